@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import struct
 import threading
 import warnings
@@ -381,10 +382,9 @@ def _plain(value: Any, where: str) -> Any:
 
 def _digest(key: str) -> bytes:
     """Turn a key into the bytes of its hash."""
-    digest = bytes.fromhex(key) if isinstance(key, str) and len(key) == 64 else b""
-    if len(digest) != 32:
+    if not (isinstance(key, str) and re.fullmatch("[0-9a-f]{64}", key)):
         raise ValueError(f"key must come from PriorCache.key, got {key!r:.80}.")
-    return digest
+    return bytes.fromhex(key)
 
 
 def _as_values(values: ArrayLike) -> np.ndarray:
