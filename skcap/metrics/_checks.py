@@ -1,0 +1,72 @@
+"""Checks and sums that the metrics share."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence, Sized
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def word_mask(mask: ArrayLike, name: str, row: int, n_words: int | None = None) -> np.ndarray:
+    """Validate a mask of words: 1-D, of bools (or 0 and 1), and of the right length."""
+    values = np.asarray(mask)
+    if values.ndim != 1 or (n_words is not None and values.size != n_words):
+        needed = "one-dimensional" if n_words is None else f"({n_words},), one item a word"
+        raise ValueError(f"{name} has shape {values.shape} in row {row}; it must be {needed}.")
+    if values.size and not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            f"{name} must hold booleans, got {values.dtype} in row {row}; "
+            "rationale_masks makes masks from scores."
+        )
+    return values.astype(bool)
+
+
+def mask_pairs(
+    rationales: Sequence[ArrayLike], human: Sequence[ArrayLike]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    check_length("human", human, len(rationales))
+    pairs = []
+    for row, (left, right) in enumerate(zip(rationales, human, strict=True)):
+        mask = word_mask(left, "rationales", row)
+        pairs.append((mask, word_mask(right, "human", row, mask.size)))
+    return pairs
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Divide; NaN where there is nothing to divide by."""
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def over_texts(values: np.ndarray, per_text: bool, name: str) -> float | np.ndarray:
+    """Average over the texts that have a value, and tell how many have none."""
+    if per_text:
+        return values
+    if not values.size:
+        raise ValueError(f"{name} needs at least one text.")
+    undefined = int(np.isnan(values).sum())
+    if undefined == values.size:
+        warnings.warn(f"{name} is undefined for every text; returning NaN.", stacklevel=3)
+        return float("nan")
+    if undefined:
+        warnings.warn(
+            f"{name} is undefined for {undefined} of {values.size} texts; they are left out of "
+            "the mean (per_text=True shows which).",
+            stacklevel=3,
+        )
+    return float(np.nanmean(values))
+
+
+def check_choice(name: str, value: object, allowed: tuple[str, ...], more: str = "") -> None:
+    if value not in allowed:
+        listed = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name} must be {f'{listed} {more}'.strip()}, got {value!r}.")
+
+
+def check_length(name: str, values: Sized, expected: int) -> None:
+    if len(values) != expected:
+        raise ValueError(
+            f"{name} has {len(values)} rows for {expected} texts; they have to go together row by "
+            "row."
+        )
