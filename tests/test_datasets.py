@@ -1,0 +1,492 @@
+"""The loaders on small made-up folders, a fake hub, the real files where present, and our set."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import re
+import statistics
+import subprocess
+import sys
+import types
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skcap.datasets import (
+    _intents,
+    load_assistant_intents,
+    load_banking77,
+    load_clinc150,
+    load_hwu64,
+)
+
+
+def write_csv(path: Path, rows: list[tuple[str, str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([("text", "label"), *rows])
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch, tmp_path):
+    """No environment variable, and a checkout and a working directory without data beside them."""
+    monkeypatch.delenv("SKCAP_DATA", raising=False)
+    monkeypatch.setattr(
+        _intents, "__file__", str(tmp_path / "a" / "b" / "skcap" / "datasets" / "f")
+    )
+    (tmp_path / "cwd" / "project").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "cwd" / "project")
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A data folder with three classes of Banking77 and two of CLINC150."""
+    home = tmp_path / "home"
+    rows = [(f"{label} text, number {i}", label) for i in range(8) for label in ("b", "a", "c_d")]
+    write_csv(home / "banking77" / "train.csv", rows)
+    write_csv(home / "banking77" / "test.csv", [('say "hi", please\ntwice', "a"), ("é £", "b")])
+    write_csv(home / "banking77" / "train_5.csv", [("lower", "a"), ("case", "b")])
+    clinc = [(f"{label} {i}", label) for label in ("x", "y") for i in range(9)]
+    write_csv(home / "clinc150" / "train.csv", clinc)
+    write_csv(home / "clinc150" / "valid.csv", clinc[:3])
+    write_csv(home / "clinc150" / "oos_train.csv", [(f"odd {i}", "oos") for i in range(7)])
+    return home
+
+
+# --- what a loader returns -------------------------------------------------------------------
+
+
+def test_bunch_has_the_conventional_fields(home):
+    bunch = load_banking77(data_home=home)
+    assert len(bunch.data) == 24
+    assert all(type(text) is str for text in bunch.data)
+    assert isinstance(bunch.target, np.ndarray)
+    assert bunch.target.dtype.kind == "U"
+    assert bunch.target_names == ["a", "b", "c_d"]
+    assert bunch.subset == "train"
+    assert bunch.source == str(home / "banking77")
+    assert "CC BY 4.0" in bunch.DESCR
+
+
+def test_return_x_y_gives_the_same_rows(home):
+    bunch = load_banking77("test", data_home=home)
+    X, y = load_banking77("test", data_home=home, return_X_y=True)
+    assert bunch.data == X == ['say "hi", please\ntwice', "é £"]
+    assert bunch.target.tolist() == y.tolist() == ["a", "b"]
+
+
+def test_published_draw_is_given_as_it_is_and_its_case_is_documented(home):
+    bunch = load_banking77(shots="published", data_home=home)
+    assert bunch.data == ["lower", "case"]
+    assert "lower case" in bunch.DESCR
+    assert "all lower case" in load_banking77.__doc__
+
+
+# --- draws -----------------------------------------------------------------------------------
+
+
+def test_shots_draws_exactly_that_many_in_source_order(home):
+    whole = load_banking77(data_home=home)
+    drawn = load_banking77(shots=3, random_state=0, data_home=home)
+    assert Counter(drawn.target.tolist()) == {"a": 3, "b": 3, "c_d": 3}
+    position = {text: i for i, text in enumerate(whole.data)}
+    assert sorted(drawn.data, key=position.__getitem__) == drawn.data
+    label_of = dict(zip(whole.data, whole.target, strict=True))
+    assert all(label_of[t] == y for t, y in zip(drawn.data, drawn.target, strict=True))
+
+
+def test_draws_follow_the_seed(home):
+    draws = [load_banking77(shots=3, random_state=s, data_home=home).data for s in (0, 0, 1)]
+    assert draws[0] == draws[1] != draws[2]
+    generator = np.random.RandomState(0)
+    assert load_banking77(shots=3, random_state=generator, data_home=home).data == draws[0]
+
+
+def test_fewer_shots_are_part_of_more(home):
+    few = load_banking77(shots=2, random_state=0, data_home=home).data
+    assert set(few) < set(load_banking77(shots=5, random_state=0, data_home=home).data)
+
+
+def test_what_else_is_loaded_does_not_change_the_draw_of_a_class(home):
+    def rows_of(label, bunch):
+        return [t for t, y in zip(bunch.data, bunch.target, strict=True) if y == label]
+
+    both = load_clinc150(shots=4, random_state=3, data_home=home)
+    alone = load_clinc150(shots=4, random_state=3, labels=["y"], data_home=home)
+    outside = load_clinc150(shots=4, random_state=3, out_of_scope=True, data_home=home)
+    assert alone.data == rows_of("y", both) == rows_of("y", outside)
+    assert len(rows_of("oos", outside)) == 4
+
+
+def test_too_few_rows_names_the_class(home):
+    with pytest.raises(ValueError, match=r"shots=9, but class 'a' has only 8 rows"):
+        load_banking77(shots=9, data_home=home)
+
+
+@pytest.mark.parametrize("shots", [0, -1, 2.5, True, "all"])
+def test_wrong_shots(home, shots):
+    with pytest.raises(ValueError, match=r"shots must be None, an int >= 1, or 'published'"):
+        load_banking77(shots=shots, data_home=home)
+
+
+@pytest.mark.parametrize("shots", [5, "published"])
+def test_shots_come_from_train_only(home, shots):
+    with pytest.raises(ValueError, match=r"draws from the train split, got subset='test'"):
+        load_banking77("test", shots=shots, data_home=home)
+
+
+def test_shots_may_be_a_numpy_integer(home):
+    assert len(load_banking77(shots=np.int64(2), data_home=home).data) == 6
+
+
+# --- subsets, labels, out of scope -----------------------------------------------------------
+
+
+def test_labels_keep_only_those_classes(home):
+    bunch = load_banking77(labels=["c_d", "a"], data_home=home)
+    assert bunch.target_names == ["a", "c_d"]
+    assert len(bunch.data) == 16
+
+
+def test_unknown_label_gets_close_matches(home):
+    with pytest.raises(ValueError, match=r"no class 'c_b'.*Did you mean 'c_d'"):
+        load_banking77(labels=["a", "c_b"], data_home=home)
+    with pytest.raises(ValueError, match=r"no class 'zzz'.*None is close"):
+        load_banking77(labels=["zzz"], data_home=home)
+
+
+def test_labels_of_the_wrong_kind(home):
+    with pytest.raises(TypeError, match=r"labels=\['a'\]"):
+        load_banking77(labels="a", data_home=home)
+    with pytest.raises(ValueError, match="labels is empty"):
+        load_banking77(labels=[], data_home=home)
+
+
+def test_banking77_has_no_validation_split(home):
+    with pytest.raises(ValueError, match=r"no published validation split: take it from train"):
+        load_banking77("valid", data_home=home)
+
+
+def test_unknown_subset_names_those_there_are(home):
+    with pytest.raises(ValueError, match=r"\['train', 'valid', 'test'\], got 'dev'"):
+        load_hwu64("dev", data_home=home)
+
+
+def test_out_of_scope_rows_are_added_on_request_only(home):
+    assert "oos" not in load_clinc150(data_home=home).target_names
+    bunch = load_clinc150(out_of_scope=True, data_home=home)
+    assert bunch.target.tolist().count("oos") == 7
+    assert len(bunch.data) == 18 + 7
+    chosen = load_clinc150(out_of_scope=True, labels=["x"], data_home=home)
+    assert chosen.target_names == ["oos", "x"]
+
+
+def test_oos_is_no_intent(home):
+    with pytest.raises(ValueError, match=r"no class 'oos'.*out_of_scope=True"):
+        load_clinc150(labels=["oos"], data_home=home)
+
+
+def test_published_draw_has_no_rows_out_of_scope(home):
+    with pytest.raises(ValueError, match="published draw has no rows out of scope"):
+        load_clinc150(shots="published", out_of_scope=True, data_home=home)
+
+
+# --- where the files come from ---------------------------------------------------------------
+
+
+def test_data_home_goes_before_the_environment(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("SKCAP_DATA", str(home))
+    assert load_banking77().source == str(home / "banking77")
+    write_csv(tmp_path / "other" / "banking77" / "train.csv", [("t", "a")])
+    assert load_banking77(data_home=str(tmp_path / "other")).data == ["t"]
+
+
+def test_environment_goes_before_shared_data(home, tmp_path, monkeypatch):
+    write_csv(tmp_path / "cwd" / "shared" / "data" / "banking77" / "train.csv", [("cwd", "a")])
+    assert load_banking77().data == ["cwd"]
+    monkeypatch.setenv("SKCAP_DATA", str(home))
+    assert len(load_banking77().data) == 24
+
+
+def test_shared_data_beside_the_checkout_goes_before_the_working_directory(tmp_path):
+    write_csv(tmp_path / "cwd" / "shared" / "data" / "banking77" / "train.csv", [("cwd", "a")])
+    write_csv(tmp_path / "a" / "shared" / "data" / "banking77" / "train.csv", [("checkout", "a")])
+    assert load_banking77().data == ["checkout"]
+
+
+@pytest.mark.parametrize("how", ["data_home", "SKCAP_DATA"])
+def test_a_named_folder_without_the_data_is_an_error(how, tmp_path, monkeypatch, fake_hub):
+    fake_hub(banking_rows())
+    if how == "SKCAP_DATA":
+        monkeypatch.setenv(how, str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=rf"{how} is .* no folder .*banking77"):
+        load_banking77(data_home=tmp_path if how == "data_home" else None)
+
+
+def test_missing_file_and_wrong_header_are_named(home):
+    with pytest.raises(FileNotFoundError, match=r"lacks the file oos_valid\.csv"):
+        load_clinc150("valid", out_of_scope=True, data_home=home)
+    path = home / "banking77" / "test.csv"
+    path.write_text("text,category\nhi,a\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"test\.csv lacks the column label"):
+        load_banking77("test", data_home=home)
+    path.write_text("text,label\nhi,a\nhalf a row\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"row 2 has no label: 'half a row'"):
+        load_banking77("test", data_home=home)
+
+
+# --- the hub, faked --------------------------------------------------------------------------
+
+
+class FakeTable:
+    """As much of ``datasets.Dataset`` as the loaders use."""
+
+    def __init__(self, columns, names=None):
+        self.columns = columns
+        self.features = {
+            column: types.SimpleNamespace(names=names) if names else object() for column in columns
+        }
+
+    def __getitem__(self, column):
+        return iter(self.columns[column])
+
+
+def banking_rows(n=10_003, n_classes=77):
+    return FakeTable(
+        {
+            "text": [f"text {i}" for i in range(n)],
+            "label_text": [f"class_{i % n_classes}" for i in range(n)],
+        }
+    )
+
+
+@pytest.fixture
+def fake_hub(monkeypatch):
+    """Install a fake ``datasets`` that gives one table (or raises it); returns the calls."""
+
+    def install(table):
+        calls = []
+
+        def load_dataset(path, name=None, split=None):
+            calls.append((path, name, split))
+            if isinstance(table, Exception):
+                raise table
+            return table
+
+        module = types.ModuleType("datasets")
+        module.load_dataset = load_dataset
+        monkeypatch.setitem(sys.modules, "datasets", module)
+        return calls
+
+    return install
+
+
+def test_hub_is_asked_when_there_is_no_folder(fake_hub):
+    calls = fake_hub(banking_rows())
+    bunch = load_banking77(shots=5, random_state=0)
+    assert calls == [("mteb/banking77", None, "train")]
+    assert len(bunch.data) == 5 * 77
+    assert bunch.source == "hub:mteb/banking77"
+
+
+def test_hub_is_not_asked_when_there_is_a_folder(home, fake_hub):
+    calls = fake_hub(banking_rows())
+    load_banking77(data_home=home)
+    assert calls == []
+
+
+def test_hub_class_numbers_become_names_and_oos_rows_are_set_apart(fake_hub):
+    names = [f"intent {i}" for i in range(150)] + ["oos"]
+    numbers = [i % 150 for i in range(3_000)] + [150] * 100
+    numbers = numbers[::-1]  # the hub does not keep oos rows last
+    table = {"text": [f"text {i}" for i in range(3_100)], "intent": numbers}
+    calls = fake_hub(FakeTable(table, names))
+    inside = load_clinc150("valid")
+    assert calls == [("clinc/clinc_oos", "plus", "validation")]
+    assert len(inside.data) == 3_000
+    assert inside.target[0] == "intent_149"
+    fake_hub(FakeTable(table, names))
+    outside = load_clinc150("valid", out_of_scope=True)
+    assert outside.data[:3_000] == inside.data
+    assert set(outside.target[3_000:]) == {"oos"}
+
+
+def test_hub_copy_unlike_the_published_set_warns(fake_hub):
+    fake_hub(banking_rows(n=9_000, n_classes=76))
+    with pytest.warns(
+        UserWarning, match="9000 rows instead of 10003, 76 classes instead of 77"
+    ) as caught:
+        load_banking77()
+    assert caught[0].filename == __file__
+
+
+def test_hub_hwu64(fake_hub):
+    n = 1_076
+    table = {"text": ["hi"] * n, "label": [f"alarm {i % 64}" for i in range(n)]}
+    calls = fake_hub(FakeTable(table))
+    assert "alarm_63" in load_hwu64("valid").target_names
+    assert calls == [("FastFit/hwu_64", None, "validation")]
+
+
+def test_missing_package_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)  # importing it now fails
+    with pytest.raises(OSError, match="not installed") as caught:
+        load_hwu64()
+    for step in ("SKCAP_DATA", "hwu64/", "pip install 'skcap[hub]'", "load_assistant_intents()"):
+        assert step in str(caught.value)
+    assert isinstance(caught.value.__cause__, ImportError)
+
+
+def test_unreachable_hub_says_what_to_do_and_why(fake_hub):
+    fake_hub(ConnectionError("no route"))
+    with pytest.raises(OSError, match=r"ConnectionError: no route") as caught:
+        load_clinc150()
+    for step in ("SKCAP_DATA", "clinc150/", "load_assistant_intents()"):
+        assert step in str(caught.value)
+
+
+def test_published_draw_is_not_on_the_hub(fake_hub):
+    calls = fake_hub(banking_rows())
+    with pytest.raises(OSError, match=r"not on the hub.*banking77/train_5\.csv.*SKCAP_DATA"):
+        load_banking77(shots="published")
+    assert calls == []
+
+
+# --- the real files, where there are any -----------------------------------------------------
+
+REAL = next(
+    (
+        folder
+        for folder in (
+            Path(os.environ.get("SKCAP_DATA") or "nowhere"),
+            Path(__file__).resolve().parents[2] / "shared" / "data",
+        )
+        if (folder / "banking77").is_dir()
+    ),
+    None,
+)
+needs_files = pytest.mark.skipif(REAL is None, reason="needs SKCAP_DATA or ../shared/data")
+
+
+@needs_files
+@pytest.mark.parametrize(
+    ("spec", "load"),
+    [
+        (_intents._BANKING77, load_banking77),
+        (_intents._CLINC150, load_clinc150),
+        (_intents._HWU64, load_hwu64),
+    ],
+)
+def test_real_counts_are_the_published_ones(spec, load):
+    for subset, n_rows in spec.n_rows.items():
+        bunch = load(subset, data_home=REAL)
+        assert (len(bunch.data), len(bunch.target_names)) == (n_rows, spec.n_classes)
+    drawn = load(shots=5, random_state=0, data_home=REAL)
+    published = load(shots="published", data_home=REAL)
+    for bunch in (drawn, published):
+        assert set(Counter(bunch.target.tolist()).values()) == {5}
+        assert len(bunch.target_names) == spec.n_classes
+    assert sorted(drawn.data) != sorted(published.data)
+
+
+@needs_files
+def test_real_out_of_scope_counts():
+    for subset, n_oos in _intents._CLINC150.n_oos.items():
+        target = load_clinc150(subset, out_of_scope=True, data_home=REAL).target
+        assert np.count_nonzero(target == "oos") == n_oos
+
+
+@needs_files
+def test_real_published_banking77_draw_is_lower_case():
+    assert all(t == t.lower() for t in load_banking77(shots="published", data_home=REAL).data)
+    assert any(t != t.lower() for t in load_banking77(data_home=REAL).data)
+
+
+# --- assistant intents -----------------------------------------------------------------------
+
+
+def plain(text: str) -> str:
+    return " ".join(re.sub(r"[^\w\s]", "", text.lower()).split())
+
+
+@pytest.fixture(scope="module")
+def assistant():
+    return {subset: load_assistant_intents(subset) for subset in ("train", "test")}
+
+
+def test_assistant_counts(assistant):
+    names = sorted(
+        f"{act}_{thing}"
+        for act in ("set", "query", "cancel")
+        for thing in ("alarm", "timer", "reminder", "calendar")
+    )
+    for subset, per_class in (("train", 20), ("test", 10)):
+        assert assistant[subset].target_names == names
+        assert set(Counter(assistant[subset].target.tolist()).values()) == {per_class}
+    assert "CC0" in assistant["train"].DESCR
+
+
+def test_assistant_texts_are_distinct_and_no_variants_of_each_other(assistant):
+    texts = [plain(text) for bunch in assistant.values() for text in bunch.data]
+    labels = [label for bunch in assistant.values() for label in bunch.target]
+    assert len(set(texts)) == len(texts) == 360
+    for (a, label_a), (b, label_b) in itertools.combinations(zip(texts, labels, strict=True), 2):
+        if label_a == label_b:
+            words_a, words_b = set(a.split()), set(b.split())
+            assert len(words_a & words_b) <= 0.8 * len(words_a | words_b), (a, b)
+
+
+def test_assistant_texts_vary_in_length_within_every_class_and_split(assistant):
+    for bunch in assistant.values():
+        for name in bunch.target_names:
+            lengths = [
+                len(text.split())
+                for text, label in zip(bunch.data, bunch.target, strict=True)
+                if label == name
+            ]
+            assert min(lengths) >= 2
+            assert max(lengths) <= 25
+            assert statistics.pstdev(lengths) >= 2, name
+
+
+def test_assistant_texts_are_tidy(assistant):
+    for bunch in assistant.values():
+        assert all(text == " ".join(text.split()) for text in bunch.data)
+        cased = sum(text != text.lower() for text in bunch.data)
+        assert 0.2 < cased / len(bunch.data) < 0.8
+
+
+def test_assistant_keywords_alone_do_not_tell_the_intent(assistant):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    train, test = assistant["train"], assistant["test"]
+    pipe = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(train.data, train.target)
+    assert 0.2 < pipe.score(test.data, test.target) < 0.8
+
+
+def test_assistant_shots_and_labels():
+    bunch = load_assistant_intents(shots=5, random_state=1, labels=["set_alarm", "query_alarm"])
+    assert Counter(bunch.target.tolist()) == {"set_alarm": 5, "query_alarm": 5}
+    with pytest.raises(ValueError, match=r"class 'cancel_alarm' has only 20 rows"):
+        load_assistant_intents(shots=21)
+    with pytest.raises(ValueError, match=r"None, an int >= 1, got 'published'"):
+        load_assistant_intents(shots="published")
+    with pytest.raises(ValueError, match=r"Did you mean 'set_alarm'"):
+        load_assistant_intents(labels=["setalarm"])
+    with pytest.raises(ValueError, match=r"\['train', 'test'\], got 'valid'"):
+        load_assistant_intents("valid")
+
+
+def test_import_is_light():
+    code = (
+        "import sys, skcap.datasets as d; d.load_assistant_intents(); "
+        "heavy = {'torch', 'transformers', 'datasets', 'matplotlib'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
