@@ -247,7 +247,7 @@ class PriorMatrix:
             if len(index) != len(self):
                 raise IndexError(f"a mask of {len(index)} rows cannot select from {len(self)}.")
             return np.flatnonzero(index)
-        if index.ndim == 1 and index.dtype.kind in "iu":
+        if index.ndim == 1 and index.dtype.kind in "iu" and not isinstance(key, tuple):
             return np.arange(len(self))[index]  # resolves negative positions, checks the range
         raise IndexError(
             "a PriorMatrix is indexed by an int, a slice, a 1-D boolean mask or a 1-D array of "
@@ -406,18 +406,18 @@ class PriorMatrix:
         scores = np.full_like(self._scores, np.nan)
         # Texts of one length at a time: nothing is padded, so a text's result depends on that
         # text alone, and one long text costs no memory for the others.
-        for length in np.unique(n_words[n_words > 0]).tolist():
+        for length in np.unique(n_words).tolist():
             rows = np.flatnonzero(n_words == length)
-            step = max(1, _CELLS // length)
+            step = max(1, _CELLS // max(1, length))
             for start in range(0, len(rows), step):
                 places = self._offsets[rows[start : start + step], None] + np.arange(length)
                 block = torch.from_numpy(self._scores[places]).double()
                 mask = ~torch.isnan(block)
-                normed = normalize_scores(block.nan_to_num(), mask, how)
+                normed = normalize_scores(block, mask, how)
                 scores[places] = normed.masked_fill(~mask, torch.nan).float().numpy()
         provenance = self.provenance
         provenance["normalized"] = [*provenance.get("normalized", []), how]
-        return self._build(self._texts, scores, self._offsets, provenance)
+        return self._build(self._texts, _canonical(scores), self._offsets, provenance)
 
     # -- files ----------------------------------------------------------------------------------
 
