@@ -1,1 +1,66 @@
-"""skcap."""
+"""Attribution priors from language models, for text classifiers that must explain themselves.
+
+    texts, y ──► priors ──► PriorMatrix ──► GuidedTextClassifier ──► predict, explain
+                   │                              │
+                  llm                    cross-entropy + beta * alignment
+
+Where things are:
+
+=================  ============================================================================
+``priors``         transformers that score the words of labelled texts (``fit_transform``)
+``prior_matrix``   ``PriorMatrix``, what they emit: texts, words, one score a word
+``llm``            language models: log-likelihoods of labels, prefix computed once
+``classifier``     ``GuidedTextClassifier``: trains an encoder to agree with the priors
+``attribution``    integrated gradients that keep the graph; ``losses`` what compares them
+``metrics``        comprehensiveness, sufficiency, plausibility; ``scoring`` for scikit-learn
+``datasets``       intent detection sets, one of them in the package
+``models``         aliases for models that a package index carries
+``words``          the only word splitter
+=================  ============================================================================
+
+Names are imported on first use, so that ``import skcap`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skcap.classifier import GuidedTextClassifier
+    from skcap.llm import FakeLLM, TransformersLLM
+    from skcap.prior_matrix import PriorMatrix, PriorRecord
+    from skcap.priors.cap import CAPPriorTransformer
+
+__all__ = [
+    "CAPPriorTransformer",
+    "FakeLLM",
+    "GuidedTextClassifier",
+    "PriorMatrix",
+    "PriorRecord",
+    "TransformersLLM",
+]
+
+__version__ = version("skcap")
+
+_MODULE_OF = {
+    "CAPPriorTransformer": "skcap.priors.cap",
+    "FakeLLM": "skcap.llm",
+    "GuidedTextClassifier": "skcap.classifier",
+    "PriorMatrix": "skcap.prior_matrix",
+    "PriorRecord": "skcap.prior_matrix",
+    "TransformersLLM": "skcap.llm",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'skcap' has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULE_OF])

@@ -1,0 +1,1 @@
+"""Attribution priors: where word scores come from."""

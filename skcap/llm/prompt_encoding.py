@@ -1,0 +1,190 @@
+"""From prompt and continuation to token ids, the one place that knows about tokenizers.
+
+A prompt is encoded *together* with its continuation, as one string, so that the tokens are those
+that the model would read. The continuation is then every token that reaches past the end of the
+prompt: a token that spans the join counts as continuation, which is therefore never empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+__all__ = ["EncodedPrompt", "PromptEncoder"]
+
+# Stands for the message while a chat template is rendered; no template trims or splits it.
+_SLOT = "skcapmessageslot"
+
+
+class EncodedPrompt(NamedTuple):
+    """Token ids of a prompt and its continuation; the first `n_context` are the prompt's."""
+
+    ids: tuple[int, ...]
+    n_context: int
+
+
+class PromptEncoder:
+    """Encode prompts for a causal language model.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerFast
+        Must be a fast tokenizer, since character offsets are needed.
+    chat_template : {"auto"} or bool
+        Whether to wrap the prompt as a user's message. ``"auto"`` does so if the tokenizer has a
+        chat template.
+    """
+
+    def __init__(self, tokenizer: Any, chat_template: str | bool = "auto"):
+        if not getattr(tokenizer, "is_fast", False):
+            raise ValueError(
+                f"The tokenizer {type(tokenizer).__name__} has no character offsets; skcap needs a "
+                "fast tokenizer (a tokenizer.json in the model's folder)."
+            )
+        has_template = getattr(tokenizer, "chat_template", None) is not None
+        if chat_template not in ("auto", True, False):
+            raise ValueError(f"chat_template must be 'auto', True or False, got {chat_template!r}.")
+        if chat_template is True and not has_template:
+            raise ValueError(
+                "chat_template=True, but the tokenizer has none. Use chat_template='auto' or False."
+            )
+        self.tokenizer = tokenizer
+        self.head, self.tail = "", ""
+        self.first_ids: list[int] = []
+        if has_template and chat_template in ("auto", True):
+            self.head, self.tail = self._render_template()
+        else:
+            self.first_ids = self._begin_of_sequence()
+        self._special = self._special_tokens()
+
+    def encode(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[EncodedPrompt]:
+        """Encode each prompt with its continuation.
+
+        Parameters
+        ----------
+        prompts, continuations : sequence of str, length n
+
+        Returns
+        -------
+        list of EncodedPrompt, length n
+        """
+        contexts = [self.head + prompt + self.tail for prompt in prompts]
+        # A label follows a space unless the prompt ends in white space already (a chat template
+        # ends in a newline); the space then belongs to the label's first token.
+        tails = [
+            text if context[-1:].isspace() or not context else " " + text
+            for context, text in zip(contexts, continuations, strict=True)
+        ]
+        plain = [not self._has_marker(p + c) for p, c in zip(prompts, continuations, strict=True)]
+        rows = [row for row, is_plain in enumerate(plain) if is_plain]
+        encoded: dict[int, EncodedPrompt] = {}
+        if rows:
+            batch = self._tokenize([contexts[row] + tails[row] for row in rows])
+            for row, (ids, ends) in zip(rows, batch, strict=True):
+                encoded[row] = self._split(ids, ends, len(contexts[row]))
+        for row, is_plain in enumerate(plain):
+            if not is_plain:
+                encoded[row] = self._encode_with_markers(prompts[row], tails[row])
+        return [encoded[row] for row in range(len(prompts))]
+
+    def _tokenize(
+        self, texts: list[str], split_special_tokens: bool = False
+    ) -> list[tuple[list[int], list[int]]]:
+        batch = self.tokenizer(
+            texts,
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            return_attention_mask=False,
+            split_special_tokens=split_special_tokens,
+            verbose=False,
+        )
+        return [
+            (list(ids), [end for _, end in offsets])
+            for ids, offsets in zip(batch["input_ids"], batch["offset_mapping"], strict=True)
+        ]
+
+    def _split(self, ids: list[int], ends: list[int], boundary: int) -> EncodedPrompt:
+        n_context = next((i for i, end in enumerate(ends) if end > boundary), len(ids))
+        n_context += len(self.first_ids)
+        ids = self.first_ids + ids
+        if n_context == len(ids):
+            raise ValueError(
+                "A continuation has no tokens. Labels must hold at least one visible character; "
+                "give better names through label_names."
+            )
+        if n_context == 0:
+            raise ValueError(
+                "The prompt is empty and the tokenizer adds no token of its own; put an "
+                "instruction before the text."
+            )
+        return EncodedPrompt(tuple(ids), n_context)
+
+    def _encode_with_markers(self, prompt: str, tail: str) -> EncodedPrompt:
+        """Encode a text that spells out special tokens as the characters that it holds.
+
+        Only the chat template may speak in special tokens: a text with ``<|im_end|>`` in it must
+        not end the user's message.
+        """
+        ids: list[int] = []
+        ends: list[int] = []
+        done = 0
+        for segment, is_special in self._segments(prompt, tail):
+            if is_special:
+                ids.append(self.tokenizer.convert_tokens_to_ids(segment))
+                ends.append(done + len(segment))
+            else:
+                ((new_ids, new_ends),) = self._tokenize([segment], split_special_tokens=True)
+                ids += new_ids
+                ends += [done + end for end in new_ends]
+            done += len(segment)
+        return self._split(ids, ends, done - len(tail))
+
+    def _segments(self, prompt: str, tail: str) -> list[tuple[str, bool]]:
+        """Cut the rendered prompt at the template's own special tokens, and only there."""
+        before, after = self._cut(self.head), self._cut(self.tail)
+        pieces = [*before, (prompt, False), *after, (tail, False)]
+        merged: list[tuple[str, bool]] = []
+        for text, is_special in pieces:
+            if merged and not is_special and not merged[-1][1]:
+                merged[-1] = (merged[-1][0] + text, False)
+            elif text:
+                merged.append((text, is_special))
+        return merged
+
+    def _cut(self, text: str) -> list[tuple[str, bool]]:
+        if not text or self._special is None:
+            return [(text, False)]
+        pieces = self._special.split(text)  # odd positions hold the special tokens
+        return [(piece, position % 2 == 1) for position, piece in enumerate(pieces)]
+
+    def _has_marker(self, text: str) -> bool:
+        return self._special is not None and self._special.search(text) is not None
+
+    def _special_tokens(self) -> re.Pattern[str] | None:
+        tokens = {
+            str(token)
+            for token in self.tokenizer.added_tokens_decoder.values()
+            if token.special and str(token)
+        }
+        if not tokens:
+            return None
+        longest_first = sorted(tokens, key=len, reverse=True)
+        return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
+
+    def _render_template(self) -> tuple[str, str]:
+        rendered = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": _SLOT}], tokenize=False, add_generation_prompt=True
+        )
+        head, slot, tail = rendered.partition(_SLOT)
+        if not slot:
+            raise ValueError(
+                "The tokenizer's chat template leaves the user's message out; "
+                "use chat_template=False."
+            )
+        return head, tail
+
+    def _begin_of_sequence(self) -> list[int]:
+        bos = self.tokenizer.bos_token_id
+        ids = self.tokenizer("a", add_special_tokens=True)["input_ids"]
+        return [bos] if bos is not None and ids[:1] == [bos] else []

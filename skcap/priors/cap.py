@@ -1,0 +1,182 @@
+"""Class-aware attribution priors (section 4.1 of the paper)."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import Any, Literal
+
+import numpy as np
+
+from skcap.cache import PriorCache
+from skcap.llm import BaseLLM
+from skcap.priors.llm_prior import BaseLLMPrior
+from skcap.priors.masks import apply_mask, content_seed, draw_masks
+from skcap.priors.ridge import solve_ridge
+from skcap.words import split_words
+
+__all__ = ["CAPPriorTransformer"]
+
+# -1 / log p has a pole at p = 1. Probabilities above exp(-0.01) = 0.99 count as that, so that no
+# single variant outweighs all others in the regression.
+_LARGEST_LOG_PROB = -0.01
+
+_TARGETS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "neg_inverse_log": lambda log_p: -1 / np.minimum(log_p, _LARGEST_LOG_PROB),
+    "log_prob": lambda log_p: log_p,
+    "prob": np.exp,
+}
+
+
+class CAPPriorTransformer(BaseLLMPrior):
+    """Class-aware attribution priors from a language model.
+
+    For each text the model is shown the instruction, the *whole label space* and the text with
+    some of its words removed, and is asked how likely the true label is. A ridge regression of
+    that likelihood on the masks gives one score a word: high for words that make the true label
+    likely *among its rivals*.
+
+    Parameters
+    ----------
+    llm : str or BaseLLM, default="smollm2-135m"
+        A string means ``TransformersLLM(llm)``.
+    label_names : mapping, callable or None, default=None
+        What the model is to call each label. None makes ``card_arrival`` ``card arrival``.
+    instruction : str
+        Goes where the template has ``{instruction}``.
+    template : str
+        The prompt, with ``{instruction}``, ``{labels}`` and ``{text}``; the label follows it.
+    n_masks : int, default=32
+        Random masks a text, besides the one for each word. More make steadier scores at a
+        proportional price.
+    alpha : float, default=1.0
+        The ridge (the paper's lambda, whose value it does not give).
+    fit_intercept : bool, default=False
+        The paper has no intercept, which gives every word a share of the mean; True sharpens the
+        scores by regressing on centred values.
+    target : {"neg_inverse_log", "log_prob", "prob"}, default="neg_inverse_log"
+        What is regressed on the masks: the paper's ``-1 / log p`` (p above 0.99 counts as 0.99,
+        because of the pole at 1), ``log p``, or ``p``.
+    random_state : int, RandomState or None, default=0
+        Seeds the masks, together with each text and label. The default is fixed, so that a second
+        run finds the cache; None draws new masks in each fit and never hits it.
+    cache : None, path, PriorCache or False, default=None
+        Where log-likelihoods are kept, one entry a text. None is the user's cache folder, False
+        keeps nothing. `alpha`, `fit_intercept` and `target` work on kept figures, so searching
+        over them costs no model call.
+    n_jobs : int or None, default=None
+        Processes that share the texts. Each loads the model, so on one CPU threads of torch are
+        usually the better use of the cores.
+    verbose : int, default=0
+        Above 0 shows progress, rate and time left.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+    label_names_ : list of str, length n_classes
+    prompt_ : Prompt
+        What stands before and after each text.
+    seed_ : int
+
+    Notes
+    -----
+    Words are those of ``text.split()``, and variants join them by single spaces. A text of one
+    word is scored whole and empty. A text without words gets no scores. The variants that remove
+    one word grow with the square of the text's length: a text of 1,000 words costs about as much
+    as 2,000 texts of 20.
+
+    A text's prior depends on the text, its label, the label space, the prompt, the model and the
+    parameters alone, never on its neighbours or its row.
+
+    References
+    ----------
+    "Hybrid Attribution Priors for Explainable and Robust Model Training", arXiv:2512.14719.
+
+    Examples
+    --------
+    >>> from skcap import CAPPriorTransformer
+    >>> from skcap.llm import FakeLLM
+    >>> llm = FakeLLM({"cancel": {"cancel alarm": 4.0}, "wake": {"set alarm": 4.0}})
+    >>> prior = CAPPriorTransformer(llm, target="log_prob", fit_intercept=True, cache=False)
+    >>> matrix = prior.fit_transform(
+    ...     ["cancel the alarm", "wake me up at seven"], ["cancel_alarm", "set_alarm"]
+    ... )
+    >>> [record.words[record.scores.argmax()] for record in matrix]
+    ['cancel', 'wake']
+    """
+
+    source = "cap"
+    _required_placeholders = ("text", "labels")
+
+    def __init__(
+        self,
+        llm: str | BaseLLM = "smollm2-135m",
+        *,
+        label_names: Mapping[Any, str] | Callable[[Any], str] | None = None,
+        instruction: str = "Classify the text. Answer with one of the labels and nothing else.",
+        template: str = "{instruction}\n\nLabels: {labels}\n\nText: {text}\nLabel:",
+        n_masks: int = 32,
+        alpha: float = 1.0,
+        fit_intercept: bool = False,
+        target: Literal["neg_inverse_log", "log_prob", "prob"] = "neg_inverse_log",
+        random_state: int | np.random.RandomState | None = 0,
+        cache: PriorCache | str | PathLike[str] | Literal[False] | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.llm = llm
+        self.label_names = label_names
+        self.instruction = instruction
+        self.template = template
+        self.n_masks = n_masks
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.target = target
+        self.random_state = random_state
+        self.cache = cache
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _check_parameters(self) -> None:
+        if not isinstance(self.n_masks, numbers.Integral) or self.n_masks < 0:
+            raise ValueError(
+                f"n_masks must be an integer of 0 or more, got {self.n_masks!r}. With 0 only the "
+                "masks that remove a single word are used."
+            )
+        if not isinstance(self.alpha, numbers.Real) or not 0 < self.alpha < np.inf:
+            raise ValueError(
+                f"alpha must be a number above 0, got {self.alpha!r}: with fewer masks than words "
+                "the regression has no unique solution without a ridge."
+            )
+        if self.target not in _TARGETS:
+            raise ValueError(f"target must be one of {sorted(_TARGETS)}, got {self.target!r}.")
+
+    def _masks(self, text: str, name: str) -> np.ndarray:
+        seed = content_seed(self.seed_, text, name)
+        return draw_masks(len(split_words(text)), int(self.n_masks), seed)
+
+    def _evidence_parameters(self, text: str, name: str) -> dict[str, Any]:
+        return {"masks": self._masks(text, name)}
+
+    def _solve_parameters(self) -> dict[str, Any]:
+        return {
+            "n_masks": int(self.n_masks),
+            "alpha": float(self.alpha),
+            "fit_intercept": bool(self.fit_intercept),
+            "target": self.target,
+        }
+
+    def _evidence(self, llm: BaseLLM, text: str, name: str) -> np.ndarray:
+        words = split_words(text)
+        return self._score(llm, [apply_mask(words, m) for m in self._masks(text, name)], name)
+
+    def _solve(
+        self, texts: list[str], names: list[str], evidence: list[np.ndarray]
+    ) -> list[np.ndarray]:
+        return solve_ridge(
+            [self._masks(text, name) for text, name in zip(texts, names, strict=True)],
+            [_TARGETS[self.target](log_p) for log_p in evidence],
+            alpha=float(self.alpha),
+            fit_intercept=bool(self.fit_intercept),
+        )

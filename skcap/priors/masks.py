@@ -1,0 +1,93 @@
+"""Word masks: which words a variant of a text keeps."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+__all__ = ["apply_mask", "content_seed", "draw_masks"]
+
+
+def content_seed(random_state: int, *content: str) -> int:
+    """Derive a seed from what a text *is*, so that neither its row nor its neighbours matter.
+
+    Parameters
+    ----------
+    random_state : int
+    *content : str
+        The text, its label, and whatever else tells two requests apart.
+
+    Returns
+    -------
+    int
+        In the range of unsigned 64-bit integers, the same in every process.
+    """
+    digest = hashlib.sha256(str(random_state).encode())
+    for part in content:
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return int.from_bytes(digest.digest()[:8], "little")
+
+
+def draw_masks(n_words: int, n_masks: int, seed: int) -> np.ndarray:
+    """Draw the perturbations of the paper's section 4.1 for one text.
+
+    First the `n_words` masks that remove one word each (the paper's case s = 1), then `n_masks`
+    random ones: the number s of removed words uniform in {2, ..., floor(n_words / 2) + 1}, their
+    positions uniform without replacement. Random masks may repeat, and count as often as drawn.
+
+    Parameters
+    ----------
+    n_words : int
+        A text of one word has one proper mask only, the empty text; the full text is put before
+        it, as one equation says nothing about the word. A text of two words has, besides the
+        masks that remove one, only the empty text.
+    n_masks : int
+    seed : int
+
+    Returns
+    -------
+    ndarray of bool, shape (n_variants, n_words)
+        False removes the word. ``n_variants`` is ``n_words + n_masks``; 2 for one word, 0 for none.
+
+    Examples
+    --------
+    >>> from skcap.priors.masks import draw_masks
+    >>> draw_masks(3, 1, seed=0).astype(int)
+    array([[0, 1, 1],
+           [1, 0, 1],
+           [1, 1, 0],
+           [0, 0, 1]])
+    """
+    if n_words == 0:
+        return np.zeros((0, 0), dtype=bool)
+    if n_words == 1:
+        return np.array([[True], [False]])
+    rng = np.random.default_rng(seed)
+    n_removed = rng.integers(2, n_words // 2 + 1, size=n_masks, endpoint=True)
+    masks = np.ones((n_masks, n_words), dtype=bool)
+    for mask, s in zip(masks, n_removed, strict=True):
+        mask[rng.permutation(n_words)[:s]] = False
+    return np.concatenate([~np.eye(n_words, dtype=bool), masks])
+
+
+def apply_mask(words: list[str], mask: np.ndarray) -> str:
+    """Keep the words of a mask, joined by single spaces.
+
+    Parameters
+    ----------
+    words : list of str
+    mask : ndarray of bool, shape (n_words,)
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from skcap.priors.masks import apply_mask
+    >>> apply_mask(["where", "is", "it"], [True, False, True])
+    'where it'
+    """
+    return " ".join(word for word, keep in zip(words, mask, strict=True) if keep)

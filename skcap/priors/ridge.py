@@ -1,0 +1,89 @@
+"""From the scores of variants to the scores of words: ridge regression, many texts at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["solve_ridge"]
+
+# Numbers in a batch of padded mask matrices (64 MB of float64), so that long texts go few at once.
+_BATCH_NUMBERS = 8_000_000
+
+
+def solve_ridge(
+    masks: Sequence[np.ndarray],
+    targets: Sequence[np.ndarray],
+    *,
+    alpha: float,
+    fit_intercept: bool = False,
+) -> list[np.ndarray]:
+    r"""Solve the paper's equation 3 for many texts, by batched Cholesky factorisation.
+
+    For each text :math:`\min_a \|Ma - z\|^2 + \lambda \|a\|^2`, that is
+    :math:`(M^\top M + \lambda I) a = M^\top z`.
+
+    Parameters
+    ----------
+    masks : sequence of ndarray, shape (n_variants, n_words) each
+        Rows may differ in number from text to text, and so may words.
+    targets : sequence of ndarray of float, shape (n_variants,) each
+    alpha : float
+        The ridge :math:`\lambda`, greater than 0.
+    fit_intercept : bool, default=False
+        Add an intercept that is not penalised, by centring masks and targets. The paper has none.
+
+    Returns
+    -------
+    list of ndarray of float32, shape (n_words,) each
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcap.priors.ridge import solve_ridge
+    >>> masks, targets = [np.array([[0, 1], [1, 0]])], [np.array([1.0, 3.0])]
+    >>> solve_ridge(masks, targets, alpha=1.0)
+    [array([1.5, 0.5], dtype=float32)]
+    """
+    solutions: list[np.ndarray] = [np.zeros(mask.shape[1], np.float32) for mask in masks]
+    by_size = sorted(
+        (row for row, mask in enumerate(masks) if mask.shape[1]), key=lambda row: masks[row].shape
+    )
+    while by_size:
+        n_variants = max(len(masks[row]) for row in by_size)
+        n_words = masks[by_size[-1]].shape[1]
+        n_texts = max(1, _BATCH_NUMBERS // (n_variants * n_words + n_words**2))
+        batch, by_size = by_size[-n_texts:], by_size[:-n_texts]
+        solved = _solve_batch(
+            [masks[row] for row in batch], [targets[row] for row in batch], alpha, fit_intercept
+        )
+        for row, solution in zip(batch, solved, strict=True):
+            solutions[row] = solution[: masks[row].shape[1]].astype(np.float32)
+    return solutions
+
+
+def _solve_batch(
+    masks: list[np.ndarray], targets: list[np.ndarray], alpha: float, fit_intercept: bool
+) -> np.ndarray:
+    import torch
+
+    n_variants = max(len(mask) for mask in masks)
+    n_words = max(mask.shape[1] for mask in masks)
+    # Padded rows weigh nothing; a padded word has a column of zeros, and so a score of zero.
+    M = np.zeros((len(masks), n_variants, n_words))
+    z = np.zeros((len(masks), n_variants))
+    weight = np.zeros((len(masks), n_variants))
+    for place, (mask, target) in enumerate(zip(masks, targets, strict=True)):
+        M[place, : len(mask), : mask.shape[1]] = mask
+        z[place, : len(mask)] = target
+        weight[place, : len(mask)] = 1
+    if fit_intercept:
+        total = weight.sum(axis=1, keepdims=True)
+        M -= ((weight[..., None] * M).sum(axis=1) / total)[:, None]
+        z -= (weight * z).sum(axis=1, keepdims=True) / total
+        M *= weight[..., None]
+    M, z = torch.from_numpy(M), torch.from_numpy(z)
+    normal = M.mT @ M + alpha * torch.eye(n_words, dtype=torch.float64)
+    right = M.mT @ z[..., None]
+    return torch.cholesky_solve(right, torch.linalg.cholesky(normal))[..., 0].numpy()
