@@ -89,7 +89,7 @@ class PriorMatrix:
     array([[0.25,  nan]], dtype=float32)
     """
 
-    # A mutable attribute could change the hash under which scikit-learn's caches know the matrix.
+    # Unhashable, as arrays are: `==` compares by value. (joblib.hash is by value, too.)
     __hash__ = None  # type: ignore[assignment]
 
     _texts: np.ndarray  # object, (n_texts,)
@@ -241,13 +241,17 @@ class PriorMatrix:
         return PriorRecord(text, split_words(text), scores)
 
     def _rows(self, key: Any) -> np.ndarray:
-        empty = isinstance(key, list) and not key  # NumPy would take it for floats
-        index = np.asarray(key, dtype=np.int64 if empty else None)
+        if isinstance(key, tuple):
+            index = np.empty((), dtype=object)  # several axes: refused below
+        elif isinstance(key, list) and not key:
+            index = np.empty(0, dtype=np.int64)  # NumPy would take it for floats
+        else:
+            index = np.asarray(key)
         if index.ndim == 1 and index.dtype == bool:
             if len(index) != len(self):
                 raise IndexError(f"a mask of {len(index)} rows cannot select from {len(self)}.")
             return np.flatnonzero(index)
-        if index.ndim == 1 and index.dtype.kind in "iu" and not isinstance(key, tuple):
+        if index.ndim == 1 and index.dtype.kind in "iu":
             return np.arange(len(self))[index]  # resolves negative positions, checks the range
         raise IndexError(
             "a PriorMatrix is indexed by an int, a slice, a 1-D boolean mask or a 1-D array of "

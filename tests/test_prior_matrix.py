@@ -249,6 +249,8 @@ def test_rows_give_a_matrix(prior, key, rows):
         (np.array([[0, 1]]), "got ndarray"),
         ((0, 1), None),
         ((..., 0), "got tuple"),
+        ((True, False, True, False, True), "got tuple"),
+        ((np.array([0, 1]), 0), "got tuple"),
         ((0, 1), "got tuple"),  # row 0, column 1: there are no columns
         ((0, ..., ...), "got tuple"),
     ],
