@@ -241,6 +241,7 @@ class PriorMatrix:
         return PriorRecord(text, split_words(text), scores)
 
     def _rows(self, key: Any) -> np.ndarray:
+        index: np.ndarray
         if isinstance(key, tuple):
             index = np.empty((), dtype=object)  # several axes: refused below
         elif isinstance(key, list) and not key:
