@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from skcap.metrics._checks import check_choice, check_length, over_texts, ratio
 from skcap.metrics.rationales import (
     check_mode,
+    check_sizes,
     keep_words,
     rationale_masks,
     remove_words,
@@ -39,7 +40,7 @@ ERASER_BINS = (0.01, 0.05, 0.10, 0.20, 0.50)
 # Probabilities are kept this far from 0 and 1 before a logarithm: float32 cannot come closer to 1.
 _SMALLEST = 1e-7
 
-_SCALES = ("probability", "log_probability", "log_odds", "normalized")
+SCALES = ("probability", "log_probability", "log_odds", "normalized")
 
 PredictProba = Callable[[list[str]], ArrayLike]
 
@@ -266,7 +267,7 @@ def comprehensiveness(
     >>> comprehensiveness(predict_proba, ["play jazz", "soft jazz"], [[0, 1], [1, 0]], k=1)
     0.5
     """
-    check_choice("scale", scale, _SCALES)
+    check_choice("scale", scale, SCALES)
     answers = _ask(
         (remove_words,),
         predict_proba,
@@ -341,7 +342,7 @@ def sufficiency(
     >>> sufficiency(predict_proba, ["play jazz", "soft jazz"], [[0, 1], [1, 0]], k=1)
     0.5
     """
-    check_choice("scale", scale, _SCALES)
+    check_choice("scale", scale, SCALES)
     answers = _ask(
         (keep_words,),
         predict_proba,
@@ -451,7 +452,7 @@ def _ask(
     check_mode(mode, mask_token)
     rows = check_texts(texts, "texts")
     scores = score_arrays(attributions, rows)
-    sizes = _sizes(k)
+    sizes = check_sizes(k, rounding, at_least)
     masks = [rationale_masks(scores, size, rounding=rounding, at_least=at_least) for size in sizes]
     nothing = [np.zeros(row.size, dtype=bool) for row in scores]
     columns = [rows, keep_words(rows, nothing, mode=mode, mask_token=mask_token)]
@@ -516,14 +517,14 @@ def _target_columns(
 def _comprehensiveness(
     full: np.ndarray, empty: np.ndarray, without: np.ndarray, scale: str
 ) -> np.ndarray:
-    check_choice("scale", scale, _SCALES)
+    check_choice("scale", scale, SCALES)
     if scale == "normalized":
         return _share_of_drop(full, empty, without)
     return _rescale(full, scale)[:, None] - _rescale(without, scale)
 
 
 def _sufficiency(full: np.ndarray, empty: np.ndarray, only: np.ndarray, scale: str) -> np.ndarray:
-    check_choice("scale", scale, _SCALES)
+    check_choice("scale", scale, SCALES)
     if scale == "normalized":
         return 1.0 - _share_of_drop(full, empty, only)
     return _rescale(full, scale)[:, None] - _rescale(only, scale)
@@ -541,10 +542,3 @@ def _rescale(p: np.ndarray, scale: str) -> np.ndarray:
         return p
     p = np.clip(p, _SMALLEST, 1.0 - _SMALLEST)
     return np.log(p) if scale == "log_probability" else np.log(p) - np.log1p(-p)
-
-
-def _sizes(k: int | float | Sequence[int | float]) -> tuple[int | float, ...]:
-    sizes = tuple(k) if isinstance(k, Sequence | np.ndarray) and not isinstance(k, str) else (k,)
-    if not sizes:
-        raise ValueError("k is empty; pass at least one size, as in k=0.2.")
-    return sizes

@@ -218,6 +218,18 @@ def without(text: str, gone: np.ndarray, mode: str, mask_token: str | None) -> s
     return " ".join(word for word, drop in zip(words, gone, strict=True) if not drop)
 
 
+def check_sizes(
+    k: int | float | Sequence[int | float], rounding: str, at_least: int
+) -> tuple[int | float, ...]:
+    """Validate one or several sizes of a rationale and how they are rounded."""
+    sizes = tuple(k) if isinstance(k, Sequence | np.ndarray) and not isinstance(k, str) else (k,)
+    if not sizes:
+        raise ValueError("k is empty; pass at least one size, as in k=0.2.")
+    for size in sizes:
+        _check_size(size, rounding, at_least)
+    return sizes
+
+
 def _check_size(k: int | float, rounding: str, at_least: int) -> None:
     is_count = isinstance(k, Integral) and not isinstance(k, bool) and k >= 1
     is_share = isinstance(k, Real) and not isinstance(k, Integral) and 0 < k <= 1
