@@ -45,13 +45,18 @@ class BaseLLMPrior(BasePrior):
     def _fit(self, texts: list[str]) -> None:
         self._check_parameters()
         resolve_cache(self.cache)
+        self._fit_prompt()
+        self.seed_ = _draw_seed(self.random_state)
+
+    def _fit_prompt(self) -> None:
+        """Learn what the model is to be asked: `label_names_` and `prompt_`."""
         self.label_names_ = name_labels(self.classes_, self.label_names)
         if self.label_names is None and self.classes_.dtype.kind in "iufb":
             warnings.warn(
                 f"The labels are numbers, so the language model is asked for answers such as "
                 f"{self.label_names_[0]!r}. Say what they mean through label_names.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         self.prompt_ = build_prompt(
             self.template,
@@ -59,10 +64,13 @@ class BaseLLMPrior(BasePrior):
             labels=self.label_names_,
             required=self._required_placeholders,
         )
-        self.seed_ = _draw_seed(self.random_state)
+
+    def _model(self) -> BaseLLM:
+        """Return the model that gives the evidence."""
+        return resolve_llm(self.llm)
 
     def _attribute(self, texts: list[str], classes: np.ndarray) -> PriorMatrix:
-        llm = resolve_llm(self.llm)
+        llm = self._model()
         names = [self.label_names_[index] for index in classes]
         n_empty = sum(not split_words(text) for text in texts)
         if n_empty:
