@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 __all__ = ["EncodedPrompt", "PromptEncoder"]
@@ -68,7 +69,17 @@ class PromptEncoder:
         Returns
         -------
         list of EncodedPrompt, length n
+
+        Raises
+        ------
+        ValueError
+            If a continuation is empty, or nothing stands before one.
         """
+        if any(not text.strip() for text in continuations):
+            raise ValueError(
+                "A continuation is empty. Labels must hold at least one visible character; give "
+                "better names through label_names."
+            )
         contexts = [self.head + prompt + self.tail for prompt in prompts]
         # A label follows a space unless the prompt ends in white space already (a chat template
         # ends in a newline); the space then belongs to the label's first token.
@@ -110,8 +121,8 @@ class PromptEncoder:
         ids = self.first_ids + ids
         if n_context == len(ids):
             raise ValueError(
-                "A continuation has no tokens. Labels must hold at least one visible character; "
-                "give better names through label_names."
+                "A continuation has no tokens in this tokenizer; give the labels better names "
+                "through label_names."
             )
         if n_context == 0:
             raise ValueError(
@@ -176,15 +187,16 @@ class PromptEncoder:
         rendered = self.tokenizer.apply_chat_template(
             [{"role": "user", "content": _SLOT}], tokenize=False, add_generation_prompt=True
         )
-        head, slot, tail = rendered.partition(_SLOT)
-        if not slot:
+        sides = rendered.split(_SLOT)
+        if len(sides) != 2:
             raise ValueError(
-                "The tokenizer's chat template leaves the user's message out; "
-                "use chat_template=False."
+                f"The tokenizer's chat template shows the user's message {len(sides) - 1} times "
+                "instead of once; use chat_template=False."
             )
-        return head, tail
+        return sides[0], sides[1]
 
     def _begin_of_sequence(self) -> list[int]:
-        bos = self.tokenizer.bos_token_id
-        ids = self.tokenizer("a", add_special_tokens=True)["input_ids"]
-        return [bos] if bos is not None and ids[:1] == [bos] else []
+        """Return what the tokenizer itself puts before a text, such as a BOS token."""
+        batch = self.tokenizer("a", add_special_tokens=True, return_special_tokens_mask=True)
+        marked = zip(batch["input_ids"], batch["special_tokens_mask"], strict=True)
+        return [token for token, _ in takewhile(lambda pair: pair[1], marked)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import numbers
 import threading
 import warnings
 from collections import OrderedDict
@@ -14,6 +15,7 @@ import numpy as np
 from skcap.llm.base import BaseLLM, PromptTooLongError
 from skcap.llm.prompt_encoding import EncodedPrompt, PromptEncoder
 from skcap.llm.token_tree import TokenTree, common_prefix_length, grow_trees
+from skcap.words import check_texts
 
 __all__ = ["TransformersLLM", "release_models"]
 
@@ -43,8 +45,9 @@ class TransformersLLM(BaseLLM):
         Wrap the prompt as a user's message with the tokenizer's chat template. ``"auto"`` does so
         where the model has one.
     reuse_prefix : bool, default=True
-        ``False`` scores full prompts in padded batches, for models that cannot score a tree (found
-        out when the model is loaded, with a warning) and for comparison.
+        ``False`` scores full prompts in padded batches, for comparison. Models that cannot score
+        a tree (found out when they are loaded) and prompts longer than a model's attention window
+        are scored so anyway, with a warning.
     revision : str or None, default=None
         Branch, tag or commit of a hub model.
     local_files_only : bool, default=False
@@ -95,15 +98,15 @@ class TransformersLLM(BaseLLM):
         suffix: str = "",
     ) -> np.ndarray:
         """Score continuations; see :meth:`BaseLLM.log_likelihood`."""
-        if not bodies:
+        pairs = _check_pairs(bodies, continuations)
+        if not pairs:
             return np.zeros(0)
         loaded = self._load()
-        prompts = self._encode(loaded, bodies, continuations, prefix, suffix)
-        _check_length(prompts, loaded.context_length)
         with loaded.lock:
-            if self.reuse_prefix and loaded.scores_trees:
-                return loaded.score_trees(prompts, self.batch_size)
-            return loaded.score_padded(prompts, self.batch_size)
+            prompts = self._encode(loaded, pairs, prefix, suffix)
+            if self.reuse_prefix and loaded.scores_as_trees(prompts):
+                return loaded.score_trees(prompts, int(self.batch_size))
+            return loaded.score_padded(prompts, int(self.batch_size))
 
     def check_context(
         self,
@@ -114,10 +117,11 @@ class TransformersLLM(BaseLLM):
         suffix: str = "",
     ) -> None:
         """Check lengths before any work starts; see :meth:`BaseLLM.check_context`."""
-        if bodies:
+        pairs = _check_pairs(bodies, continuations)
+        if pairs:
             loaded = self._load()
-            prompts = self._encode(loaded, bodies, continuations, prefix, suffix)
-            _check_length(prompts, loaded.context_length)
+            with loaded.lock:
+                self._encode(loaded, pairs, prefix, suffix)
 
     def fingerprint(self) -> str:
         """Identify weights, number type and chat template; see :meth:`BaseLLM.fingerprint`."""
@@ -126,11 +130,13 @@ class TransformersLLM(BaseLLM):
         weights = model_fingerprint(
             self.model, revision=self.revision, local_files_only=self.local_files_only
         )
-        dtype = self.dtype if self.dtype != "auto" else f"auto-{_device(self.device).split(':')[0]}"
+        dtype = self.dtype
+        if dtype == "auto":
+            dtype = "float32" if _device(self.device) == "cpu" else "checkpoint"
         return f"transformers|{weights}|{dtype}|chat={self.chat_template}"
 
     def _load(self) -> _LoadedModel:
-        if not isinstance(self.batch_size, int) or self.batch_size < 1:
+        if not isinstance(self.batch_size, numbers.Integral) or self.batch_size < 1:
             raise ValueError(
                 f"batch_size must be a positive number of tokens, got {self.batch_size!r}."
             )
@@ -147,18 +153,16 @@ class TransformersLLM(BaseLLM):
     def _encode(
         self,
         loaded: _LoadedModel,
-        bodies: Sequence[str],
-        continuations: Sequence[str],
+        pairs: list[tuple[str, str]],
         prefix: str,
         suffix: str,
     ) -> list[EncodedPrompt]:
-        if len(bodies) != len(continuations):
-            raise ValueError(
-                f"bodies and continuations must be of one length, got {len(bodies)} and "
-                f"{len(continuations)}."
-            )
-        encoder = loaded.encoder(self.chat_template)
-        return encoder.encode([prefix + body + suffix for body in bodies], continuations)
+        """Encode and check lengths; under the model's lock, as tokenizers keep settings."""
+        prompts = loaded.encoder(self.chat_template).encode(
+            [prefix + body + suffix for body, _ in pairs], [name for _, name in pairs]
+        )
+        _check_length(prompts, loaded.context_length)
+        return prompts
 
 
 class _LoadedModel:
@@ -178,7 +182,7 @@ class _LoadedModel:
 
         from skcap.models import explain_load_errors, resolve_model
 
-        resolved = resolve_model(model, local_files_only=local_files_only)
+        resolved = resolve_model(model, revision=revision, local_files_only=local_files_only)
         shared = {
             "revision": revision,
             "local_files_only": local_files_only,
@@ -186,32 +190,55 @@ class _LoadedModel:
         }
         with explain_load_errors(model):
             self.tokenizer = AutoTokenizer.from_pretrained(resolved, **shared)
-            self.model = AutoModelForCausalLM.from_pretrained(
+            weights: Any = AutoModelForCausalLM.from_pretrained(
                 resolved, dtype=_torch_dtype(dtype, device), use_safetensors=True, **shared
             )
-        self.model.to(device).eval().requires_grad_(False)
+        self.model = weights.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)
         self.lock = threading.Lock()
-        self.context_length = getattr(self.model.config, "max_position_embeddings", None)
+        self.config = self.model.config.get_text_config()
+        self.context_length = getattr(self.config, "max_position_embeddings", None)
+        self.window = _attention_window(self.config)
         self.prefix_ids: tuple[int, ...] = ()
         self.prefix_cache: Any = None
         parameters = inspect.signature(self.model.forward).parameters
         self._keeps_logits = "logits_to_keep" in parameters
         self._encoders: dict[str | bool, PromptEncoder] = {}
-        self.scores_trees = self._can_score_trees()
+        self._told_of_window = False
+        self._can_score_trees = self._probe_trees()
 
     def encoder(self, chat_template: str | bool) -> PromptEncoder:
         if chat_template not in self._encoders:
             self._encoders[chat_template] = PromptEncoder(self.tokenizer, chat_template)
         return self._encoders[chat_template]
 
+    def scores_as_trees(self, prompts: list[EncodedPrompt]) -> bool:
+        """Whether a tree gives these prompts what each of them would get alone."""
+        if not self._can_score_trees or self.window is None:
+            return self._can_score_trees
+        longest = max(len(prompt.ids) for prompt in prompts)
+        if longest > self.window and not self._told_of_window:
+            self._told_of_window = True
+            warnings.warn(
+                f"Prompts of up to {longest} tokens are longer than the {self.window} that each "
+                f"token of {type(self.model).__name__} sees in some layers. They are "
+                "scored in full with nothing shared, which is exact but much slower.",
+                stacklevel=3,
+            )
+        return longest <= self.window
+
     def score_trees(self, prompts: list[EncodedPrompt], batch_size: int) -> np.ndarray:
         """Log-likelihoods with the common prefix from the cache and the rest as trees."""
         n_shared = _shared_length(prompts)
-        self._set_prefix(prompts[0].ids[:n_shared])
         scores = np.zeros(len(prompts))
-        for tree in grow_trees(prompts, n_shared, batch_size):
-            np.add.at(scores, tree.prompts, self._score_tree(tree, n_shared))
+        try:
+            self._set_prefix(prompts[0].ids[:n_shared])
+            for tree in grow_trees(prompts, n_shared, batch_size):
+                np.add.at(scores, tree.prompts, self._score_tree(tree, n_shared))
+        except BaseException:
+            # The cache may hold the tokens of some layers only: start afresh after an error.
+            self._drop_prefix()
+            raise
         return scores
 
     def score_padded(self, prompts: list[EncodedPrompt], batch_size: int) -> np.ndarray:
@@ -242,6 +269,9 @@ class _LoadedModel:
                 scores[row] = _log_prob(kept, targets).sum()
         return scores
 
+    def _drop_prefix(self) -> None:
+        self.prefix_ids, self.prefix_cache = (), None
+
     def _set_prefix(self, ids: tuple[int, ...]) -> None:
         """Make the cache hold exactly these tokens: keep what agrees, compute what is missing."""
         import torch
@@ -249,7 +279,8 @@ class _LoadedModel:
 
         kept = common_prefix_length(self.prefix_ids, ids)
         if self.prefix_cache is None or kept == 0:
-            self.prefix_cache, kept = DynamicCache(config=self.model.config), 0
+            # Without the model's config, layers with a window keep all tokens, too.
+            self.prefix_cache, kept = DynamicCache(), 0
         elif kept < len(self.prefix_ids):
             self.prefix_cache.crop(kept - len(self.prefix_ids))
         self.prefix_ids = ids[:kept]
@@ -274,20 +305,15 @@ class _LoadedModel:
         mask = torch.zeros(visible.shape, dtype=dtype, device=self.device)
         mask.masked_fill_(~torch.as_tensor(visible, device=self.device), torch.finfo(dtype).min)
         nodes, logit_of_target = np.unique(tree.sources, return_inverse=True)
-        try:
-            with torch.inference_mode():
-                logits = self._forward(
-                    input_ids=torch.as_tensor(tree.tokens, device=self.device)[None],
-                    attention_mask=mask[None, None],
-                    position_ids=torch.as_tensor(tree.depths + n_shared, device=self.device)[None],
-                    past_key_values=self.prefix_cache,
-                    keep=torch.as_tensor(nodes, device=self.device),
-                )
-            self.prefix_cache.crop(-n_nodes)
-        except BaseException:
-            # The cache may hold the tokens of some layers only: start afresh after an error.
-            self.prefix_ids, self.prefix_cache = (), None
-            raise
+        with torch.inference_mode():
+            logits = self._forward(
+                input_ids=torch.as_tensor(tree.tokens, device=self.device)[None],
+                attention_mask=mask[None, None],
+                position_ids=torch.as_tensor(tree.depths + n_shared, device=self.device)[None],
+                past_key_values=self.prefix_cache,
+                keep=torch.as_tensor(nodes, device=self.device),
+            )
+        self.prefix_cache.crop(-n_nodes)
         return _log_prob(logits, tree.targets, logit_of_target)
 
     def _forward(self, *, keep: Any, **inputs: Any) -> Any:
@@ -296,36 +322,40 @@ class _LoadedModel:
             return self.model(**inputs, use_cache=True, logits_to_keep=keep).logits[0]
         return self.model(**inputs, use_cache=True).logits[0, keep]
 
-    def _can_score_trees(self) -> bool:
+    def _probe_trees(self) -> bool:
         """Try a small tree: masks in four dimensions are the model's own affair."""
-        config = self.model.config
-        layers = set(getattr(config, "layer_types", None) or ["full_attention"])
-        reason = f"its layers are of the types {sorted(layers)}"
-        if layers == {"full_attention"}:
-            ids = np.random.default_rng(0).integers(0, min(config.vocab_size, 1000), 12).tolist()
-            branch = [(config.vocab_size - 1 - token) for token in ids[4:]]
-            probe = [
-                EncodedPrompt(tuple(ids), 8),
-                EncodedPrompt(tuple(ids[:10]), 8),
-                EncodedPrompt(tuple(ids[:4] + branch), 9),
-            ]
-            try:
-                error = np.abs(self.score_trees(probe, 64) - self.score_padded(probe, 64)).max()
-            except (TypeError, ValueError, RuntimeError, IndexError, AttributeError) as failure:
-                reason = f"it failed on a probe ({failure})"
-            else:
-                tolerance = 1e-3 if self.model.dtype.itemsize == 4 else 0.5
-                if error <= tolerance:
-                    return True
-                reason = f"a probe was off by {error:.2g} in log probability"
-            finally:
-                self.prefix_ids, self.prefix_cache = (), None
-        warnings.warn(
-            f"{type(self.model).__name__} cannot score prompts as a tree: {reason}. Each full "
-            "prompt is scored alone, which is exact but much slower.",
-            stacklevel=2,
-        )
-        return False
+        layers = set(getattr(self.config, "layer_types", None) or ["full_attention"])
+        if layers <= {"full_attention", "sliding_attention", "chunked_attention"}:
+            reason = self._probe_failure()
+        else:
+            reason = f"its layers are of the types {sorted(layers)}"
+        if reason is not None:
+            warnings.warn(
+                f"{type(self.model).__name__} cannot score prompts as a tree: {reason}. Each full "
+                "prompt is scored alone, which is exact but much slower.",
+                stacklevel=2,
+            )
+        return reason is None
+
+    def _probe_failure(self) -> str | None:
+        """Score three prompts as a tree and alone; say what is wrong if that differs."""
+        vocabulary = min(self.config.vocab_size, 1000)
+        ids, branch = np.random.default_rng(0).integers(0, vocabulary, (2, 12)).tolist()
+        probe = [
+            EncodedPrompt(tuple(ids), 8),
+            EncodedPrompt(tuple(ids[:10]), 8),
+            EncodedPrompt(tuple(ids[:4] + branch[4:]), 9),
+        ]
+        try:
+            error = np.abs(self.score_trees(probe, 64) - self.score_padded(probe, 64)).max()
+        except Exception as failure:  # whatever the model's own code may raise
+            return f"it failed on a probe ({type(failure).__name__}: {failure})"
+        finally:
+            self._drop_prefix()
+        tolerance = 1e-3 if self.model.dtype.itemsize >= 4 else 0.5
+        if error <= tolerance:
+            return None
+        return f"a probe was off by {error:.2g} in log probability"
 
 
 class _Registry:
@@ -370,6 +400,26 @@ def release_models() -> None:
     _registry.clear()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def _check_pairs(bodies: Sequence[str], continuations: Sequence[str]) -> list[tuple[str, str]]:
+    bodies = check_texts(bodies, "bodies")
+    continuations = check_texts(continuations, "continuations")
+    if len(bodies) != len(continuations):
+        raise ValueError(
+            f"bodies and continuations must be of one length, got {len(bodies)} and "
+            f"{len(continuations)}."
+        )
+    return list(zip(bodies, continuations, strict=True))
+
+
+def _attention_window(config: Any) -> int | None:
+    """Tokens that a token sees in the layers that see least; None if all see everything."""
+    windows = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    layers = getattr(config, "layer_types", None)
+    if layers is not None and set(layers) == {"full_attention"}:
+        return None
+    return min((window for window in windows if window), default=None)
 
 
 def _shared_length(prompts: list[EncodedPrompt]) -> int:
