@@ -46,6 +46,7 @@ class BaseLLMPrior(BasePrior):
         self._check_parameters()
         resolve_cache(self.cache)
         self._fit_prompt()
+        self._model()  # refuses what is no model; loads nothing
         self.seed_ = _draw_seed(self.random_state)
 
     def _fit_prompt(self) -> None:
@@ -70,6 +71,7 @@ class BaseLLMPrior(BasePrior):
         return resolve_llm(self.llm)
 
     def _attribute(self, texts: list[str], classes: np.ndarray) -> PriorMatrix:
+        self._check_parameters()  # they may have been set since fit
         llm = self._model()
         names = [self.label_names_[index] for index in classes]
         n_empty = sum(not split_words(text) for text in texts)
@@ -159,6 +161,12 @@ class BaseLLMPrior(BasePrior):
         scores = llm.log_likelihood(
             unique, [name] * len(unique), prefix=self.prompt_.prefix, suffix=self.prompt_.suffix
         )
+        if not np.isfinite(scores).all():
+            # Would be cached for good, and NaN means "no supervision" to whoever trains on it.
+            raise FloatingPointError(
+                f"The language model gave the log-likelihood {scores[~np.isfinite(scores)][0]} for "
+                f"the label {name!r}. Where its dtype is float16, use 'bfloat16' or 'float32'."
+            )
         by_variant = dict(zip(unique, scores, strict=True))
         return np.array([by_variant[variant] for variant in variants])
 

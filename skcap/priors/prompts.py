@@ -45,7 +45,9 @@ def build_prompt(
     Raises
     ------
     ValueError
-        If a placeholder is unknown or missing, or ``{text}`` stands there twice.
+        If a placeholder is unknown, missing or formatted, or ``{text}`` stands there twice.
+    TypeError
+        If `template` or `instruction` is not a string.
 
     Examples
     --------
@@ -53,15 +55,22 @@ def build_prompt(
     >>> build_prompt("{labels}? {text} =", instruction="", labels=["yes", "no"])
     Prompt(prefix='yes, no? ', suffix=' =')
     """
-    if not isinstance(template, str):
-        raise TypeError(f"template must be a string, got {type(template).__name__}.")
+    for parameter, value in (("template", template), ("instruction", instruction)):
+        if not isinstance(value, str):
+            raise TypeError(f"{parameter} must be a string, got {type(value).__name__}.")
     try:
-        pieces = [(literal, name) for literal, name, _, _ in Formatter().parse(template)]
+        parsed = list(Formatter().parse(template))
     except ValueError as error:
         raise ValueError(
             f"template is malformed ({error}): {template!r}. Double the braces that are meant "
             "literally, as in '{{'."
         ) from error
+    if any(form or conversion for _, _, form, conversion in parsed):
+        raise ValueError(
+            f"template formats a placeholder ({template!r}); placeholders are filled in as they "
+            "are, so write {text} and not {text!r} or {text:>9}."
+        )
+    pieces = [(literal, name) for literal, name, _, _ in parsed]
     names = [name for _, name in pieces if name is not None]
     unknown = sorted(set(names) - set(_PLACEHOLDERS))
     if unknown:
@@ -107,7 +116,9 @@ def name_labels(
     Raises
     ------
     ValueError
-        If a name is missing, empty, or given to two classes.
+        If a name is missing, empty, begins or ends with white space, or is given to two classes.
+    TypeError
+        If `label_names` is of another type.
 
     Examples
     --------
@@ -140,6 +151,11 @@ def name_labels(
         if not isinstance(name, str) or not name.strip():
             raise ValueError(
                 f"The name of label {label!r} must be a non-empty string, got {name!r}."
+            )
+        if name != name.strip():
+            raise ValueError(
+                f"The name of label {label!r} begins or ends with white space, got {name!r}. "
+                "Strip it: where the space goes is the language model's affair."
             )
         if name in owner:
             raise ValueError(
