@@ -83,7 +83,7 @@ def _solve_batch(
         M -= ((weight[..., None] * M).sum(axis=1) / total)[:, None]
         z -= (weight * z).sum(axis=1, keepdims=True) / total
         M *= weight[..., None]
-    M, z = torch.from_numpy(M), torch.from_numpy(z)
-    normal = M.mT @ M + alpha * torch.eye(n_words, dtype=torch.float64)
-    right = M.mT @ z[..., None]
+    design, values = torch.from_numpy(M), torch.from_numpy(z)
+    normal = design.mT @ design + alpha * torch.eye(n_words, dtype=torch.float64)
+    right = design.mT @ values[..., None]
     return torch.cholesky_solve(right, torch.linalg.cholesky(normal))[..., 0].numpy()
