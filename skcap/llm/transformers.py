@@ -43,7 +43,8 @@ class TransformersLLM(BaseLLM):
         GPU, lower it when memory runs out. A longer prompt goes alone.
     chat_template : {"auto"} or bool, default="auto"
         Wrap the prompt as a user's message with the tokenizer's chat template. ``"auto"`` does so
-        where the model has one.
+        where the model has one, but for the alias ``"smollm2-135m"``, whose priors were measured
+        to be better without (``benchmarks/bench_prompts.py``).
     reuse_prefix : bool, default=True
         ``False`` scores full prompts in padded batches, for comparison. Models that cannot score
         a tree (found out when they are loaded) and prompts longer than a model's attention window
@@ -133,7 +134,18 @@ class TransformersLLM(BaseLLM):
         dtype = self.dtype
         if dtype == "auto":
             dtype = "float32" if _device(self.device) == "cpu" else "checkpoint"
-        return f"transformers|{weights}|{dtype}|chat={self.chat_template}"
+        return f"transformers|{weights}|{dtype}|chat={self._chat()}"
+
+    def _chat(self) -> str | bool:
+        """Resolve ``"auto"`` where a measurement speaks against the model's chat template."""
+        from skcap.models import MODEL_PACKAGES
+
+        package = MODEL_PACKAGES.get(self.model)
+        return (
+            False
+            if self.chat_template == "auto" and package and not package.chat
+            else (self.chat_template)
+        )
 
     def _load(self) -> _LoadedModel:
         if not isinstance(self.batch_size, numbers.Integral) or self.batch_size < 1:
@@ -158,7 +170,7 @@ class TransformersLLM(BaseLLM):
         suffix: str,
     ) -> list[EncodedPrompt]:
         """Encode and check lengths; under the model's lock, as tokenizers keep settings."""
-        prompts = loaded.encoder(self.chat_template).encode(
+        prompts = loaded.encoder(self._chat()).encode(
             [prefix + body + suffix for body, _ in pairs], [name for _, name in pairs]
         )
         _check_length(prompts, loaded.context_length)
