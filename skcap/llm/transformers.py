@@ -141,11 +141,9 @@ class TransformersLLM(BaseLLM):
         from skcap.models import MODEL_PACKAGES
 
         package = MODEL_PACKAGES.get(self.model)
-        return (
-            False
-            if self.chat_template == "auto" and package and not package.chat
-            else (self.chat_template)
-        )
+        if self.chat_template == "auto" and package is not None and not package.chat:
+            return False
+        return self.chat_template
 
     def _load(self) -> _LoadedModel:
         if not isinstance(self.batch_size, numbers.Integral) or self.batch_size < 1:
