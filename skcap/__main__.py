@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _install(aliases: Sequence[str]) -> int:
     for alias in aliases:
-        print(f"{alias}: installing (once; a GGUF model is then converted)", flush=True)
+        print(f"{alias}: installing", flush=True)
         try:
             folder = install_model(alias)
         except (RuntimeError, ImportError, OSError) as error:
