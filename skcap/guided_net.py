@@ -1,0 +1,139 @@
+"""The skorch net under GuidedTextClassifier: cross-entropy plus beta times the alignment loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback
+from skorch.utils import to_tensor
+from torch import Tensor
+
+from skcap.attribution import attribute_words
+from skcap.losses import alignment_loss, normalize_scores
+
+__all__ = ["Guidance", "GuidedNet", "WarmupDecay"]
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How a net attributes its training texts, and how much that counts."""
+
+    beta: float
+    normalize: str | None
+    n_steps: int
+    path: str
+    baseline_token: int | None
+    output: str
+
+
+class GuidedNet(NeuralNetClassifier):
+    """A net over batches of :class:`skcap.encoder.PadCollate`.
+
+    The training loss is the weighted cross-entropy plus beta times the alignment loss, the
+    validation loss the cross-entropy alone. The history has both parts by batch, as ``train_ce``
+    and ``train_alignment``.
+
+    Parameters
+    ----------
+    guidance : Guidance or None, default=None
+        None computes no attributions.
+    amp : bool, default=False
+        Compute in bfloat16 where that is safe.
+    *args, **kwargs
+        Those of ``skorch.NeuralNetClassifier``. The criterion must not reduce.
+    """
+
+    def __init__(
+        self, *args: Any, guidance: Guidance | None = None, amp: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.guidance = guidance
+        self.amp = amp
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        kind = torch.device(self.device).type
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.amp)
+
+    def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> Tensor:
+        """Compute the logits of a batch, shape (n_texts, n_classes)."""
+        batch = to_tensor(x, device=self.device)
+        with self._autocast():
+            logits = self.module_(batch["input_ids"], batch["attention_mask"])
+        return logits.float()
+
+    def get_loss(
+        self, y_pred: Tensor, y_true: Tensor, X: Any = None, training: bool = False
+    ) -> Tensor:
+        """Compute the loss of a batch, shape (); record its parts when training."""
+        batch = to_tensor(X, device=self.device)
+        classes = to_tensor(y_true, device=self.device)
+        # Weights have mean one over the training set, so the mean over batches is unbiased.
+        loss = (self.criterion_(y_pred, classes) * batch["weight"]).mean()
+        if not training:
+            return loss
+        self.history.record_batch("train_ce", loss.item())
+        if self.guidance is not None:
+            alignment = self._alignment(batch, classes, self.guidance)
+            self.history.record_batch("train_alignment", alignment.item())
+            loss = loss + self.guidance.beta * alignment
+        return loss
+
+    def _alignment(self, batch: dict[str, Tensor], classes: Tensor, how: Guidance) -> Tensor:
+        supervised = ~batch["prior"].isnan()
+        rows = supervised.any(dim=1)
+        if not rows.any():
+            return batch["prior"].new_zeros(())
+        batch, classes = {name: part[rows] for name, part in batch.items()}, classes[rows]
+        prior, supervised = batch["prior"], supervised[rows]
+        with self._autocast():
+            attribution = attribute_words(
+                self.module_,
+                batch,
+                classes,
+                n_words=prior.shape[1],
+                n_steps=how.n_steps,
+                path=how.path,
+                baseline_token=how.baseline_token,
+                output=how.output,
+                create_graph=True,
+            )
+        return alignment_loss(
+            normalize_scores(prior, supervised, how.normalize),
+            normalize_scores(attribution, supervised, how.normalize),
+            supervised,
+            batch["weight"],
+        )
+
+
+class WarmupDecay(Callback):
+    """Learning rates that rise linearly from 0 and then fall linearly to 0, step by step."""
+
+    def __init__(self, warmup: float) -> None:
+        self.warmup = warmup
+
+    def on_train_begin(self, net: GuidedNet, *args: Any, **kwargs: Any) -> None:
+        """Note the peak rates."""
+        self.step_, self.n_steps_ = 0, 0
+        self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
+
+    def on_epoch_begin(self, net: GuidedNet, dataset_train: Any = None, **kwargs: Any) -> None:
+        """Count the steps to come, once the validation texts are split off."""
+        if not self.n_steps_:
+            batches = len(net.get_iterator(dataset_train, training=True))
+            self.n_steps_ = net.max_epochs * batches
+
+    def on_batch_begin(self, net: GuidedNet, training: bool = False, **kwargs: Any) -> None:
+        """Set the rates of the step to come."""
+        if not training:
+            return
+        rising = round(self.warmup * self.n_steps_)
+        up = (self.step_ + 1) / max(rising, 1)
+        down = (self.n_steps_ - self.step_) / max(self.n_steps_ - rising, 1)
+        for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
+            group["lr"] = rate * min(up, down, 1)
+        self.step_ += 1
