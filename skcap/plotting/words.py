@@ -1,18 +1,21 @@
-"""Plots of word scores and of what changed in a model. They need the extra ``skcap[plots]``.
-
-Every function draws into given axes or into a figure of its own and returns the axes; nothing is
-shown or saved. Colours can be told apart by the colour-blind: blue speaks for, orange against.
-"""
+"""The words of one text, coloured by several sources."""
 
 from __future__ import annotations
 
-import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from skcap.plotting._matplotlib import (
+    LIGHT_BLUE,
+    LIGHT_GREY,
+    LIGHT_ORANGE,
+    drawable,
+    import_pyplot,
+    size_in_points,
+)
 from skcap.prior_matrix import PriorMatrix, check_same_texts
 
 if TYPE_CHECKING:
@@ -20,27 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_words"]
 
-# The blue and the orange of skcap.html, lightened so that black words stay legible on them.
-_AGAINST, _NEUTRAL, _FOR = "#f0ac59", "#ffffff", "#59a3cd"
-_UNSCORED: dict[str, Any] = {"facecolor": "#d9d9d9", "hatch": "////"}
+_UNSCORED: dict[str, Any] = {"facecolor": LIGHT_GREY, "hatch": "////"}
 
 _WIDTH = 8.0  # inches of a figure made here, names of the sources included
 _FONT_SIZES = (10, 9, 8, 7, 6, 5)  # the first that fits is taken
 _LINE = 1.7  # height of a cell, of the gap between blocks (half of it): in font sizes
 _PADDING = 0.5  # beside a word in its cell, in font sizes
 _NAMES = 0.4  # largest share of the width that the names of the sources take
-_STAND_IN = "\N{WHITE SQUARE}"  # for a character that no font has
-
-
-def _import_pyplot() -> Any:
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError(
-            "Plots need matplotlib, an optional dependency. Install it with "
-            "pip install 'skcap[plots]'."
-        ) from error
-    return pyplot
 
 
 def plot_words(
@@ -103,15 +92,15 @@ def plot_words(
     >>> len(ax.patches)  # one cell a word and source
     8
     """
-    plt = _import_pyplot()
+    plt = import_pyplot()
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
     words, scores = _one_text(sources, row, normalize)
-    shown = [_drawable(word) for word in words]
-    names = [_drawable(str(name)) for name in sources]
+    shown = [drawable(word) for word in words]
+    names = [drawable(str(name)) for name in sources]
     if ax is None:
         ax = _new_axes(plt, shown, names, bool(title))
-    width, height = _size_in_points(ax)
+    width, height = size_in_points(ax)
     for size in _FONT_SIZES:
         cells = _Cells.lay_out(shown, names, width, size)
         if cells.height <= height + 1:  # a point of tolerance, for rounding
@@ -125,7 +114,7 @@ def plot_words(
     ax.set(xlim=(0, width), ylim=(max(height, cells.height), 0))
     ax.set_axis_off()
     largest = np.abs(scores[~np.isnan(scores)]).max(initial=0) or 1.0
-    colors = LinearSegmentedColormap.from_list("for_against", [_AGAINST, _NEUTRAL, _FOR])
+    colors = LinearSegmentedColormap.from_list("for_against", [LIGHT_ORANGE, "white", LIGHT_BLUE])
     scale = Normalize(-largest, largest)
     for source, line in enumerate(scores):
         cells.draw_name(ax, source)
@@ -134,7 +123,7 @@ def plot_words(
             cells.draw_word(ax, source, word, style)
     cells.draw_legend(ax, scores)
     if title:
-        ax.set_title(_drawable(title), loc="left", size=cells.size * 1.1, parse_math=False)
+        ax.set_title(drawable(title), loc="left", size=cells.size * 1.1, parse_math=False)
     return ax
 
 
@@ -160,23 +149,6 @@ def _one_text(
     if not records[0].words:
         raise ValueError(f"Text {row} has no words, so there is nothing to draw.")
     return records[0].words, np.vstack([text.normalize(normalize).to_dense() for text in texts])
-
-
-def _drawable(text: str) -> str:
-    """Replace what the font lacks, which matplotlib would warn of each time it draws."""
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-
-    families = FontProperties().get_family()
-    fonts = [get_font(findfont(FontProperties(family=[family]))) for family in families]
-
-    def show(character: str) -> str:
-        if any(font.get_char_index(ord(character)) for font in fonts):
-            return character
-        invisible = unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
-        return "" if invisible else _STAND_IN
-
-    # Not empty: a word of invisible characters has a cell, too.
-    return "".join(show(character) for character in text) or _STAND_IN
 
 
 def _text_width(text: str, size: float) -> float:
@@ -267,9 +239,9 @@ class _Cells(NamedTuple):
         """Explain the colours that occur."""
         from matplotlib.patches import Patch
 
-        keys = [Patch(facecolor=_FOR, label="for the label")]
+        keys = [Patch(facecolor=LIGHT_BLUE, label="for the label")]
         if (scores < 0).any():
-            keys.append(Patch(facecolor=_AGAINST, label="against it"))
+            keys.append(Patch(facecolor=LIGHT_ORANGE, label="against it"))
         if np.isnan(scores).any():
             keys.append(Patch(label="no score", edgecolor="white", **_UNSCORED))
         ax.legend(
@@ -284,11 +256,6 @@ class _Cells(NamedTuple):
             frameon=False,
             fontsize=self.size * 0.9,
         )
-
-
-def _size_in_points(ax: Axes) -> tuple[float, float]:
-    box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
-    return 72 * box.width, 72 * box.height
 
 
 def _new_axes(plt: Any, words: Sequence[str], names: Sequence[str], titled: bool) -> Axes:
