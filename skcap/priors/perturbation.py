@@ -1,0 +1,145 @@
+"""What LIME and SHAP have in common: a package explains one number a text, word by word."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from skcap.llm import BaseLLM
+from skcap.llm.estimator import LEAST_LOG_PROB, EstimatorLLM
+from skcap.priors.base import BasePrior, check_labels
+from skcap.priors.llm_prior import BaseLLMPrior
+from skcap.priors.masks import apply_mask, content_seed
+from skcap.priors.prompts import Prompt
+from skcap.words import check_texts, split_words
+
+__all__ = ["BasePerturbationPrior"]
+
+_TARGETS = ("auto", "log_prob", "prob")
+
+
+class BasePerturbationPrior(BaseLLMPrior):
+    """A prior that explains a language model, or a classifier, by removing words.
+
+    The evidence of a text, which is cached, is its scores. Subclasses say which package explains
+    (`source`, `_explain`) and with which parameters (`_explainer_parameters`).
+    """
+
+    estimator: Any
+    target: Literal["auto", "log_prob", "prob"]
+
+    def fit(self, X: Any, y: Any) -> BasePrior:
+        """Learn the label space, and fit `estimator` if it is not fitted yet.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_texts,)
+        y : array-like of str or int, shape (n_texts,)
+
+        Returns
+        -------
+        self
+        """
+        if self.estimator is None:
+            return super().fit(X, y)
+        self._check_parameters()
+        texts = check_texts(X)
+        labels = check_labels(texts, y)
+        try:
+            check_is_fitted(self.estimator)
+            self.estimator_ = self.estimator
+        except NotFittedError:
+            self.estimator_ = clone(self.estimator).fit(texts, labels)
+        return super().fit(texts, labels)
+
+    def _check_parameters(self) -> None:
+        if self.target not in _TARGETS:
+            raise ValueError(f"target must be one of {list(_TARGETS)}, got {self.target!r}.")
+        if self.estimator is not None and not hasattr(self.estimator, "predict_proba"):
+            raise TypeError(
+                "estimator must be a classifier with predict_proba, got "
+                f"{type(self.estimator).__name__}. Wrap one that has none in sklearn's "
+                "CalibratedClassifierCV."
+            )
+
+    def _fit_prompt(self) -> None:
+        if self.estimator is None:
+            super()._fit_prompt()
+        else:  # asked for by class, so there is nothing to phrase
+            self.label_names_ = [str(label) for label in self.classes_.tolist()]
+            self.prompt_ = Prompt("", "")
+
+    def _model(self) -> BaseLLM:
+        if self.estimator is None:
+            return super()._model()
+        known = self.estimator_.classes_.tolist()
+        labels = self.classes_.tolist()
+        unknown = [label for label in labels if label not in known]
+        if unknown:
+            raise ValueError(
+                f"estimator is fitted and does not know {len(unknown)} of the {len(labels)} labels "
+                f"in y, such as {unknown[0]!r}; it knows {known[:5]}. Fit it on the same labels, "
+                "of the same type."
+            )
+        columns = [known.index(label) for label in labels]
+        return EstimatorLLM(self.estimator_, dict(zip(self.label_names_, columns, strict=True)))
+
+    def _resolved_target(self) -> str:
+        if self.target == "auto":
+            return "log_prob" if self.estimator is None else "prob"
+        return self.target
+
+    def _solve_parameters(self) -> dict[str, Any]:
+        return {
+            "target": self._resolved_target(),
+            "package": f"{self.source} {version(self.source)}",
+            **self._explainer_parameters(),
+        }
+
+    def _evidence_parameters(self, text: str, name: str) -> dict[str, Any]:
+        return self._solve_parameters()
+
+    def _evidence(self, llm: BaseLLM, text: str, name: str) -> np.ndarray:
+        words = split_words(text)
+        if not words:
+            return np.zeros(0)
+
+        def value(masks: np.ndarray) -> np.ndarray:
+            log_p = self._score(llm, [apply_mask(words, mask) for mask in masks], name)
+            if self._resolved_target() == "prob":
+                return np.exp(log_p)
+            if log_p.min() <= LEAST_LOG_PROB:
+                raise ValueError(
+                    f"The model gives {name!r} probability 0 for a variant of {text!r:.80}, which "
+                    "has no logarithm. Explain probabilities, with target='prob'."
+                )
+            return log_p
+
+        # Both packages seed numpy's old generator, which takes 32 bits.
+        return self._explain(value, len(words), content_seed(self.seed_, text, name) % 2**32)
+
+    def _solve(
+        self, texts: list[str], names: list[str], evidence: list[np.ndarray]
+    ) -> list[np.ndarray]:
+        return evidence
+
+    @abstractmethod
+    def _explainer_parameters(self) -> dict[str, Any]:
+        """Parameters of the package that the scores depend on."""
+
+    @abstractmethod
+    def _explain(
+        self, value: Callable[[np.ndarray], np.ndarray], n_words: int, seed: int
+    ) -> np.ndarray:
+        """Score the words of a text.
+
+        `value` takes masks, bool of shape (n_variants, n_words) with False for a removed word,
+        and returns the number to explain for each. There is at least one word.
+        """
