@@ -107,19 +107,21 @@ def encode_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[
     list of EncodedText, length n_texts
     """
     batch = tokenizer(list(texts), truncation=True, max_length=max_length, padding=False)
-    return [_encoded(text, batch.encodings[row]) for row, text in enumerate(texts)]
+    pad = tokenizer.pad_token_id or 0
+    return [_encoded(text, batch.encodings[row], pad) for row, text in enumerate(texts)]
 
 
-def _encoded(text: str, encoding: Any) -> EncodedText:
-    special = np.array(encoding.special_tokens_mask, dtype=bool)
+def _encoded(text: str, encoding: Any, pad: int) -> EncodedText:
+    special = np.array(encoding.special_tokens_mask or [1], dtype=bool)
     truncated = np.zeros(len(split_words(text)), dtype=bool)
     for rest in encoding.overflowing:
         lost = align_tokens(text, rest.offsets)
         truncated[lost[lost >= 0]] = True
     return EncodedText(
-        input_ids=np.array(encoding.ids, dtype=np.int64),
+        # Where there are no special tokens, an empty text has none at all; encoders need one.
+        input_ids=np.array(encoding.ids or [pad], dtype=np.int64),
         special=special,
-        word_ids=np.where(special, -1, align_tokens(text, encoding.offsets)),
+        word_ids=np.where(special, -1, align_tokens(text, encoding.offsets or [(0, 0)])),
         truncated=truncated,
     )
 

@@ -322,6 +322,21 @@ def test_special_tokens_written_in_a_text_are_words(tiny_model, family):
     assert encoded.special.sum() == 2
 
 
+def test_empty_texts_of_a_tokenizer_without_special_tokens():
+    from tiny_models import wordpiece
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    full, names = wordpiece()
+    bare = Tokenizer(full.model)
+    bare.pre_tokenizer = full.pre_tokenizer
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bare, pad_token=names["pad"])
+    empty, rain = encode_texts(tokenizer, [" ", "rain"], 8)
+    assert (empty.input_ids.tolist(), empty.special.tolist()) == ([0], [True])
+    assert (empty.word_ids.tolist(), empty.seen.tolist()) == ([-1], [])
+    assert (rain.special.tolist(), rain.seen.tolist()) == ([False], [True])
+
+
 def test_slow_tokenizer_is_refused(tmp_path, monkeypatch):
     import transformers
 

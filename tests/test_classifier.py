@@ -576,13 +576,33 @@ def test_rates_at_the_edges(make, warmup):
     np.testing.assert_allclose(rates, 0.01 * np.array(expected) / 6)
 
 
-def test_amp_runs_in_bfloat16_and_still_learns(make, plain):
-    classifier = make(beta=1.0, max_epochs=10, amp=True).fit(PRIOR, LABELS)
-    assert classifier.score(NEW_TEXTS, NEW_LABELS) > 0.7
+def test_amp_trains_in_bfloat16_and_explains_in_float32(make, plain):
+    classifier = make(beta=1.0, max_epochs=2, amp=True).fit(PRIOR, LABELS)
+    history = classifier.net_.history
+    assert history[1, "train_loss"] < history[0, "train_loss"]
     assert {weight.dtype for weight in weights(classifier).values()} == {torch.float32}
-    assert np.isfinite(classifier.explain(NEW_TEXTS).to_dense()).all()
-    assert not same_weights(classifier, make(beta=1.0, max_epochs=10).fit(PRIOR, LABELS))
+    before = classifier.explain(NEW_TEXTS)
+    classifier.net_.set_params(amp=False)
+    assert classifier.explain(NEW_TEXTS, classifier.predict(NEW_TEXTS)).scores[0].tolist() == (
+        before.scores[0].tolist()
+    )
+    assert not same_weights(classifier, make(beta=1.0, max_epochs=2).fit(PRIOR, LABELS))
     assert plain.net_.amp is False  # "auto" on a CPU
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu(make):
+    state = torch.cuda.get_rng_state()
+    classifier = make(device="auto", max_epochs=10).fit(PRIOR, LABELS)
+    assert next(classifier.net_.module_.parameters()).is_cuda
+    assert classifier.score(NEW_TEXTS, NEW_LABELS) > 0.7
+    assert np.isfinite(classifier.explain(NEW_TEXTS).to_dense()).all()
+    assert torch.equal(torch.cuda.get_rng_state(), state)
+    held = torch.cuda.memory_allocated()
+    classifier.fit(PRIOR, LABELS)
+    assert torch.cuda.memory_allocated() <= held * 1.1
+    del classifier
+    assert torch.cuda.memory_allocated() < held / 10
 
 
 def test_verbose_prints_a_line_an_epoch(make, capsys):
