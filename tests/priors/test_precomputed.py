@@ -1,0 +1,133 @@
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skcap.prior_matrix import PriorMatrix
+from skcap.priors.precomputed import PrecomputedPrior
+
+X = ["cancel the alarm", "", "play jazz", "stop"]
+Y = ["alarm", "alarm", "music", "alarm"]
+SCORES = [[3.0, 0.0, 4.0], [], [-1.0, float("nan")], [2.0]]
+MATRIX = PriorMatrix(X, SCORES, provenance={"source": "by hand"})
+
+
+def mapping():
+    return dict(zip(X, SCORES, strict=True))
+
+
+def as_path(folder):
+    MATRIX.save(folder / "prior.npz")
+    return folder / "prior.npz"
+
+
+FORMS = {
+    "matrix": lambda folder: MATRIX,
+    "path": as_path,
+    "string": lambda folder: str(as_path(folder)),
+    "mapping": lambda folder: mapping(),
+    "callable": lambda folder: mapping().get,
+    "list": lambda folder: SCORES,
+    "arrays": lambda folder: [np.array(row) for row in SCORES],
+    "object array": lambda folder: np.array([*SCORES], dtype=object),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gives_back_what_it_was_given(form, tmp_path):
+    prior = PrecomputedPrior(FORMS[form](tmp_path))
+    matrix = prior.fit_transform(X, Y)
+    np.testing.assert_array_equal(matrix.to_dense(), MATRIX.to_dense())
+    assert matrix.provenance["source"] == "precomputed"
+    assert prior.attribute(["stop", X[0]], ["alarm", "alarm"]).to_dense()[:, 0].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("form", sorted(set(FORMS) - {"list", "arrays", "object array"}))
+def test_follows_a_selection_of_texts(form, tmp_path):
+    matrix = PrecomputedPrior(FORMS[form](tmp_path)).fit_transform([X[2], X[0]], ["m", "a"])
+    np.testing.assert_array_equal(matrix.to_dense(), MATRIX[[2, 0]].to_dense())
+
+
+def test_provenance_holds_that_of_the_matrix():
+    provenance = PrecomputedPrior(MATRIX).fit_transform(X, Y).provenance
+    assert provenance["origin"] == {"source": "by hand"}
+    assert provenance["scores"] == "PriorMatrix"
+
+
+def test_transform_has_no_scores():
+    assert not PrecomputedPrior(MATRIX).fit(X, Y).transform(["any text"]).has_scores
+
+
+def test_cross_validation_splits_it():
+    texts, labels = [f"{word} {n}" for n in range(6) for word in ("jazz", "alarm")], [0, 1] * 6
+    prior = PrecomputedPrior({text: [1.0, 0.0] for text in texts})
+    model = make_pipeline(
+        prior,
+        FunctionTransformer(lambda matrix: list(matrix.texts)),
+        CountVectorizer(),
+        LogisticRegression(),
+    )
+    assert cross_val_score(model, texts, labels, cv=2, error_score="raise").tolist() == [1, 1]
+
+
+def test_a_list_cannot_be_split():
+    with pytest.raises(ValueError, match="is a list for 4 texts, but fit got 2"):
+        PrecomputedPrior(SCORES).fit(X[:2], Y[:2])
+
+
+@pytest.mark.parametrize("form", ["mapping", "callable", "list"])
+def test_words_that_do_not_fit_show_the_text(form, tmp_path):
+    texts = [*X[:2], "play some jazz", X[3]]
+    scores = {**mapping(), "play some jazz": SCORES[2]}
+    given = {"mapping": scores, "callable": scores.get, "list": SCORES}[form]
+    with pytest.raises(ValueError, match=r"'play some jazz', must hold one score a word: got 2"):
+        PrecomputedPrior(given).fit_transform(texts, Y)
+
+
+@pytest.mark.parametrize("form", ["matrix", "mapping", "callable"])
+def test_missing_texts(form, tmp_path):
+    scores = FORMS[form](tmp_path)
+    message = "no scores for 1 of 2 texts, such as row 1: 'play blues'"
+    with pytest.raises(ValueError, match=message):
+        PrecomputedPrior(scores).fit_transform(["play jazz", "play blues"], Y[:2])
+    matrix = PrecomputedPrior(scores, missing="nan").fit_transform(["stop", "play blues"], Y[:2])
+    assert matrix.scores[0].tolist() == [2.0]
+    assert np.isnan(matrix.scores[1]).tolist() == [True, True]
+
+
+def test_same_text_with_different_scores():
+    twice = PriorMatrix(["stop", "stop"], [[1.0], [2.0]])
+    with pytest.raises(ValueError, match="the text 'stop' twice, with different scores"):
+        PrecomputedPrior(twice).fit(["stop"], ["alarm"])
+    with pytest.raises(ValueError, match="the text 'stop' twice, with different scores"):
+        PrecomputedPrior([[1.0], [2.0]]).fit(["stop", "stop"], ["alarm", "music"])
+
+
+def test_same_text_with_equal_scores():
+    twice = PriorMatrix(["go on", "go on"], [[1.0, float("nan")]] * 2)
+    matrix = PrecomputedPrior(twice).fit_transform(["go on"], ["alarm"])
+    np.testing.assert_array_equal(matrix.to_dense(), twice[:1].to_dense())
+
+
+def test_mistakes(tmp_path):
+    with pytest.raises(TypeError, match=r"scores must be a PriorMatrix, .* got int"):
+        PrecomputedPrior(3).fit(X, Y)
+    with pytest.raises(ValueError, match="missing must be 'error' or 'nan', got 'drop'"):
+        PrecomputedPrior(MATRIX, missing="drop").fit(X, Y)
+    with pytest.raises(FileNotFoundError):
+        PrecomputedPrior(tmp_path / "none.npz").fit(X, Y)
+    with pytest.raises(ValueError, match="needs y"):
+        PrecomputedPrior(MATRIX).fit_transform(X)
+
+
+@pytest.mark.parametrize("form", ["matrix", "mapping", "list", "object array"])
+def test_clones_and_pickles(form, tmp_path):
+    prior = clone(PrecomputedPrior(FORMS[form](tmp_path))).fit(X, Y)
+    again = pickle.loads(pickle.dumps(prior))
+    assert again.attribute(X, Y) == prior.attribute(X, Y)
