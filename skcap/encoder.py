@@ -337,8 +337,12 @@ class TextEncoderClassifier(nn.Module):
 def _load_encoder(model: str, options: dict[str, Any]) -> Any:
     from transformers import AutoConfig, AutoModel
 
-    trusted = {k: v for k, v in options.items() if k != "attn_implementation"}
-    config = AutoConfig.from_pretrained(model, **trusted)
+    config = AutoConfig.from_pretrained(model, **options)
+    if config.model_type == "modernbert":
+        # transformers 4 compiles parts of it and prefers flash attention where it can; neither has
+        # second derivatives.
+        config.reference_compile = False
+        options["attn_implementation"] = "sdpa"
     # A pooler would be weights without use, newly drawn where the checkpoint has none.
     known: Any = AutoModel._model_mapping
     architecture = known.get(type(config), None)
