@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREY = "#0072b2", "#e67e00", "#a6a6a6"
 LIGHT_BLUE, LIGHT_ORANGE, LIGHT_GREY = "#59a3cd", "#f0ac59", "#d9d9d9"
 
+SHADES = "Blues"  # more is darker, none is white
+
 _STAND_IN = "\N{WHITE SQUARE}"  # for a character that no font has
 
 
@@ -48,7 +50,8 @@ def drawable(text: str) -> str:
 def label_ticks(ax: Axes, axis: str, places: Any, labels: Any, **style: Any) -> None:
     """Write labels at ticks as they are: a dollar sign starts no formula."""
     ticks = {"x": ax.set_xticks, "y": ax.set_yticks}[axis]
-    ticks(places, [drawable(str(label)) for label in labels], parse_math=False, **style)
+    lines = [[drawable(line) for line in str(label).split("\n")] for label in labels]
+    ticks(places, ["\n".join(line) for line in lines], parse_math=False, **style)
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:
