@@ -5,6 +5,9 @@ BIN := .venv/bin
 OLD := .venv-oldest/bin
 PIP := -m pip --disable-pip-version-check
 
+# Modules are compiled where they are first imported; having pip compile all takes two minutes.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Two test processes with one thread each: threads of several torch processes slow each other down.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
@@ -18,10 +21,10 @@ venv: .venv/.installed  ## the virtual environment, with the versions of constra
 
 # Each pip call is given the constraints, so that torch stays the one build that is pinned.
 .venv/.installed: pyproject.toml constraints/newest.txt
-	@echo "== setting up .venv with $(PYTHON) (a few minutes, once)"
+	@echo "== setting up .venv with $(PYTHON) (some minutes, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python $(PIP) install --quiet -c constraints/newest.txt torch hatchling editables
-	$(BIN)/python $(PIP) install --quiet -c constraints/newest.txt --no-build-isolation \
+	$(BIN)/python $(PIP) install --quiet --no-compile -c constraints/newest.txt torch hatchling editables
+	$(BIN)/python $(PIP) install --quiet --no-compile -c constraints/newest.txt --no-build-isolation \
 		-e '.[dev,gguf,plots,shap]'
 	@touch $@
 
@@ -58,8 +61,8 @@ oldest: .venv-oldest/.installed  ## unit tests on the oldest versions that pypro
 .venv-oldest/.installed: pyproject.toml constraints/oldest.txt
 	@echo "== setting up .venv-oldest with $(PYTHON) (some minutes, once; 6 GB)"
 	@test -x $(OLD)/python || $(PYTHON) -m venv .venv-oldest
-	$(OLD)/python $(PIP) install --quiet -c constraints/oldest.txt hatchling editables
-	$(OLD)/python $(PIP) install --quiet -c constraints/oldest.txt --no-build-isolation \
+	$(OLD)/python $(PIP) install --quiet --no-compile -c constraints/oldest.txt hatchling editables
+	$(OLD)/python $(PIP) install --quiet --no-compile -c constraints/oldest.txt --no-build-isolation \
 		-e '.[test,gguf,plots,shap]'
 	@touch $@
 
