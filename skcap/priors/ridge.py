@@ -47,8 +47,10 @@ def solve_ridge(
     [array([1.5, 0.5], dtype=float32)]
     """
     solutions: list[np.ndarray] = [np.zeros(mask.shape[1], np.float32) for mask in masks]
+    # By number of words, so that the last has as many as any that is left.
     by_size = sorted(
-        (row for row, mask in enumerate(masks) if mask.shape[1]), key=lambda row: masks[row].shape
+        (row for row, mask in enumerate(masks) if mask.shape[1]),
+        key=lambda row: masks[row].shape[::-1],
     )
     while by_size:
         n_variants = max(len(masks[row]) for row in by_size)
