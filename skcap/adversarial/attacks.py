@@ -1,0 +1,234 @@
+"""The two attacks: which words go in and out of which text, and what is refused."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from skcap.adversarial.adversarial_set import AdversarialItem, AdversarialSet
+from skcap.adversarial.edits import RejectedEditError, find_problem
+from skcap.adversarial.word_choice import WordChoice, class_words
+from skcap.adversarial.writers import BaseWriter, RuleWriter
+from skcap.priors.masks import content_seed
+from skcap.priors.prompts import name_labels
+from skcap.words import check_texts
+
+__all__ = ["keyword_addition", "keyword_replacement"]
+
+Keywords = Mapping[Any, Mapping[str, float]]
+
+
+def keyword_addition(
+    texts: Any,
+    y: Any,
+    keywords: Keywords,
+    targets: Mapping[Any, Sequence[Any]],
+    *,
+    n_words: int = 2,
+    writer: BaseWriter | None = None,
+    label_names: Mapping[Any, str] | Callable[[Any], str] | None = None,
+    random_state: int = 0,
+) -> AdversarialSet:
+    """Put keywords of another class into each text; its true label stays.
+
+    The words are drawn from the target's keywords in proportion to their weights. Not taken are
+    words that the text holds already, that the true class has at least as strongly, or that would
+    complete the words of the target's label (a text about a transfer gets no "pending" from
+    ``pending_transfer``): such a text might truly be of that class.
+
+    Parameters
+    ----------
+    texts : list, tuple, 1-D array or pandas Series of str, length n_texts
+    y : array-like, shape (n_texts,)
+        Their true classes.
+    keywords : mapping of label to mapping of word to float
+        As :func:`class_keywords` gives it.
+    targets : mapping of label to sequence of labels
+        As :func:`hard_targets` gives it. Each text is attacked once for each target of its class.
+    n_words : int, default=2
+        Words a text; fewer where fewer are to be had.
+    writer : BaseWriter or None, default=None
+        Who writes the changed text. None is :class:`RuleWriter`.
+    label_names : mapping, callable or None, default=None
+        What the labels are called, as for the priors. None makes ``card_arrival`` ``card arrival``.
+    random_state : int, default=0
+        Seeds each choice together with text, label and target, so that neither the order of the
+        rows nor the other texts matter.
+
+    Returns
+    -------
+    AdversarialSet
+        An item for each text and target; those that could not be made hold the reason.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If texts, labels, keywords and targets do not go together.
+
+    Examples
+    --------
+    >>> from skcap.adversarial import keyword_addition
+    >>> attacked = keyword_addition(
+    ...     ["cancel the alarm at 7"],
+    ...     ["alarm_remove"],
+    ...     {"alarm_remove": {"cancel": 1.0}, "alarm_set": {"wake": 1.0, "ring": 0.5}},
+    ...     {"alarm_remove": ["alarm_set"]},
+    ... )
+    >>> attacked.made[0].added
+    ('wake', 'ring')
+    >>> attacked.texts
+    ['cancel the alarm at 7, "wake" and "ring" came up a moment ago']
+    """
+    return _attack(
+        "addition", texts, y, keywords, targets, n_words, writer, label_names, random_state
+    )
+
+
+def keyword_replacement(
+    texts: Any,
+    y: Any,
+    keywords: Keywords,
+    targets: Mapping[Any, Sequence[Any]],
+    *,
+    n_words: int = 2,
+    writer: BaseWriter | None = None,
+    label_names: Mapping[Any, str] | Callable[[Any], str] | None = None,
+    random_state: int = 0,
+) -> AdversarialSet:
+    """Put keywords of another class in the place of a text's own; its true label stays.
+
+    Parameters
+    ----------
+    texts, y, keywords, targets, writer, label_names, random_state
+        As for :func:`keyword_addition`.
+    n_words : int, default=2
+        Keywords to replace a text, in all places where they stand; fewer where fewer may go.
+
+    Returns
+    -------
+    AdversarialSet
+        An item for each text and target; those that could not be made hold the reason.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If texts, labels, keywords and targets do not go together.
+
+    Notes
+    -----
+    Whoever replaces the words that a class is known by may change what is asked for. So that the
+    true label still holds, as far as words can tell:
+
+    * numbers and names are not touched;
+    * words of the label's name that the target's name lacks stay ("alarm" in a text of
+      ``alarm_set``, if the target is ``timer_set``);
+    * the strongest keyword of the text stays, or at least half of the weight of all of them;
+    * words do not come in that would complete the words of the target's label;
+    * a new word must be of the form of the old one: noun for noun, base form for base form.
+
+    What cannot be told from words is whether the sentence still makes sense, and whether a person
+    would still give it the true label. "remind me to cancel my card" may become "remind me to
+    cancel my flight", and who reads that may disagree about the class. A sample should be read
+    before figures are drawn from such a set, and addition is the attack whose labels are safe.
+
+    Examples
+    --------
+    >>> from skcap.adversarial import keyword_replacement
+    >>> attacked = keyword_replacement(
+    ...     ["Please cancel my school alarms."],
+    ...     ["alarm_remove"],
+    ...     {
+    ...         "alarm_remove": {"cancel": 1.0, "alarm": 0.8, "school": 0.3},
+    ...         "calendar_remove": {"meeting": 1.0},
+    ...     },
+    ...     {"alarm_remove": ["calendar_remove"]},
+    ... )
+    >>> attacked.texts
+    ['Please cancel my meeting alarms.']
+    """
+    return _attack(
+        "replacement", texts, y, keywords, targets, n_words, writer, label_names, random_state
+    )
+
+
+def _attack(
+    attack: str,
+    texts: Any,
+    y: Any,
+    keywords: Keywords,
+    targets: Mapping[Any, Sequence[Any]],
+    n_words: int,
+    writer: BaseWriter | None,
+    label_names: Any,
+    random_state: int,
+) -> AdversarialSet:
+    texts, labels = _check(texts, y, keywords, targets, n_words)
+    writer = RuleWriter() if writer is None else writer
+    names = name_labels(np.array(list(keywords), dtype=object), label_names)
+    classes = {
+        label: class_words(name, words)
+        for (label, words), name in zip(keywords.items(), names, strict=True)
+    }
+    avoid = frozenset(word for words in classes.values() for word in words.weights)
+    items = []
+    for row, (text, label) in enumerate(zip(texts, labels, strict=True)):
+        for target in targets[label]:
+            seed = content_seed(random_state, attack, text, str(label), str(target))
+            pair = classes[label], classes[target]
+            choice = WordChoice(text, *pair, n_words=int(n_words), avoid=avoid, seed=seed)
+            items.append(_attack_one(attack, row, label, target, choice, writer))
+    return AdversarialSet(items)
+
+
+def _attack_one(
+    attack: str, row: int, label: Any, target: Any, choice: WordChoice, writer: BaseWriter
+) -> AdversarialItem:
+    """Choose words, have the text written, and check it."""
+    edit = text = reason = None
+    try:
+        edit = choice.addition() if attack == "addition" else choice.replacement()
+        written = writer.write(edit)
+        reason = find_problem(edit, written)
+        text = written if reason is None else None
+    except RejectedEditError as rejection:
+        reason = str(rejection)
+    return AdversarialItem(
+        attack=attack,
+        row=row,
+        original=choice.text,
+        text=text,
+        label=label,
+        target=target,
+        added=edit.added if edit else (),
+        removed=edit.removed if edit else (),
+        writer=writer.describe(),
+        reason=reason,
+    )
+
+
+def _check(
+    texts: Any, y: Any, keywords: Keywords, targets: Mapping[Any, Sequence[Any]], n_words: Any
+) -> tuple[list[str], list[Any]]:
+    texts = check_texts(texts, "texts")
+    labels = np.asarray(y).tolist()
+    if np.ndim(y) != 1 or len(labels) != len(texts):
+        raise ValueError(
+            f"y must hold one label a text, got shape {np.shape(y)} for {len(texts)} texts."
+        )
+    if not isinstance(n_words, numbers.Integral) or n_words < 1:
+        raise ValueError(f"n_words must be an integer of 1 or more, got {n_words!r}.")
+    for label in dict.fromkeys(labels):
+        if label not in targets:
+            raise ValueError(
+                f"targets has no entry for the class {label!r} of y. Its keys must be the labels "
+                "of y, of the same type; see hard_targets."
+            )
+        for named in (label, *targets[label]):
+            if named not in keywords:
+                raise ValueError(f"keywords has no entry for the class {named!r}.")
+        if label in targets[label]:
+            raise ValueError(f"targets[{label!r}] holds the class itself; name other classes.")
+    return texts, labels

@@ -1,0 +1,151 @@
+"""Writers carry out an edit: the contract, and the one that goes by rules."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from skcap.adversarial.edits import Edit
+from skcap.adversarial.word_forms import article_for, bare, match_form, split_affixes, stem
+from skcap.words import split_words
+
+__all__ = ["BaseWriter", "RuleWriter"]
+
+# Asides in which {words} are spoken of, not used: they ask for nothing, answer nothing and deny
+# nothing, and quotation marks make any word a noun.
+_ASIDES = (
+    "{words} came up a moment ago",
+    "I keep thinking of {words}",
+    "I just saw {words} on a sign",
+    "I overheard {words} just now",
+    "a stranger just shouted {words}",
+    "it says {words} over there",
+    "my friend says {words} a lot",
+    "someone here just said {words}",
+    "the crossword here has {words} in it",
+    "the graffiti outside reads {words}",
+    "the page in front of me has {words} on it",
+    "there is {words} on the wall here",
+    "a kid has chalked {words} on the pavement",
+    "my neighbour is muttering {words}",
+    "a billboard opposite reads {words}",
+)
+_FULL_STOP = re.compile(r"[.!?]+$")
+
+
+class BaseWriter(ABC):
+    """Carries out edits of texts."""
+
+    @abstractmethod
+    def write(self, edit: Edit) -> str:
+        """Give the changed text.
+
+        Parameters
+        ----------
+        edit : Edit
+
+        Returns
+        -------
+        str
+            Whoever asked checks it with :func:`skcap.adversarial.edits.find_problem`.
+
+        Raises
+        ------
+        RejectedEditError
+            If it cannot be done; the message is the reason that is reported.
+        """
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Name the writer in the provenance of each text; holds no secret."""
+
+
+class RuleWriter(BaseWriter):
+    """Writes by rules: offline, deterministic, and grammatical as far as rules go.
+
+    *Keywords are added* in an aside that mentions them in quotation marks, before, after or inside
+    of the text, whose own words all stay as they are. *Keywords are replaced* in place: the new
+    word takes the number, the case and the punctuation of the old one, and "a" or "an" before it
+    follows suit. Everything else, white space included, stays.
+
+    Notes
+    -----
+    An aside changes the wording but not what is asked for. A replacement may change what is asked
+    for, and then the true label with it: rules see words, not meaning. See
+    :func:`skcap.adversarial.keyword_replacement` for what is refused.
+
+    Examples
+    --------
+    >>> from skcap.adversarial import Edit, RuleWriter
+    >>> writer = RuleWriter()
+    >>> writer.write(
+    ...     Edit("Where is a card?", "card", "atm", added=("atm",), removed=("card",))
+    ... )
+    'Where is an atm?'
+    >>> writer.write(Edit("where is my card", "card", "atm", added=("cash", "withdraw"), seed=3))
+    'a kid has chalked "cash" and "withdraw" on the pavement, anyway where is my card'
+    """
+
+    def write(self, edit: Edit) -> str:
+        """Carry out an edit; see :meth:`BaseWriter.write`."""
+        if edit.removed:
+            return _replace(edit.text, dict(zip(edit.removed, edit.added, strict=True)))
+        return _add_aside(edit)
+
+    def describe(self) -> str:
+        """Return ``"rules"``."""
+        return "rules"
+
+
+def _replace(text: str, swaps: dict[str, str]) -> str:
+    """Put words in the place of others, wherever these stand, in singular and plural alike."""
+    new_of = {stem(old): new for old, new in swaps.items()}
+    words = split_words(text)
+    for position, word in enumerate(words):
+        if (new := new_of.get(stem(bare(word)))) is not None:
+            words[position] = match_form(word, new)
+            if position and not split_affixes(words[position]).lead:
+                words[position - 1] = _with_article(words[position - 1], words[position])
+    spaces = re.split(r"\S+", text)
+    return "".join(f"{space}{word}" for space, word in zip(spaces, [*words, ""], strict=True))
+
+
+def _with_article(before: str, word: str) -> str:
+    if before.lower() not in ("a", "an"):
+        return before
+    article = article_for(bare(word))
+    return article.capitalize() if before[0].isupper() else article
+
+
+def _add_aside(edit: Edit) -> str:
+    rng = np.random.default_rng(edit.seed)
+    words = [f'"{word}"' for word in edit.added]
+    listed = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    # An aside must not bring keywords of its own.
+    clashes = [_n_clashes(aside, edit.avoid) for aside in _ASIDES]
+    best = [aside for aside, n in zip(_ASIDES, clashes, strict=True) if n == min(clashes)]
+    aside = best[rng.integers(len(best))].format(words=listed)
+    place = ("before", "after", "inside")[rng.integers(3)]
+    return _place_aside(edit.text.strip(), aside, place)
+
+
+def _n_clashes(aside: str, avoid: frozenset[str]) -> int:
+    return sum(stem(bare(word)) in avoid for word in split_words(aside) if word != "{words}")
+
+
+def _place_aside(text: str, aside: str, place: str) -> str:
+    """Join text and aside in the text's own style of capitals and full stops."""
+    is_cased = any(letter.isupper() for letter in text)
+    end = _FULL_STOP.search(text)
+    sentences = is_cased or end is not None
+    if not is_cased:
+        aside = re.sub(r"\bI\b", "i", aside)
+    as_sentence = (aside[:1].upper() + aside[1:] if is_cased else aside) + "."
+    if place == "before":
+        return f"{as_sentence} {text}" if sentences else f"{aside}, anyway {text}"
+    if place == "after":
+        return f"{text} {as_sentence}" if end else f"{text.rstrip(',;:')}, {aside}"
+    stop = end.group() if end else ""
+    return f"{text.removesuffix(stop)} ({aside}){stop}"
