@@ -7,12 +7,20 @@
 Where things are:
 
 =================  ============================================================================
-``priors``         transformers that score the words of labelled texts (``fit_transform``)
+``priors``         transformers that score the words of labelled texts (``fit_transform``): CAP,
+                   LIME, SHAP, integrated gradients, your own scores, and ``HybridPrior``
 ``prior_matrix``   ``PriorMatrix``, what they emit: texts, words, one score a word
 ``llm``            language models: log-likelihoods of labels, prefix computed once
-``classifier``     ``GuidedTextClassifier``: trains an encoder to agree with the priors
+``cache``          what a language model said about a text, on disk
+``classifier``     ``GuidedTextClassifier``: trains an encoder to agree with the priors;
+                   ``guided_net`` is its training loop, ``encoder`` its torch module
 ``attribution``    integrated gradients that keep the graph; ``losses`` what compares them
-``metrics``        comprehensiveness, sufficiency, plausibility; ``scoring`` for scikit-learn
+``metrics``        comprehensiveness, sufficiency, plausibility, stability; ``scoring`` makes
+                   scikit-learn scorers of them
+``search``         reads what ``GridSearchCV`` found, as table and plot
+``adversarial``    test sets that swap or add the keywords of confusable classes
+``analysis``       agreement of priors, overlap of classes, errors before and after
+``plotting``       pictures of both; ``html`` and ``report`` pages with coloured words
 ``datasets``       intent detection sets, one of them in the package
 ``models``         aliases for models that a package index carries
 ``words``          the only word splitter
@@ -32,13 +40,23 @@ if TYPE_CHECKING:
     from skcap.llm import FakeLLM, TransformersLLM
     from skcap.prior_matrix import PriorMatrix, PriorRecord
     from skcap.priors.cap import CAPPriorTransformer
+    from skcap.priors.hybrid import HybridPrior
+    from skcap.priors.integrated_gradients import IGPriorTransformer
+    from skcap.priors.lime import LimePriorTransformer
+    from skcap.priors.precomputed import PrecomputedPrior
+    from skcap.priors.shap import ShapPriorTransformer
 
 __all__ = [
     "CAPPriorTransformer",
     "FakeLLM",
     "GuidedTextClassifier",
+    "HybridPrior",
+    "IGPriorTransformer",
+    "LimePriorTransformer",
+    "PrecomputedPrior",
     "PriorMatrix",
     "PriorRecord",
+    "ShapPriorTransformer",
     "TransformersLLM",
 ]
 
@@ -48,8 +66,13 @@ _MODULE_OF = {
     "CAPPriorTransformer": "skcap.priors.cap",
     "FakeLLM": "skcap.llm",
     "GuidedTextClassifier": "skcap.classifier",
+    "HybridPrior": "skcap.priors.hybrid",
+    "IGPriorTransformer": "skcap.priors.integrated_gradients",
+    "LimePriorTransformer": "skcap.priors.lime",
+    "PrecomputedPrior": "skcap.priors.precomputed",
     "PriorMatrix": "skcap.prior_matrix",
     "PriorRecord": "skcap.prior_matrix",
+    "ShapPriorTransformer": "skcap.priors.shap",
     "TransformersLLM": "skcap.llm",
 }
 
