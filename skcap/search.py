@@ -179,12 +179,14 @@ def _best_points(
 def _choose_metric(search: Any, metric: str | None) -> str:
     metrics = list(_metrics(search).values())
     if metric is None:
-        metric = search.refit if len(metrics) > 1 else metrics[0]
+        metric = metrics[0] if len(metrics) == 1 else getattr(search, "refit", None)
+        if metric not in metrics:
+            raise ValueError(
+                f"The search refits on none of its metrics, so say which to plot, as in "
+                f"metric={metrics[0]!r}."
+            )
     if metric not in metrics:
-        raise ValueError(
-            f"metric must be one of {', '.join(map(repr, metrics))}, got {metric!r}. (None is the "
-            "metric that a search refits on, if it says one.)"
-        )
+        raise ValueError(f"metric must be one of {', '.join(map(repr, metrics))}, got {metric!r}.")
     return metric
 
 
