@@ -45,6 +45,9 @@ _SENTENCE_END = re.compile(r"[.!?]\W*$")
 _ING_NOUNS = frozenset(
     {"thing", "something", "king", "ring", "spring", "string", "evening", "morning"}
 )
+_ING_VERBS_AND_NOUNS = frozenset(
+    {"meeting", "booking", "setting", "building", "parking", "rating", "spelling", "shopping"}
+)
 _ED_NOUNS = frozenset({"need", "speed", "feed", "bleed", "seed", "bed", "red"})
 _ADJECTIVE_ENDINGS = ("able", "ible", "ful", "ous", "ive", "less", "ional")
 _ADJECTIVE_LENGTH = 6  # at least; "table" is none
@@ -270,7 +273,7 @@ def _roles(word: str) -> frozenset[str]:
     if word.endswith("ed") and word not in _ED_NOUNS:
         return frozenset({"past", "participle"})
     if word.endswith("ing") and word not in _ING_NOUNS:
-        return frozenset({"ing"})
+        return frozenset({"ing", "noun"} if base in _ING_VERBS_AND_NOUNS else {"ing"})
     is_long = len(word) >= _ADJECTIVE_LENGTH
     if word in ADJECTIVES or (is_long and word.endswith(_ADJECTIVE_ENDINGS)):
         return frozenset({"adjective"})

@@ -127,7 +127,8 @@ class TransformersChat(BaseChat):
 
         messages = _check_messages(messages)
         loaded = TransformersLLM(**self.get_params())._load()
-        with loaded.lock, torch.random.fork_rng(), torch.inference_mode():
+        devices = [loaded.device] if loaded.device.type == "cuda" else []
+        with loaded.lock, torch.random.fork_rng(devices), torch.inference_mode():
             ids = _encode_chat(loaded.tokenizer, messages, self.model)
             _check_room(len(ids), max_tokens, loaded.context_length)
             own = loaded.model.generation_config
