@@ -94,8 +94,7 @@ class BasePrior(TransformerMixin, BaseEstimator, ABC):
         if unknown.size:
             raise ValueError(
                 f"y holds {unknown.size} labels that fit did not see, such as "
-                f"{unknown[0].item() if hasattr(unknown[0], 'item') else unknown[0]!r}. Fit on "
-                "all labels first."
+                f"{unknown.tolist()[0]!r}. Fit on all labels first."
             )
         return self._attribute(texts, np.searchsorted(self.classes_, labels))
 
@@ -133,11 +132,20 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there are no texts, lengths differ, or `y` is not a one-dimensional set of classes.
+        If there are no texts, lengths differ, a label is missing, or `y` is not a one-dimensional
+        set of classes.
     """
+    import pandas as pd
+
     if y is None:
         raise ValueError("y must hold one label a text, got None.")
     labels = column_or_1d(y, warn=True)
+    missing = np.flatnonzero(pd.isna(labels))
+    if missing.size:
+        raise ValueError(
+            f"y must hold one label a text; row {missing[0]} is {labels[missing[0]]!r}. Fill or "
+            "drop missing labels first."
+        )
     check_classification_targets(labels)
     check_consistent_length(texts, labels)
     if not len(labels):
