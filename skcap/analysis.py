@@ -165,8 +165,8 @@ def keyword_overlap(class_keywords: Mapping[Hashable, Mapping[str, float]]) -> p
     -------
     pandas.DataFrame, shape (n, n)
         Sum over the words of the smaller of both weights: 0 without a common word, 1 for equal
-        keywords with equal weights. Symmetric. A class without keywords (or with zeros only)
-        overlaps with none, itself included.
+        keywords with equal weights. Symmetric, with ones on the diagonal. A class without keywords
+        (or with zeros only) overlaps with no other.
 
     Raises
     ------
@@ -199,8 +199,11 @@ def keyword_overlap(class_keywords: Mapping[Hashable, Mapping[str, float]]) -> p
             shares[row, position[word]] = weight
     total = shares.sum(axis=1, keepdims=True)
     shares /= np.where(total > 0, total, 1)
-    overlap = np.array([np.minimum(share, shares).sum(axis=1) for share in shares])
-    return pd.DataFrame(overlap.reshape(len(labels), -1), index=labels, columns=labels)
+    overlap = np.empty((len(labels), len(labels)))
+    for row, share in enumerate(shares):
+        overlap[row] = np.minimum(share, shares).sum(axis=1)
+    np.fill_diagonal(overlap, 1.0)
+    return pd.DataFrame(overlap, index=labels, columns=labels)
 
 
 def class_similarity(embeddings: ArrayLike, y: ArrayLike) -> pd.DataFrame:

@@ -64,7 +64,7 @@ def test_correlation_table_is_symmetric_with_its_pairs():
 def test_keyword_overlap_by_hand():
     # Shares: a: x .25, y .75; b: y .5, z .5; they share min(.75, .5) of y.
     overlap = keyword_overlap({"a": {"x": 1, "y": 3}, "b": {"y": 2, "z": 2}, "none": {}})
-    expected = [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 0]]
+    expected = [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]]
     np.testing.assert_allclose(overlap, expected)
 
 

@@ -138,7 +138,7 @@ class ConfusionPairsDisplay:
         rows = range(len(pairs))
         if "after" in pairs:
             ax.hlines(rows, pairs["before"], pairs["after"], color=GREY, linewidth=2, zorder=1)
-        ax.scatter(pairs["before"], rows, s=60, color=ORANGE, label=names[0], zorder=2)
+        ax.scatter(pairs["before"], rows, s=80, color=ORANGE, label=names[0], zorder=2)
         if "after" in pairs:
             # Smaller and of another shape: both stay visible where they coincide.
             ax.scatter(pairs["after"], rows, s=26, color=BLUE, marker="s", label=names[1], zorder=3)
