@@ -277,8 +277,9 @@ def hub_cache(tmp_path, monkeypatch):
     (repo / "refs").mkdir()
     (repo / "refs" / "main").write_text(COMMIT)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(repo.parent))
-    for module in ("transformers.utils.hub", "huggingface_hub.file_download"):
-        __import__(module)
+    # transformers 4 copies that constant when it is first imported
+    cache = "transformers.utils.hub.TRANSFORMERS_CACHE"
+    monkeypatch.setattr(cache, str(repo.parent), raising=False)
     return repo
 
 
