@@ -123,16 +123,19 @@ def keyword_replacement(
     true label still holds, as far as words can tell:
 
     * numbers and names are not touched;
+    * base forms of verbs stay: they say what is wanted ("delete my list" is not to become "buy my
+      list");
     * words of the label's name that the target's name lacks stay ("alarm" in a text of
       ``alarm_set``, if the target is ``timer_set``);
     * the strongest keyword of the text stays, or at least half of the weight of all of them;
+    * the keywords in the new text do not weigh more for the target than for the true class;
     * words do not come in that would complete the words of the target's label;
-    * a new word must be of the form of the old one: noun for noun, base form for base form.
+    * a new word must be of the form of the old one: noun for noun, participle for participle.
 
-    What cannot be told from words is whether the sentence still makes sense, and whether a person
-    would still give it the true label. "remind me to cancel my card" may become "remind me to
-    cancel my flight", and who reads that may disagree about the class. A sample should be read
-    before figures are drawn from such a set, and addition is the attack whose labels are safe.
+    So most texts are refused; the set's `report` says how many. What cannot be told from words is
+    whether the sentence still makes sense ("explain your fee rate"), and whether a person would
+    still give it the true label. A sample should be read before figures are drawn from such a set;
+    addition is the attack whose labels are safe.
 
     Examples
     --------

@@ -11,7 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from skcap.adversarial.edits import Edit, RejectedEditError, completes_label
-from skcap.adversarial.word_forms import bare, fits, is_akin, is_protected, label_stems, stem
+from skcap.adversarial.word_forms import (
+    bare,
+    fits,
+    is_akin,
+    is_base_verb,
+    is_protected,
+    label_stems,
+    stem,
+)
 from skcap.words import split_words
 
 __all__ = ["ClassWords", "WordChoice", "class_words"]
@@ -108,7 +116,7 @@ class WordChoice:
             if not self._keeps_evidence({*swaps, old}):
                 is_weak = True
                 continue
-            if new := self._substitute(old, candidates, list(swaps.values())):
+            if new := self._substitute(old, candidates, swaps):
                 swaps[old] = new
         if not swaps and is_weak:
             raise RejectedEditError("too little would be left of the true class")
@@ -135,7 +143,9 @@ class WordChoice:
         """Keywords of the text that may be replaced."""
         untouchable = label_stems(self.source.name) - label_stems(self.target.name)
         untouchable |= {
-            word for place, word in enumerate(self.stems) if is_protected(self.words, place)
+            word
+            for place, word in enumerate(self.stems)
+            if is_protected(self.words, place) or is_base_verb(self.words, place)
         }
         return {
             word: weight
@@ -149,11 +159,22 @@ class WordChoice:
         strongest = max(self.own, key=lambda word: self.own[word])
         return strongest not in removed or left >= sum(self.own.values()) / 2
 
-    def _substitute(self, old: str, candidates: list[str], taken: list[str]) -> str | None:
+    def _outweighs(self, swaps: dict[str, str]) -> bool:
+        """Tell whether more would speak for the target than for the true class."""
+        stems = {swaps.get(word, word) for word in self.stems}
+        source, target = self.source.weights, self.target.weights
+        return sum(target.get(w, 0.0) for w in stems) > sum(source.get(w, 0.0) for w in stems)
+
+    def _substitute(self, old: str, candidates: list[str], swaps: dict[str, str]) -> str | None:
         """Choose the first candidate that fits wherever the old word stands."""
+        taken = list(swaps.values())
         places = [place for place, word in enumerate(self.stems) if word == old]
         for new in candidates:
-            if new in taken or self._gives_away([*taken, new]):
+            if (
+                new in taken
+                or self._gives_away([*taken, new])
+                or self._outweighs(swaps | {old: new})
+            ):
                 continue
             if all(fits(self.words, place, self.target.forms[new]) for place in places):
                 return new

@@ -33,6 +33,7 @@ __all__ = [
     "bare",
     "fits",
     "is_akin",
+    "is_base_verb",
     "is_function_word",
     "is_protected",
     "label_stems",
@@ -195,6 +196,20 @@ def fits(words: Sequence[str], position: int, candidate: str) -> bool:
     return bool(_roles_after(before, _roles(old)) & _roles(candidate))
 
 
+def is_base_verb(words: Sequence[str], position: int) -> bool:
+    """Tell whether a word is the base form of a verb, as in a request, where it stands.
+
+    Examples
+    --------
+    >>> from skcap.adversarial.word_forms import is_base_verb
+    >>> words = "please order my order".split()
+    >>> is_base_verb(words, 1), is_base_verb(words, 3)
+    (True, False)
+    """
+    before = words[position - 1].lower() if position else ""
+    return "verb" in _roles_after(before, _roles(bare(words[position])))
+
+
 def match_form(old: str, new: str) -> str:
     """Give a bare word the number, the case and the punctuation of the word it replaces.
 
@@ -249,8 +264,12 @@ def _is_number(word: str) -> bool:
 
 def _roles_after(before: str, roles: frozenset[str]) -> frozenset[str]:
     """Roles that a word can have after another word, which is "" at the start of a text."""
+    if before == "how":
+        return frozenset()  # "how long" is one notion
     if before in DETERMINERS:
         return roles - {"verb", "past"}
+    if before in VERB_CUES and roles == {"noun"}:
+        return frozenset({"verb"})  # one that the lists lack
     if {"verb", "noun"} <= roles:
         # After a word that is no cue of a verb, more often than not a compound: "exchange rate".
         starts = not before or before in ("and", "or") or before[-1] in ",.;:!?"

@@ -106,6 +106,7 @@ def test_replacement_keeps_the_label_words_and_the_strongest_keyword():
         ("the School alarm", "alarm_remove", "no keyword of the true class may be replaced"),
         ("5 school alarm", "alarm_remove", "no keyword of the true class may be replaced"),
         ("alarm early", "alarm_remove", "no keyword of the target fits"),
+        ("cancel cancel", "alarm_remove", "no keyword of the true class may be replaced"),
         ("the school", "alarm_remove", "too little would be left of the true class"),
     ],
 )
@@ -130,6 +131,15 @@ def test_half_of_the_evidence_may_stand_for_the_strongest_keyword():
         assert "dog" not in both.made[0].removed or len(both.made[0].removed) == 1
 
 
+def test_what_comes_in_may_not_outweigh_what_is_left():
+    keywords = {"a": {"dog": 1.0, "cat": 0.7}, "b": {"car": 1.1, "bus": 0.9}}
+    for seed in range(20):
+        attacked = keyword_replacement(
+            ["dog or cat"], ["a"], keywords, {"a": ["b"]}, random_state=seed
+        )
+        assert attacked.texts == ["dog or bus"]
+
+
 def test_replacement_reaches_every_place_and_number_of_a_word():
     keywords = {"a": {"dog": 1.0, "cats": 0.7}, "b": {"cars": 1.0}}
     attacked = keyword_replacement(["dog, cat or cats"], ["a"], keywords, {"a": ["b"]})
@@ -145,7 +155,7 @@ def test_rows_and_neighbours_do_not_matter(attack):
         assert with_row == [item for item in whole.items if item.row == row]
     backwards = attack(TEXTS[::-1], Y[::-1])
     assert backwards.content_hash == whole.content_hash
-    assert attack(random_state=1).content_hash != whole.content_hash
+    assert len({attack(random_state=seed).content_hash for seed in range(6)}) > 1
 
 
 def test_classes_without_keywords_and_int_labels():

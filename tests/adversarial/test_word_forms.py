@@ -91,6 +91,8 @@ def test_numbers_and_names_are_protected():
         ("i am waiting here", 2, "paying", True),
         ("i am waiting here", 2, "pay", False),
         ("table please", 0, "card", True),
+        ("i can build it", 2, "card", False),  # a verb that no list has
+        ("how long is it", 1, "new", False),
     ],
 )  # fmt: skip
 def test_fits(text, place, candidate, expected):
