@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,7 @@ class TransformersLLM(BaseLLM):
             raise ValueError(
                 f"batch_size must be a positive number of tokens, got {self.batch_size!r}."
             )
-        key = (
+        arguments = (
             self.model,
             _device(self.device),
             self.dtype,
@@ -158,7 +159,7 @@ class TransformersLLM(BaseLLM):
             self.local_files_only,
             self.trust_remote_code,
         )
-        return _registry.get(key)
+        return _registry.get(arguments, _folder_fingerprint(self.model))
 
     def _encode(
         self,
@@ -377,12 +378,13 @@ class _Registry:
         self._models: OrderedDict[tuple, _LoadedModel] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple) -> _LoadedModel:
+    def get(self, arguments: tuple, weights: str | None) -> _LoadedModel:
+        key = (arguments, weights)
         with self._lock:
             if key not in self._models:
                 while len(self._models) >= self.max_models:
                     self._models.popitem(last=False)
-                self._models[key] = _LoadedModel(*key)
+                self._models[key] = _LoadedModel(*arguments)
             self._models.move_to_end(key)
             return self._models[key]
 
@@ -410,6 +412,13 @@ def release_models() -> None:
     _registry.clear()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def _folder_fingerprint(model: str) -> str | None:
+    """Tell a folder that was written anew from what it held when it was loaded."""
+    from skcap.models import model_fingerprint
+
+    return model_fingerprint(model) if Path(model).expanduser().is_dir() else None
 
 
 def _check_pairs(bodies: Sequence[str], continuations: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,4 +1,5 @@
 import pickle
+import shutil
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from sklearn.base import clone
 
 from skcap.llm import PromptTooLongError, TransformersLLM, release_models, resolve_llm
 from skcap.llm import transformers as backend
-from skcap.llm.prompt_encoding import EncodedPrompt
+from skcap.llm.prompt_encoding import EncodedPrompt, PromptEncoder
 
 PREFIX = "Classify the text.\n\nLabels: card arrival, card arrival delay, top up\n\nText: "
 SUFFIX = "\nLabel:"
@@ -420,6 +421,33 @@ def test_threads_share_one_model(tiny_llm, reference):
     assert len(backend._registry._models) == 1
 
 
+def test_tokenizer_settings_change_under_the_lock_only(tiny_llm, monkeypatch):
+    llm = TransformersLLM(tiny_llm())
+    held = []
+    encode = PromptEncoder.encode
+
+    def watched(self, *args):
+        held.append(loaded(llm).lock.locked())
+        return encode(self, *args)
+
+    monkeypatch.setattr(PromptEncoder, "encode", watched)
+    llm.log_likelihood(["a"], ["b"])
+    llm.check_context(["a"], ["b"])
+    assert held == [True, True]
+
+
+def test_folder_written_anew_is_loaded_anew(tiny_llm, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_llm("gpt2"), folder)
+    llm = TransformersLLM(str(folder))
+    before, fingerprint = llm.log_likelihood(["a"], ["b"]), llm.fingerprint()
+    shutil.rmtree(folder)
+    shutil.copytree(tiny_llm("llama"), folder)
+    assert llm.fingerprint() != fingerprint
+    expected = TransformersLLM(tiny_llm("llama")).log_likelihood(["a"], ["b"])
+    assert llm.log_likelihood(["a"], ["b"]) == expected != before
+
+
 def test_clones_share_weights_and_release_drops_them(tiny_llm):
     llm = TransformersLLM(tiny_llm())
     assert loaded(llm) is loaded(clone(llm).set_params(batch_size=3, reuse_prefix=False))
@@ -431,7 +459,7 @@ def test_clones_share_weights_and_release_drops_them(tiny_llm):
 def test_at_most_two_models_are_held(tiny_llm):
     for family in ("llama", "gpt2", "llama", "metaspace"):
         loaded(TransformersLLM(tiny_llm(family)))
-    assert [key[0] for key in backend._registry._models] == [
+    assert [arguments[0] for arguments, _ in backend._registry._models] == [
         tiny_llm("llama"),
         tiny_llm("metaspace"),
     ]
