@@ -58,7 +58,7 @@ def draw_masks(n_words: int, n_masks: int, seed: int) -> np.ndarray:
     array([[0, 1, 1],
            [1, 0, 1],
            [1, 1, 0],
-           [0, 0, 1]])
+           [0, 1, 0]])
     """
     if n_words == 0:
         return np.zeros((0, 0), dtype=bool)
