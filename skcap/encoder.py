@@ -315,6 +315,25 @@ class TextEncoderClassifier(nn.Module):
         -------
         Tensor of float, shape (n_texts, n_classes)
         """
+        return self.head(self.dropout(self.pool(input_ids, attention_mask, inputs_embeds)))
+
+    def pool(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+    ) -> Tensor:
+        """Compute one vector a text: what the head sees.
+
+        Parameters
+        ----------
+        input_ids, attention_mask, inputs_embeds
+            As for :meth:`forward`.
+
+        Returns
+        -------
+        Tensor of float, shape (n_texts, width)
+        """
         if inputs_embeds is None:
             if input_ids is None:
                 raise ValueError("Pass input_ids or inputs_embeds.")
@@ -327,11 +346,9 @@ class TextEncoderClassifier(nn.Module):
             inputs_embeds=inputs_embeds, attention_mask=attention_mask
         ).last_hidden_state
         if self.pooling == "cls":
-            pooled = hidden[:, 0]
-        else:
-            share = attention_mask.unsqueeze(2).to(hidden.dtype)
-            pooled = (hidden * share).sum(dim=1) / share.sum(dim=1).clamp(min=1)
-        return self.head(self.dropout(pooled))
+            return hidden[:, 0]
+        share = attention_mask.unsqueeze(2).to(hidden.dtype)
+        return (hidden * share).sum(dim=1) / share.sum(dim=1).clamp(min=1)
 
 
 def _load_encoder(model: str, options: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from skorch.utils import to_tensor
 from torch import Tensor
 
 from skcap.attribution import attribute_words
+from skcap.head import probe_head
 from skcap.losses import alignment_loss, normalize_scores
 
 __all__ = ["Guidance", "GuidedNet", "WarmupDecay"]
@@ -44,16 +45,31 @@ class GuidedNet(NeuralNetClassifier):
         None computes no attributions.
     amp : bool, default=False
         Compute in bfloat16 where that is safe.
+    head_init : {"probe", "random"}, default="probe"
+        Where the head starts from, see :func:`skcap.head.probe_head`.
     *args, **kwargs
         Those of ``skorch.NeuralNetClassifier``. The criterion must not reduce.
     """
 
     def __init__(
-        self, *args: Any, guidance: Guidance | None = None, amp: bool = False, **kwargs: Any
+        self,
+        *args: Any,
+        guidance: Guidance | None = None,
+        amp: bool = False,
+        head_init: str = "probe",
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.guidance = guidance
         self.amp = amp
+        self.head_init = head_init
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        """Split off what is held out, and start the head from the rest alone."""
+        train, valid = super().get_split_datasets(X, y, **fit_params)
+        if self.head_init == "probe":
+            probe_head(self, train)
+        return train, valid
 
     def _autocast(self) -> AbstractContextManager[None]:
         kind = torch.device(self.device).type

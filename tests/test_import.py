@@ -12,7 +12,9 @@ HEAVY = ("torch", "transformers", "captum", "lime", "matplotlib", "pandas", "sha
 
 def test_import_loads_nothing_heavy():
     code = "import sys, skcap; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert not set(HEAVY) & set(loaded.stdout.split())
 
 
