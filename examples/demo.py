@@ -112,14 +112,14 @@ def main() -> None:
     parser.add_argument("--random-state", type=int, default=0)
     options = parser.parse_args()
     n_classes = None if options.full else 6 if options.small else 20
-    epochs = 4 if options.small else 15
+    epochs = 4 if options.small else 10
     seed = options.random_state
 
     name, X, y, X_test, y_test = load(n_classes, seed)
     print(f"{name}: {len(X)} training and {len(X_test)} test texts, {len(set(y))} classes\n")
 
     prior = CAPPriorTransformer(
-        fit_intercept=True, target="log_prob", n_masks=8 if options.small else 32, verbose=1
+        fit_intercept=True, target="log_prob", n_masks=8 if options.small else 16, verbose=1
     )
     start = time.perf_counter()
     matrix = prior.fit_transform(X, y)
