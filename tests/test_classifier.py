@@ -51,8 +51,9 @@ def make(tiny_model):
     """Make a classifier that learns the keyword task in a second."""
 
     def classifier(**parameters):
-        quick = {"max_epochs": 6, "lr": 0.01, "head_lr": 0.01, "random_state": 0, "device": "cpu"}
-        return GuidedTextClassifier(**{"model": tiny_model("bert"), **quick, **parameters})
+        quick = {"max_epochs": 6, "batch_size": 16, "lr": 0.01, "head_lr": 0.01}
+        same = {"model": tiny_model("bert"), "random_state": 0, "device": "cpu"}
+        return GuidedTextClassifier(**{**same, **quick, **parameters})
 
     return classifier
 
@@ -562,13 +563,13 @@ def rates_of(classifier):
     return np.array(dict(classifier.net_.callbacks_)["Rates"].rates_)
 
 
-def test_rates_warm_up_and_decay(make):
-    head, encoder = rates_of(
-        make(beta=0, max_epochs=4, lr=0.01, head_lr=None, warmup=0.25, callbacks=[Rates()])
-    ).T
+@pytest.mark.parametrize(("head_init", "ratio"), [("random", 20), ("probe", 3)])
+def test_rates_warm_up_and_decay(make, head_init, ratio):
+    how = {"head_init": head_init, "head_lr": None, "lr": 0.01, "max_epochs": 4, "warmup": 0.25}
+    head, encoder = rates_of(make(beta=0, callbacks=[Rates()], **how)).T
     expected = [1 / 3, 2 / 3, 1, 1, *(np.arange(8, 0, -1) / 9)]
     np.testing.assert_allclose(encoder, 0.01 * np.array(expected))
-    np.testing.assert_allclose(head, 20 * encoder)
+    np.testing.assert_allclose(head, ratio * encoder)
 
 
 @pytest.mark.parametrize("warmup", [None, 0, 1.0])

@@ -28,7 +28,14 @@ NEW = ["play music now", "alarm off"]
 @pytest.fixture
 def small(tiny_model):
     def make(**parameters):
-        how = {"beta": 0, "max_epochs": 8, "lr": 3e-3, "batch_size": 6, "device": "cpu"}
+        how = {
+            "head_init": "random",
+            "beta": 0,
+            "max_epochs": 8,
+            "lr": 3e-3,
+            "batch_size": 6,
+            "device": "cpu",
+        }
         return GuidedTextClassifier(tiny_model(), **{**how, **parameters})
 
     return make
