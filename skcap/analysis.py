@@ -185,24 +185,17 @@ def keyword_overlap(class_keywords: Mapping[Hashable, Mapping[str, float]]) -> p
     """
     import pandas as pd
 
-    labels = list(class_keywords)
-    words = sorted({word for weights in class_keywords.values() for word in weights})
-    position = {word: column for column, word in enumerate(words)}
-    shares = np.zeros((len(labels), len(words)))
-    for row, label in enumerate(labels):
-        for word, weight in class_keywords[label].items():
+    from skcap.adversarial import class_overlap
+
+    for label, weights in class_keywords.items():
+        for word, weight in weights.items():
             if not 0 <= weight < np.inf:
                 raise ValueError(
                     f"class_keywords[{label!r}][{word!r}] must be a finite weight of at least 0, "
                     f"got {weight!r}. Leave words out that speak against the class."
                 )
-            shares[row, position[word]] = weight
-    total = shares.sum(axis=1, keepdims=True)
-    shares /= np.where(total > 0, total, 1)
-    overlap = np.empty((len(labels), len(labels)))
-    for row, share in enumerate(shares):
-        overlap[row] = np.minimum(share, shares).sum(axis=1)
-    np.fill_diagonal(overlap, 1.0)
+    labels = list(class_keywords)
+    overlap = class_overlap(class_keywords)[1]
     return pd.DataFrame(overlap, index=labels, columns=labels)
 
 

@@ -86,6 +86,8 @@ class HybridPrior(BasePrior, _BaseComposition):
     array([[1., 0., 1.]], dtype=float32)
     """
 
+    _required_parameters = ("transformers",)  # for checks of scikit-learn before 1.6
+
     def __init__(
         self,
         transformers: list[tuple[str, Any]],

@@ -71,6 +71,8 @@ class PrecomputedPrior(BasePrior):
     array([[nan,  0.,  1.]], dtype=float32)
     """
 
+    _required_parameters = ("scores",)  # for checks of scikit-learn before 1.6
+
     def __init__(self, scores: _Scores, *, missing: Literal["error", "nan"] = "error"):
         self.scores = scores
         self.missing = missing
