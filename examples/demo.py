@@ -2,7 +2,8 @@
 
 Extracts class-aware priors for 5 texts a class of Banking77, trains one classifier with their
 guidance and one without, tests both on the real test split, and writes a page and a picture with
-the words of a few test texts coloured by the prior and by each model's own attribution.
+the words of a few test texts coloured by the prior and by each model's own attribution, all for the
+true label.
 
     python examples/demo.py            # the 20 most confusable intents, some minutes on two cores
     python examples/demo.py --full     # all 77
@@ -12,6 +13,7 @@ the words of a few test texts coloured by the prior and by each model's own attr
 from __future__ import annotations
 
 import argparse
+import html
 import time
 from pathlib import Path
 
@@ -77,7 +79,7 @@ def write_page(path: Path, table: str, shown: dict[str, PriorMatrix], captions: 
             f"<small>{name}</small>{color_words(matrix[row].words, matrix[row].scores)}"
             for name, matrix in shown.items()
         )
-        texts.append(f"<p>{caption}</p>{lines}")
+        texts.append(f"<p><b>{html.escape(caption)}</b></p>{lines}")
     path.write_text(
         page(
             "Guided by a prior: what the models look at",
@@ -88,16 +90,17 @@ def write_page(path: Path, table: str, shown: dict[str, PriorMatrix], captions: 
     )
 
 
-def draw(path: Path, shown: dict[str, PriorMatrix], n_texts: int) -> None:
+def draw(path: Path, shown: dict[str, PriorMatrix], captions: list[str]) -> None:
     """Draw the first texts of the page as a picture."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(n_texts, 1, figsize=(12, 2.1 * n_texts), layout="constrained")
-    for row, ax in enumerate(np.atleast_1d(axes)):
-        plot_words(shown, row, ax=ax)
+    size = (9, 1.7 * len(captions))
+    figure, axes = plt.subplots(len(captions), 1, figsize=size, layout="constrained")
+    for row, ax in enumerate(axes):
+        plot_words(shown, row, ax=ax, title=captions[row])
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -138,12 +141,11 @@ def main() -> None:
     texts = [X_test[row] for row in chosen]
     shown = {
         "prior (CAP)": prior.attribute(texts, y_test[chosen]),
-        "guided model": guided.explain(texts),
-        "unguided model": plain.explain(texts),
+        "guided model": guided.explain(texts, y_test[chosen]),
+        "unguided model": plain.explain(texts, y_test[chosen]),
     }
     captions = [
-        f"<b>{y_test[row]}</b>: guided model says {after[row]}, unguided {before[row]}"
-        for row in chosen
+        f"{y_test[row]} (guided model says {after[row]}, unguided {before[row]})" for row in chosen
     ]
     lines = [f"{'':26}{'accuracy':>10}{'seconds':>10}"]
     for what, accuracy, seconds in rows:
@@ -152,7 +154,7 @@ def main() -> None:
     table = "\n".join(lines)
     options.output.mkdir(parents=True, exist_ok=True)
     write_page(options.output / "demo.html", table, shown, captions)
-    draw(options.output / "demo.png", shown, n_texts=4)
+    draw(options.output / "demo.png", shown, captions[:4])
     print(f"\n{table}\n\nOne draw and one seed: a difference of a few points is within chance.")
     print(f"Look at {options.output / 'demo.html'} and {options.output / 'demo.png'}")
 
