@@ -40,8 +40,8 @@ def scoring_error(n_texts: int = 6) -> float:
     return worst
 
 
-def attribution_error(n_texts: int = 24, n_steps: int = 16) -> float:
-    """Ours against captum's, for the true class of real texts."""
+def attribution_error(n_texts: int = 24, n_steps: int = 16) -> tuple[float, float]:
+    """Ours against captum's, for the true class of real texts; and the largest attribution."""
     X, y = load_assistant_intents("train", shots=2, random_state=0, return_X_y=True)
     clf = GuidedTextClassifier(beta=0, max_epochs=1, random_state=0).fit(X, y)
     module, tokenizer = clf.net_.module_.eval(), clf.tokenizer_
@@ -62,7 +62,7 @@ def attribution_error(n_texts: int = 24, n_steps: int = 16) -> float:
     reference = LayerIntegratedGradients(
         lambda i, a: module(input_ids=i, attention_mask=a), module.encoder.get_input_embeddings()
     ).attribute(ids, filler, target=classes, additional_forward_args=(attention,), n_steps=n_steps)
-    return float((ours - reference.sum(dim=2)).abs().max())
+    return float((ours - reference.sum(dim=2)).abs().max()), float(ours.abs().max())
 
 
 def second_order_error() -> float:
@@ -95,11 +95,13 @@ def second_order_error() -> float:
 
 
 def main() -> None:
+    error, largest = attribution_error()
     path = save(
         "exactness",
         {
             "log_p_tree_vs_full_prompt_alone": scoring_error(),
-            "integrated_gradients_vs_captum": attribution_error(),
+            "integrated_gradients_vs_captum": error,
+            "largest_attribution": largest,
             "second_order_gradient_vs_finite_differences": second_order_error(),
         },
     )
