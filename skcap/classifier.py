@@ -16,7 +16,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from skorch.callbacks import PassthroughScoring
 from skorch.utils import to_tensor
@@ -37,6 +36,7 @@ from skcap.head import HEAD_INITS
 from skcap.losses import NORMS
 from skcap.models import explain_load_errors, resolve_model
 from skcap.prior_matrix import PriorMatrix
+from skcap.priors.base import check_labels
 from skcap.words import check_texts
 
 __all__ = ["GuidedTextClassifier"]
@@ -670,10 +670,7 @@ def _check_labels(y: Any, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Give the sorted labels and the position of each text's label among them."""
     if y is None:
         raise ValueError("GuidedTextClassifier requires y to be passed, but the target y is None.")
-    labels = column_or_1d(y, warn=True)
-    check_consistent_length(texts, labels)
-    check_classification_targets(labels)
-    classes, codes = np.unique(labels, return_inverse=True)
+    classes, codes = np.unique(check_labels(texts, y), return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
             "GuidedTextClassifier needs at least two classes, but y holds 1 class: "
