@@ -33,6 +33,7 @@ from skcap.encoder import (
 )
 from skcap.guided_net import Guidance, GuidedNet, WarmupDecay
 from skcap.head import HEAD_INITS
+from skcap.length_groups import training_loader
 from skcap.losses import NORMS
 from skcap.models import explain_load_errors, resolve_model
 from skcap.prior_matrix import PriorMatrix
@@ -87,7 +88,8 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
     max_epochs : int, default=10
         Passes over the data. Few texts need many, thousands need three to five.
     batch_size : int, default=32
-        Texts a training step.
+        Texts a training step. They are drawn at random but of like length, so that little is
+        spent on padding; ``iterator_train__sampler`` takes another order.
     lr : float, default=3e-4
         Peak learning rate of the encoder; large encoders want 2e-5 to 5e-5.
     head_lr : float or None, default=None
@@ -407,7 +409,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             lr=self.lr,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
-            iterator_train__shuffle=True,
+            iterator_train=training_loader,
             iterator_train__collate_fn=collate,
             iterator_valid__collate_fn=collate,
             train_split=self.train_split,
