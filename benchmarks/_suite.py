@@ -1,4 +1,4 @@
-"""What the scripts of the speed suite share: options, alternation, targets, and where figures go."""
+"""What the speed suite shares: options, alternation, targets, and where figures go."""
 
 from __future__ import annotations
 
