@@ -7,13 +7,15 @@ import numbers
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skcap.llm.base import BaseLLM, PromptTooLongError
+from skcap.llm.batches import Batch, TokenBudget
 from skcap.llm.prompt_encoding import EncodedPrompt, PromptEncoder
 from skcap.llm.token_tree import TokenTree, common_prefix_length, grow_trees
 from skcap.words import check_texts
@@ -41,7 +43,9 @@ class TransformersLLM(BaseLLM):
         ``"auto"`` is float32 on a CPU, the checkpoint's own type on a GPU.
     batch_size : int, default=512
         Tokens (not prompts) put through the model at once beyond the shared prefix. Raise it on a
-        GPU, lower it when memory runs out. A longer prompt goes alone.
+        GPU. A longer prompt goes alone. Where memory runs out, it falls by itself for as long as
+        the model is loaded, with a warning. (Linux, however, often ends a process that asks for
+        too much of a CPU's memory in place of refusing it.)
     chat_template : {"auto"} or bool, default="auto"
         Wrap the prompt as a user's message with the tokenizer's chat template. ``"auto"`` does so
         where the model has one, but for the alias ``"smollm2-135m"``, whose priors were measured
@@ -212,6 +216,7 @@ class _LoadedModel:
         self.window = _attention_window(self.config)
         self.prefix_ids: tuple[int, ...] = ()
         self.prefix_cache: Any = None
+        self.budget = TokenBudget()
         parameters = inspect.signature(self.model.forward).parameters
         self._keeps_logits = "logits_to_keep" in parameters
         self._encoders: dict[str | bool, PromptEncoder] = {}
@@ -241,43 +246,50 @@ class _LoadedModel:
     def score_trees(self, prompts: list[EncodedPrompt], batch_size: int) -> np.ndarray:
         """Log-likelihoods with the common prefix from the cache and the rest as trees."""
         n_shared = _shared_length(prompts)
-        scores = np.zeros(len(prompts))
-        try:
-            self._set_prefix(prompts[0].ids[:n_shared])
-            for tree in grow_trees(prompts, n_shared, batch_size):
-                np.add.at(scores, tree.prompts, self._score_tree(tree, n_shared))
-        except BaseException:
-            # The cache may hold the tokens of some layers only: start afresh after an error.
-            self._drop_prefix()
-            raise
-        return scores
+
+        def plan(left: list[EncodedPrompt], size: int) -> Iterator[Batch]:
+            self._set_prefix(left[0].ids[:n_shared])
+            for tree in grow_trees(left, n_shared, size):
+                score = partial(self._score_tree, tree, n_shared)
+                yield Batch(np.unique(tree.prompts), len(tree.tokens), score)
+
+        return self.budget.score(prompts, batch_size, plan)
 
     def score_padded(self, prompts: list[EncodedPrompt], batch_size: int) -> np.ndarray:
         """Log-likelihoods of full prompts in batches, padded on the right, nothing shared."""
+
+        def plan(left: list[EncodedPrompt], size: int) -> Iterator[Batch]:
+            order = np.argsort([-len(prompt.ids) for prompt in left], kind="stable")
+            while len(order):
+                longest = len(left[order[0]].ids) - 1
+                n_rows = max(1, size // longest)
+                rows, order = order[:n_rows], order[n_rows:]
+                score = partial(self._score_rows, [left[row] for row in rows])
+                yield Batch(rows, len(rows) * longest, score)
+
+        return self.budget.score(prompts, batch_size, plan)
+
+    def _score_rows(self, prompts: list[EncodedPrompt]) -> np.ndarray:
+        """Log-likelihoods of full prompts in one padded batch."""
         import torch
 
+        longest = max(len(prompt.ids) for prompt in prompts) - 1
+        ids = np.zeros((len(prompts), longest), dtype=np.int64)
+        seen = np.zeros_like(ids)
+        for row, prompt in enumerate(prompts):
+            inputs = prompt.ids[:-1]
+            ids[row, : len(inputs)], seen[row, : len(inputs)] = inputs, 1
+        with torch.inference_mode():
+            logits = self.model(
+                input_ids=torch.as_tensor(ids, device=self.device),
+                attention_mask=torch.as_tensor(seen, device=self.device),
+                use_cache=False,
+            ).logits
         scores = np.zeros(len(prompts))
-        order = sorted(range(len(prompts)), key=lambda row: -len(prompts[row].ids))
-        while order:
-            longest = len(prompts[order[0]].ids) - 1
-            n_rows = max(1, batch_size // longest)
-            rows, order = order[:n_rows], order[n_rows:]
-            ids = np.zeros((len(rows), longest), dtype=np.int64)
-            seen = np.zeros_like(ids)
-            for place, row in enumerate(rows):
-                inputs = prompts[row].ids[:-1]
-                ids[place, : len(inputs)], seen[place, : len(inputs)] = inputs, 1
-            with torch.inference_mode():
-                logits = self.model(
-                    input_ids=torch.as_tensor(ids, device=self.device),
-                    attention_mask=torch.as_tensor(seen, device=self.device),
-                    use_cache=False,
-                ).logits
-            for place, row in enumerate(rows):
-                _, n_context = prompts[row]
-                targets = np.asarray(prompts[row].ids[n_context:])
-                kept = logits[place, n_context - 1 : n_context - 1 + len(targets)]
-                scores[row] = _log_prob(kept, targets).sum()
+        for row, (prompt_ids, n_context) in enumerate(prompts):
+            targets = np.asarray(prompt_ids[n_context:])
+            kept = logits[row, n_context - 1 : n_context - 1 + len(targets)]
+            scores[row] = _log_prob(kept, targets).sum()
         return scores
 
     def _drop_prefix(self) -> None:
@@ -289,25 +301,29 @@ class _LoadedModel:
         from transformers import DynamicCache
 
         kept = common_prefix_length(self.prefix_ids, ids)
-        if self.prefix_cache is None or kept == 0:
+        cache = self._take_cache()
+        if cache is None or kept == 0:
             # Without the model's config, layers with a window keep all tokens, too.
-            self.prefix_cache, kept = DynamicCache(), 0
+            cache, kept = DynamicCache(), 0
         elif kept < len(self.prefix_ids):
-            self.prefix_cache.crop(kept - len(self.prefix_ids))
-        self.prefix_ids = ids[:kept]
-        if kept == len(ids):
-            return
-        with torch.inference_mode():
-            self._forward(
-                input_ids=torch.tensor([ids[kept:]], device=self.device),
-                position_ids=torch.arange(kept, len(ids), device=self.device)[None],
-                past_key_values=self.prefix_cache,
-                keep=torch.tensor([0], device=self.device),
-            )
-        self.prefix_ids = ids
+            cache.crop(kept - len(self.prefix_ids))
+        if kept < len(ids):
+            with torch.inference_mode():
+                self._forward(
+                    input_ids=torch.tensor([ids[kept:]], device=self.device),
+                    position_ids=torch.arange(kept, len(ids), device=self.device)[None],
+                    past_key_values=cache,
+                    keep=torch.tensor([0], device=self.device),
+                )
+        self.prefix_ids, self.prefix_cache = ids, cache
+
+    def _take_cache(self) -> Any:
+        """Take the cache out while it changes: an error leaves the tokens of some layers in it."""
+        cache, self.prefix_cache = self.prefix_cache, None
+        return cache
 
     def _score_tree(self, tree: TokenTree, n_shared: int) -> np.ndarray:
-        """Log-probability of each target of a tree that hangs from the cached prefix."""
+        """Log-likelihood of each prompt of a tree that hangs from the cached prefix, by row."""
         import torch
 
         n_nodes = len(tree.tokens)
@@ -316,16 +332,20 @@ class _LoadedModel:
         mask = torch.zeros(visible.shape, dtype=dtype, device=self.device)
         mask.masked_fill_(~torch.as_tensor(visible, device=self.device), torch.finfo(dtype).min)
         nodes, logit_of_target = np.unique(tree.sources, return_inverse=True)
+        cache = self._take_cache()
         with torch.inference_mode():
             logits = self._forward(
                 input_ids=torch.as_tensor(tree.tokens, device=self.device)[None],
                 attention_mask=mask[None, None],
                 position_ids=torch.as_tensor(tree.depths + n_shared, device=self.device)[None],
-                past_key_values=self.prefix_cache,
+                past_key_values=cache,
                 keep=torch.as_tensor(nodes, device=self.device),
             )
-        self.prefix_cache.crop(-n_nodes)
-        return _log_prob(logits, tree.targets, logit_of_target)
+        cache.crop(-n_nodes)
+        self.prefix_cache = cache
+        log_prob = _log_prob(logits, tree.targets, logit_of_target)
+        _, prompt_of_target = np.unique(tree.prompts, return_inverse=True)
+        return np.bincount(prompt_of_target, weights=log_prob)
 
     def _forward(self, *, keep: Any, **inputs: Any) -> Any:
         """Logits of the kept positions, shape (n_kept, n_tokens)."""
