@@ -1,10 +1,11 @@
 """What the sources of priors have in common: top words, and pairwise correlation.
 
-    python benchmarks/compare_sources.py [--texts 385]
+    python benchmarks/compare_sources.py [--texts 385] [--samples 64]
 
 CAP (the paper's form, and centred), LIME, SHAP and integrated gradients on the published 5-shot
-draw of Banking77, SmolLM2-135M and all-MiniLM-L6-v2. Writes `docs/sources.md`. Texts that are
-scored already come from the prior cache, so the run can be stopped and started again.
+draw of Banking77, SmolLM2-135M and all-MiniLM-L6-v2; LIME and SHAP with about as many variants of a
+text as CAP asks for. Writes `docs/sources.md`. Texts that are scored already come from the prior
+cache, so the run can be stopped and started again.
 """
 
 from __future__ import annotations
@@ -72,13 +73,14 @@ def render(sources: Mapping[str, PriorMatrix], y: np.ndarray, table: pd.DataFram
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--texts", type=int, default=385)
+    parser.add_argument("--samples", type=int, default=64, help="variants of a text, LIME and SHAP")
     options = parser.parse_args()
     X, y = load_banking77("train", shots="published", return_X_y=True)
     makers = {
         "CAP": CAPPriorTransformer(verbose=1),
         "CAP, centred": CAPPriorTransformer(target="log_prob", fit_intercept=True, verbose=1),
-        "LIME": LimePriorTransformer(verbose=1),
-        "SHAP": ShapPriorTransformer(verbose=1),
+        "LIME": LimePriorTransformer(num_samples=options.samples, verbose=1),
+        "SHAP": ShapPriorTransformer(max_evals=options.samples, verbose=1),
         "IG": IGPriorTransformer(verbose=1),
     }
     sources = {}
@@ -86,7 +88,10 @@ def main() -> None:
         matrix = maker.fit(X, y).attribute(X[: options.texts], y[: options.texts])
         sources[name] = matrix.normalize("l2")
     table = correlation_table(sources)
-    save("sources", {"n_texts": options.texts, "pearson": table.round(3).to_dict()})
+    save(
+        "sources",
+        {"n_texts": options.texts, "samples": options.samples, "pearson": table.round(3).to_dict()},
+    )
     PAGE.write_text(render(sources, y, table), encoding="utf-8")
     print(PAGE.read_text())
 

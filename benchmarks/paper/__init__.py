@@ -1,0 +1,1 @@
+"""The paper's tables, a run at a time: see README.md."""

@@ -1,0 +1,48 @@
+"""The adversarial texts of a data set: the same for every row and every draw."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from benchmarks.paper.draws import Draw
+from benchmarks.paper.settings import DATASETS, N_ATTACKED
+from skcap import CAPPriorTransformer
+from skcap.adversarial import (
+    AdversarialSet,
+    class_keywords,
+    class_overlap,
+    hard_targets,
+    keyword_addition,
+    keyword_replacement,
+)
+from skcap.priors.masks import content_seed
+
+
+@functools.cache
+def _keywords(dataset: str) -> dict[str, dict[str, float]]:
+    X, y = DATASETS[dataset].load("train", shots="published", return_X_y=True)
+    return class_keywords(CAPPriorTransformer(verbose=1).fit_transform(X, y), y)
+
+
+def make_attack(dataset: str, draw: Draw) -> AdversarialSet:
+    """Attack the texts to evaluate on with keywords of the published draw, by both ways."""
+    keywords = _keywords(dataset)
+    targets = hard_targets(class_overlap(keywords), DATASETS[dataset].n_targets)
+    items = []
+    for attack in (keyword_addition, keyword_replacement):
+        made = attack(draw.X_eval, draw.y_eval, keywords, targets).made
+        # By content, so that the same texts are drawn wherever they stand.
+        made.sort(key=lambda item: content_seed(0, item.original, str(item.target), item.text))
+        items += made[: N_ATTACKED // 2]
+    return AdversarialSet(items)
+
+
+def by_attack(is_right: np.ndarray, attacked: AdversarialSet) -> dict[str, float]:
+    """Accuracy on both attacks together, and on each."""
+    kinds = np.array([item.attack for item in attacked.made])
+    return {
+        "adversarial": float(is_right.mean()),
+        **{kind: float(is_right[kinds == kind].mean()) for kind in np.unique(kinds).tolist()},
+    }

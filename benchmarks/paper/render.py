@@ -1,0 +1,117 @@
+"""Tables and plots of the runs that are there.
+
+python -m benchmarks.paper.render          # docs/tables.md and its plots
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.paper.run import read_cells
+from benchmarks.paper.settings import DATASETS, ROWS
+
+DOCS = Path(__file__).parents[2] / "docs"
+MEASURES = ("accuracy", "adversarial", "comprehensiveness", "sufficiency")
+N_RESAMPLES = 10_000
+
+Cells = dict[tuple[str, str], dict[int, dict[str, Any]]]  # (dataset, row) -> seed -> run
+
+
+def collect(records: Iterable[dict[str, Any]], shots: int | None, split: str = "test") -> Cells:
+    """Arrange runs; of one cell that was run with several settings the latest counts."""
+    cells: Cells = {}
+    for record in records:
+        settings = record["settings"]
+        if settings["shots"] == shots and settings["split"] == split:
+            place = cells.setdefault((settings["dataset"], settings["row"]), {})
+            place[settings["seed"]] = record
+    return cells
+
+
+def difference(ours: dict[int, Any], base: dict[int, Any], measure: str) -> str:
+    """Mean difference over the seeds that both have, with a 95 % bootstrap interval.
+
+    Seeds are drawn with replacement, and where each text's answer is on record, texts within them.
+    """
+    seeds = sorted(set(ours) & set(base))
+    if not seeds:
+        return ""
+    figures = [100 * (ours[s]["figures"][measure] - base[s]["figures"][measure]) for s in seeds]
+    mean = float(np.mean(figures))
+    if len(seeds) < 2:
+        return f"{mean:+.1f}"
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(len(seeds), size=(N_RESAMPLES, len(seeds)))
+    noise = np.array([text_noise(ours[s], base[s], measure) for s in seeds])
+    values = np.array(figures)[drawn] + noise[drawn] * rng.standard_normal(drawn.shape)
+    low, high = np.percentile(values.mean(axis=1), [2.5, 97.5])
+    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def text_noise(ours: dict[str, Any], base: dict[str, Any], measure: str) -> float:
+    """Give the standard error, in points, of a paired difference over the choice of texts."""
+    if measure not in ours.get("right", {}):
+        return 0.0
+    one, other = unpack(ours["right"][measure]), unpack(base["right"][measure])
+    return float(100 * (one - other).std() / np.sqrt(one.size))
+
+
+def unpack(digits: str) -> np.ndarray:
+    return np.unpackbits(np.frombuffer(bytes.fromhex(digits), dtype=np.uint8)).astype(float)
+
+
+def table(cells: Cells, dataset: str) -> list[str]:
+    """One data set's table in Markdown: mean and standard deviation, difference to the baseline."""
+    base = cells.get((dataset, "baseline"), {})
+    lines = [
+        "| row | seeds | accuracy | adversarial | compr. | suff. | accuracy against unguided "
+        "| adversarial against unguided |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in ROWS.items():
+        runs = cells.get((dataset, name), {})
+        if runs:
+            figures = [spread(runs, measure) for measure in MEASURES]
+            against = [
+                "" if name == "baseline" else difference(runs, base, measure)
+                for measure in MEASURES[:2]
+            ]
+            lines.append("| " + " | ".join([row.title, str(len(runs)), *figures, *against]) + " |")
+    return lines
+
+
+def spread(runs: dict[int, Any], measure: str) -> str:
+    values = [100 * run["figures"][measure] for run in runs.values() if measure in run["figures"]]
+    if not values:
+        return ""
+    return f"{np.mean(values):.1f}" + (
+        f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    )
+
+
+def page(records: list[dict[str, Any]]) -> str:
+    """Write docs/tables.md."""
+    lines = ["# Tables", "", "Made by `benchmarks/paper/render.py` from the runs that are there."]
+    for title, shots in (("5-shot", 5), ("Full data", None)):
+        cells = collect(records, shots)
+        for dataset in DATASETS:
+            if any(place == dataset for place, _ in cells):
+                lines += ["", f"## {title}, {dataset}", "", *table(cells, dataset)]
+    if records:
+        where = records[-1]["environment"]
+        lines += ["", "Last run with " + ", ".join(f"{k} {v}" for k, v in where.items()) + "."]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    text = page(read_cells())
+    (DOCS / "tables.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Run cells of the tables that are not there yet, one after the other.
+
+    python -m benchmarks.paper.run --datasets banking77 --rows baseline cap --seeds 0 1 2
+    python -m benchmarks.paper.run --split valid --rows cap --extra '{"beta": 0.3}'   # choices
+
+Each run appends a line to ``benchmarks/paper/results/cells.jsonl`` as soon as it is done; a run
+whose settings, data and versions are there already is not repeated. Stop it when you like.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks._record import environment
+from benchmarks.paper.cell import Cell, key_of, prepare, run_cell
+from benchmarks.paper.settings import DATASETS, ROWS
+
+RESULTS = Path(__file__).parent / "results"
+CELLS = RESULTS / "cells.jsonl"
+
+
+def versions() -> dict[str, str]:
+    """Versions that figures depend on. The package's own stands for its defaults, in settings."""
+    return {name: version(name) for name in ("torch", "transformers", "scikit-learn", "captum")}
+
+
+def read_cells() -> list[dict[str, Any]]:
+    """Read what was run."""
+    return [json.loads(line) for line in CELLS.read_text().splitlines()] if CELLS.exists() else []
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--datasets", nargs="+", choices=list(DATASETS), default=list(DATASETS))
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=["baseline", "cap"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--shots", type=int, default=5, help="0 takes all training texts")
+    parser.add_argument("--split", choices=["test", "valid"], default="test")
+    parser.add_argument("--extra", nargs="+", default=["{}"], help="JSON of more parameters")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parse()
+    RESULTS.mkdir(exist_ok=True)
+    done = {cell["key"] for cell in read_cells()}
+    # Seeds outside, so that after a stop all rows have the same seeds as far as possible.
+    for seed, dataset, row, extra in itertools.product(
+        options.seeds, options.datasets, options.rows, options.extra
+    ):
+        cell = Cell(dataset, row, seed, options.shots or None, options.split, extra)
+        draw, attacked = prepare(cell)
+        settings = cell.settings(draw, attacked.content_hash[:16])
+        key = key_of(settings, versions())
+        if key in done:
+            continue
+        record = {
+            "key": key,
+            "settings": settings,
+            "versions": {**versions(), "python": platform.python_version()},
+            **run_cell(cell, draw, attacked),
+            "environment": environment(),
+        }
+        with CELLS.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, default=str) + "\n")
+        figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in record["figures"].items())
+        print(f"{dataset}, {row}, seed {seed}, {extra}: {figures}; {record['seconds']}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Priors by name, fused, and the controls that take the sense out of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.paper.draws import Draw
+from benchmarks.paper.settings import Row
+from skcap import (
+    CAPPriorTransformer,
+    HybridPrior,
+    IGPriorTransformer,
+    LimePriorTransformer,
+    PriorMatrix,
+)
+from skcap.classifier import GuidedTextClassifier
+from skcap.priors.precomputed import PrecomputedPrior
+from skcap.words import split_words
+
+
+def make_prior(row: Row, draw: Draw, seed: int, parameters: dict[str, Any]) -> PriorMatrix:
+    """Fuse a row's sources on the training texts of a draw, and apply its control."""
+    sources = [(name, make_source(name, draw, seed, parameters)) for name in row.sources]
+    matrix = HybridPrior(sources).fit_transform(draw.X, draw.y)
+    if row.control is None:
+        return matrix
+    return spoil(matrix, row.control, seed)
+
+
+def make_source(name: str, draw: Draw, seed: int, parameters: dict[str, Any]) -> Any:
+    if name == "cap":
+        return CAPPriorTransformer(target="log_prob", fit_intercept=True, verbose=1)
+    if name == "cap_paper":
+        return CAPPriorTransformer(verbose=1)
+    if name == "lime":
+        return LimePriorTransformer(num_samples=64, verbose=1)
+    if name == "ig":
+        unguided = GuidedTextClassifier(**{**parameters, "beta": 0, "random_state": seed})
+        return IGPriorTransformer(unguided, n_steps=20)
+    if name == "oracle":
+        return PrecomputedPrior(oracle(draw))
+    raise ValueError(f"There is no source {name!r}.")
+
+
+def spoil(matrix: PriorMatrix, control: str, seed: int) -> PriorMatrix:
+    """Keep the texts and the norm of a prior and lose what it says."""
+    rng = np.random.default_rng(seed)
+    how = {
+        "shuffled": rng.permutation,
+        "random": lambda scores: rng.standard_normal(len(scores)),
+        "uniform": np.ones_like,
+    }[control]
+    return PriorMatrix(matrix.texts, [how(scores) for scores in matrix.scores])
+
+
+def oracle(draw: Draw) -> PriorMatrix:
+    """Weigh words by a linear model of all training texts: what no teacher could know so well."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    vectorizer = TfidfVectorizer(analyzer=_bare_words, sublinear_tf=True)
+    model = LogisticRegression(C=30, max_iter=500)
+    model.fit(vectorizer.fit_transform(draw.X_pool), draw.y_pool)
+    weights = (model.coef_ - model.coef_.mean(axis=0)) * vectorizer.idf_
+    row_of = {label: row for row, label in enumerate(model.classes_)}
+    column = vectorizer.vocabulary_
+    scores = [
+        np.array([weights[row_of[y], column[w]] if w in column else 0.0 for w in _bare_words(text)])
+        for text, y in zip(draw.X, draw.y, strict=True)
+    ]
+    return PriorMatrix(draw.X, scores)
+
+
+def _bare_words(text: str) -> list[str]:
+    """Lower-case words without punctuation at their ends, one for each word of the text."""
+    return [word.lower().strip(".,;:?!'\"()") for word in split_words(text)]
