@@ -1,0 +1,344 @@
+"""Draw what the speed suite has saved, and write `docs/speed.md` from it.
+
+    python benchmarks/speed_plots.py [--results FOLDER] [--docs FOLDER]
+
+Everything comes from `speed_*.json` and `speed_training_accuracy.jsonl`; what is not there is left
+out, and named on the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from _record import RESULTS
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+SCRIPTS = ("scoring", "training", "prediction", "imports", "scaling")
+# Hues that the colour-blind can tell apart; markers and line styles say the same again.
+BLUE, ORANGE, GREEN, PINK, BLACK = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000"
+COLORS = (BLUE, ORANGE, GREEN, PINK, BLACK, "#56b4e9", "#e69f00")
+MARKERS = "osD^vPX"
+PATH_STYLES = {"random": ("random", ORANGE, "o"), "gausslegendre": ("Gauss-Legendre", BLUE, "s")}
+plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def read(folder: Path) -> dict[str, dict[str, Any]]:
+    paths = {name: folder / f"speed_{name}.json" for name in SCRIPTS}
+    return {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
+
+
+def read_accuracy(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Give the runs of each setting, by its name."""
+    path = folder / "speed_training_accuracy.jsonl"
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        run = json.loads(line)
+        runs.setdefault(run["setting"]["name"], []).append(run)
+    return runs
+
+
+def all_targets(records: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    found = [each for record in records.values() for each in record.get("targets", [])]
+    return sorted(found, key=lambda each: each["number"])
+
+
+# -- pictures --------------------------------------------------------------------------------------
+
+
+def plot_training(
+    record: Mapping[str, Any], runs: Mapping[str, list[dict[str, Any]]]
+) -> plt.Figure:
+    """Draw fidelity over cost, and accuracy over cost where models were trained to the end."""
+    n_panels = 3 if runs else 2
+    figure, axes = plt.subplots(1, n_panels, figsize=(5 * n_panels, 4.6), layout="constrained")
+    titles = (
+        "cosine to 64-point IG",
+        "relative error to 64-point IG",
+        "accuracy, unseen texts (%)",
+    )
+    draw_fidelity(axes[0], record, "cosine")
+    draw_fidelity(axes[1], record, "relative_error")
+    axes[0].set_ylim(0, 1.05)
+    axes[1].set_ylim(0, 1.1 * axes[1].get_ylim()[1])
+    if runs:
+        draw_accuracy(axes[2], record, runs)
+    for ax, title in zip(axes, titles[:n_panels], strict=True):
+        ax.axvline(3, color="grey", linestyle="--", linewidth=1)
+        ax.set_xlabel("seconds of a step, times unguided")
+        ax.set_title(title, fontsize=11, loc="left")
+        ax.set_xlim(0.8, 1.05 * max(3, *(cost["time_ratio"] for cost in record["costs"].values())))
+    handles, labels = axes[0].get_legend_handles_labels()
+    handles.append(axes[0].get_lines()[-1])
+    labels.append("most it may cost")
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+    figure.suptitle(f"Numbers are points on the path; default: {record['default']}", fontsize=11)
+    return figure
+
+
+def draw_fidelity(ax: plt.Axes, record: Mapping[str, Any], measure: str) -> None:
+    for path, (name, color, marker) in PATH_STYLES.items():
+        for model, face, stroke in (("trained", color, "-"), ("untrained", "white", ":")):
+            timed = [
+                (record["costs"][key]["time_ratio"], row[measure], row["points"])
+                for row in record["fidelity"][model]
+                if row["path"] == path and (key := f"{path} {row['points']}") in record["costs"]
+            ]
+            if not timed:
+                continue
+            x, y, counts = zip(*timed, strict=True)
+            style = {"color": color, "marker": marker, "markerfacecolor": face}
+            ax.plot(x, y, stroke, label=f"{name}, {model}", **style)
+            if model == "trained":
+                for place in zip(x, y, counts, strict=True):
+                    number_point(ax, *place, color)
+
+
+def draw_accuracy(
+    ax: plt.Axes, record: Mapping[str, Any], runs: Mapping[str, list[dict[str, Any]]]
+) -> None:
+    """Mark the mean over seeds, with bars of one standard deviation."""
+    for name, trained in runs.items():
+        if name not in record["costs"]:
+            continue
+        path, _, points = name.partition(" ")
+        _, color, marker = PATH_STYLES.get(path, (path, "black", "D"))
+        values = [100 * run["accuracy"] for run in trained]
+        deviation = statistics.stdev(values) if len(values) > 1 else 0
+        x, y = record["costs"][name]["time_ratio"], statistics.mean(values)
+        ax.errorbar(x, y, deviation, color=color, marker=marker, capsize=4)
+        number_point(ax, x, y, points or name, color)
+
+
+def number_point(ax: plt.Axes, x: float, y: float, text: Any, color: str) -> None:
+    ax.annotate(str(text), (x, y), (6, 5), textcoords="offset points", color=color)
+
+
+def plot_scaling(record: Mapping[str, Any]) -> plt.Figure:
+    figure, axes = plt.subplots(2, 2, figsize=(10, 8), layout="constrained")
+    for ax, what in zip(axes[0], ("texts", "labels"), strict=True):
+        for number, kind in enumerate(("fake", "real")):
+            if kind in record:
+                found = record[kind][what]
+                label = f"{kind} model (slope {found['slope']:.2f})"
+                line(ax, found["sizes"], found["seconds_a_text"], number, label)
+        ax.set(xlabel=what, ylabel="seconds a text", title=f"CAP prior, cost over {what}")
+    for ax, what, title in zip(
+        axes[1], ("container", "cache"), ("PriorMatrix", "PriorCache"), strict=True
+    ):
+        rows = record[what]
+        ending = "_microseconds_a_text"
+        names = [name.removesuffix(ending) for name in rows[0] if name.endswith(ending)]
+        for number, name in enumerate(names):
+            values = [row[name + ending] for row in rows]
+            line(ax, [row["n_rows"] for row in rows], values, number, name)
+        ax.set(xlabel="texts", ylabel="microseconds a text", title=title)
+    for ax in axes.flat:
+        ax.set(xscale="log", yscale="log")
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        low, high = ax.get_ylim()
+        # A flat line is what linear cost looks like; without room around it noise would look steep.
+        ax.set_ylim(low / 3, high * 3)
+        ax.grid(alpha=0.3)
+        ax.legend(fontsize=9, ncols=2, frameon=False)
+    return figure
+
+
+def line(ax: plt.Axes, x: Sequence[float], y: Sequence[float], number: int, label: str) -> None:
+    ax.plot(x, y, color=COLORS[number], marker=MARKERS[number], label=label)
+
+
+def plot_targets(targets: Sequence[Mapping[str, Any]]) -> plt.Figure:
+    """Draw each figure as a share of the most it may be: what stays left of 1 is met."""
+    shown = [each for each in targets if each["limit"] > 0][::-1]
+    figure, ax = plt.subplots(figsize=(10, 1.4 + 0.32 * len(shown)), layout="constrained")
+    for row, each in enumerate(shown):
+        color, hatch = (BLUE, "") if each["met"] else (ORANGE, "//")
+        ax.barh(row, use_of_limit(each), color=color, hatch=hatch, edgecolor="white")
+        note = f"{number_of(each['measured'])}, {limit_of(each)}"
+        ax.annotate(note, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=9)
+    ax.axvline(1, color="black", linewidth=1)
+    ax.set_yticks(range(len(shown)), [f"{each['what']} [{each['number']}]" for each in shown])
+    ax.tick_params("y", labelsize=9, length=0)
+    ax.set_ylim(-0.7, len(shown) - 0.3)
+    ax.set_xscale("log")
+    ax.set_xlim(left=0.05)
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("share of the limit that is used: 1 is the target, less is better")
+    return figure
+
+
+def use_of_limit(each: Mapping[str, Any]) -> float:
+    return max(each["measured"] / each["limit"], 0.06)  # so that a bar is seen
+
+
+# -- page ------------------------------------------------------------------------------------------
+
+
+def number_of(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def limit_of(each: Mapping[str, Any]) -> str:
+    return f"at most {number_of(each['limit'])} {each['unit']}".rstrip()
+
+
+def row_of(*cells: Any) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def target_table(targets: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        row_of("no.", "figure", "target", "measured", "met?"),
+        "|---" * 5 + "|",
+        *(
+            row_of(
+                each["number"],
+                each["what"],
+                limit_of(each),
+                f"{number_of(each['measured'])} {each['unit']}".rstrip(),
+                "yes" if each["met"] else "**no**",
+            )
+            for each in targets
+        ),
+    ]
+
+
+def cost_table(record: Mapping[str, Any], runs: Mapping[str, list[dict[str, Any]]]) -> list[str]:
+    """Make one row a setting: cost, fidelity, and what came of training with it."""
+    head = (
+        "setting",
+        "time",
+        "memory",
+        "cosine",
+        "relative error",
+        "accuracy",
+        "alignment",
+        "runs",
+    )
+    fidelity = {f"{row['path']} {row['points']}": row for row in record["fidelity"]["trained"]}
+    rows = []
+    for name, cost in record["costs"].items():
+        exact, trained = fidelity.get(name, {}), runs.get(name, [])
+        rows.append(
+            row_of(
+                f"**{name}** (default)" if name == record["default"] else name,
+                f"{cost['time_ratio']:.2f}",
+                f"{cost['memory_ratio']:.2f}",
+                *(f"{exact[key]:.3f}" if exact else "" for key in ("cosine", "relative_error")),
+                spread([100 * run["accuracy"] for run in trained], 1),
+                spread([run["alignment"] for run in trained], 4),
+                len(trained) or "",
+            )
+        )
+    return [row_of(*head), "|---" * len(head) + "|", *rows]
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """Show the mean, and the standard deviation over the runs."""
+    if not values:
+        return ""
+    mean = f"{statistics.mean(values):.{digits}f}"
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
+
+
+def container_table(rows: Sequence[Mapping[str, float]]) -> list[str]:
+    head = [key.removesuffix("_a_text").replace("_", " ") for key in rows[0]]
+    head[0] = "texts"
+    body = [row_of(*(number_of(value) for value in row.values())) for row in rows]
+    return [row_of(*head), "|---" * len(head) + "|", *body]
+
+
+def where_table(records: Mapping[str, dict[str, Any]]) -> list[str]:
+    keys = list(dict.fromkeys(key for record in records.values() for key in record["environment"]))
+    rows = [
+        row_of(f"speed_{name}", *(record["environment"].get(key, "") for key in keys))
+        for name, record in records.items()
+    ]
+    return [row_of("script", *keys), "|---" * (len(keys) + 1) + "|", *rows]
+
+
+def page(records: Mapping[str, dict[str, Any]], runs: Mapping[str, list[dict[str, Any]]]) -> str:
+    lines = [
+        "# Speed",
+        "",
+        "Written by `benchmarks/speed_plots.py` from `benchmarks/results/speed_*.json`; do not",
+        "edit. Ratios are of what was measured side by side in one run. To measure again, run",
+        "`python benchmarks/speed_NAME.py`; `speed_compare.py OLD NEW` does so on two commits.",
+        "",
+        "![Share of each limit that is used](images/speed_targets.png)",
+        "",
+        *target_table(all_targets(records)),
+    ]
+    if "training" in records:
+        lines += [
+            "",
+            "## Training: cost against fidelity",
+            "",
+            "![Fidelity over cost](images/speed_training.png)",
+            "",
+            "Time and memory of a training step as multiples of the unguided one's; cosine and",
+            "relative error of word attributions to integrated gradients with 64 points, of a",
+            "model trained without guidance; accuracy (%) on training texts outside of the 5-shot",
+            "draw and alignment loss by 8 Gauss-Legendre points, mean ± standard deviation over",
+            "seeds.",
+            "",
+            *cost_table(records["training"], runs),
+        ]
+    if "scaling" in records:
+        lines += [
+            "",
+            "## Scaling",
+            "",
+            "![Cost over size](images/speed_scaling.png)",
+            "",
+            "`PriorMatrix`, a text (memory without the strings themselves; peak while building):",
+            "",
+            *container_table(records["scaling"]["container"]),
+            "",
+            "`PriorCache`, a text:",
+            "",
+            *container_table(records["scaling"]["cache"]),
+        ]
+    missing = [f"`speed_{name}.py`" for name in SCRIPTS if name not in records]
+    if missing:
+        lines += ["", f"Not measured: {', '.join(missing)}."]
+    lines += ["", "## Where", "", *where_table(records)]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--docs", type=Path, default=Path(__file__).parents[1] / "docs")
+    options = parser.parse_args()
+    records = read(options.results)
+    if not records:
+        raise SystemExit(f"{options.results} has no speed_*.json; run the scripts of the suite.")
+    runs = read_accuracy(options.results)
+    figures = {"targets": plot_targets(all_targets(records))}
+    if "training" in records:
+        figures["training"] = plot_training(records["training"], runs)
+    if "scaling" in records:
+        figures["scaling"] = plot_scaling(records["scaling"])
+    (options.docs / "images").mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        figure.savefig(options.docs / "images" / f"speed_{name}.png", dpi=120)
+    (options.docs / "speed.md").write_text(page(records, runs), "utf-8")
+    print(options.docs / "speed.md")
+
+
+if __name__ == "__main__":
+    main()
