@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
+from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor
 
@@ -85,19 +86,31 @@ class GuidedNet(NeuralNetClassifier):
     def get_loss(
         self, y_pred: Tensor, y_true: Tensor, X: Any = None, training: bool = False
     ) -> Tensor:
-        """Compute the loss of a batch, shape (); record its parts when training."""
-        batch = to_tensor(X, device=self.device)
+        """Compute the cross-entropy of a batch, shape ()."""
+        weight = to_tensor(X["weight"], device=self.device)
         classes = to_tensor(y_true, device=self.device)
         # Weights have mean one over the training set, so the mean over batches is unbiased.
-        loss = (self.criterion_(y_pred, classes) * batch["weight"]).mean()
-        if not training:
-            return loss
-        self.history.record_batch("train_ce", loss.item())
-        if self.guidance is not None:
-            alignment = self._alignment(batch, classes, self.guidance)
-            self.history.record_batch("train_alignment", alignment.item())
-            loss = loss + self.guidance.beta * alignment
+        loss = (self.criterion_(y_pred, classes) * weight).mean()
+        if training:
+            self.history.record_batch("train_ce", loss.item())
         return loss
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        """Add the gradients of a batch's cross-entropy, then those of its alignment loss.
+
+        One after the other: the graph of the first is gone when the second, which is larger,
+        is built.
+        """
+        step = super().train_step_single(batch, **fit_params)
+        if self.guidance is None:
+            return step
+        inputs, classes = to_tensor(unpack_data(batch), device=self.device)
+        alignment = self._alignment(inputs, classes, self.guidance)
+        self.history.record_batch("train_alignment", alignment.item())
+        loss = self.guidance.beta * alignment
+        if loss.requires_grad:  # not if no word of the batch is supervised
+            loss.backward()
+        return {**step, "loss": step["loss"].detach() + loss.detach()}
 
     def _alignment(self, batch: dict[str, Tensor], classes: Tensor, how: Guidance) -> Tensor:
         supervised = ~batch["prior"].isnan()
