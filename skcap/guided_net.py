@@ -15,6 +15,7 @@ from skorch.utils import to_tensor
 from torch import Tensor
 
 from skcap.attribution import attribute_words
+from skcap.distractors import add_distractors
 from skcap.head import probe_head
 from skcap.losses import alignment_loss, normalize_scores
 
@@ -23,7 +24,10 @@ __all__ = ["Guidance", "GuidedNet", "WarmupDecay"]
 
 @dataclass(frozen=True)
 class Guidance:
-    """How a net attributes its training texts, and how much that counts."""
+    """What priors do in training: how attributions are aligned, and what texts are distracted by.
+
+    `beta` and `distraction` are the weights of the two; 0 leaves one out.
+    """
 
     beta: float
     normalize: str | None
@@ -31,14 +35,17 @@ class Guidance:
     path: str
     baseline_token: int | None
     output: str
+    distraction: float = 0.0
+    n_distractors: int = 2
 
 
 class GuidedNet(NeuralNetClassifier):
     """A net over batches of :class:`skcap.encoder.PadCollate`.
 
-    The training loss is the weighted cross-entropy plus beta times the alignment loss, the
-    validation loss the cross-entropy alone. The history has both parts by batch, as ``train_ce``
-    and ``train_alignment``.
+    The training loss is the weighted cross-entropy, plus beta times the alignment loss, plus
+    `distraction` times the cross-entropy of distracted texts; the validation loss is the
+    cross-entropy alone. The history has the parts by batch, as ``train_ce``, ``train_alignment``
+    and ``train_distracted``.
 
     Parameters
     ----------
@@ -96,21 +103,37 @@ class GuidedNet(NeuralNetClassifier):
         return loss
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Add the gradients of a batch's cross-entropy, then those of its alignment loss.
+        """Add the gradients of a batch's cross-entropy, then those of what its priors say.
 
-        One after the other: the graph of the first is gone when the second, which is larger,
-        is built.
+        One after the other: the graph of each part is gone when the next is built.
         """
         step = super().train_step_single(batch, **fit_params)
         if self.guidance is None:
             return step
         inputs, classes = to_tensor(unpack_data(batch), device=self.device)
-        alignment = self._alignment(inputs, classes, self.guidance)
-        self.history.record_batch("train_alignment", alignment.item())
-        loss = self.guidance.beta * alignment
-        if loss.requires_grad:  # not if no word of the batch is supervised
-            loss.backward()
-        return {**step, "loss": step["loss"].detach() + loss.detach()}
+        total = step["loss"].detach()
+        for name, weight, part in (
+            ("train_alignment", self.guidance.beta, self._alignment),
+            ("train_distracted", self.guidance.distraction, self._distracted),
+        ):
+            if weight:
+                loss = part(inputs, classes, self.guidance)
+                self.history.record_batch(name, loss.item())
+                total = total + weight * loss.detach()
+                if loss.requires_grad:  # not if the batch has nothing to learn from here
+                    (weight * loss).backward()
+        return {**step, "loss": total}
+
+    def _distracted(self, batch: dict[str, Tensor], classes: Tensor, how: Guidance) -> Tensor:
+        """Compute the cross-entropy of the texts with words of other classes put in."""
+        ids, mask, rows = add_distractors(
+            batch, classes, how.n_distractors, self.module_.max_tokens
+        )
+        if not len(rows):
+            return batch["weight"].new_zeros(())
+        with self._autocast():
+            logits = self.module_(ids, mask)
+        return (self.criterion_(logits.float(), classes[rows]) * batch["weight"][rows]).mean()
 
     def _alignment(self, batch: dict[str, Tensor], classes: Tensor, how: Guidance) -> Tensor:
         supervised = ~batch["prior"].isnan()

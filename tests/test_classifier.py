@@ -118,6 +118,37 @@ def test_history_has_both_parts_of_the_loss(guided, plain):
     assert "train_alignment" not in plain.net_.history[0]
 
 
+def test_distraction_is_a_part_of_the_loss(make):
+    classifier = make(beta=0, distraction=0.5, max_epochs=4).fit(PRIOR, LABELS)
+    history = classifier.net_.history
+    total = np.add(history[:, "train_ce"], 0.5 * np.array(history[:, "train_distracted"]))
+    np.testing.assert_allclose(history[:, "train_loss"], total, rtol=1e-5)
+    assert history[-1, "train_distracted"] < history[0, "train_distracted"]
+    assert "train_alignment" not in history[0]
+    assert same_weights(classifier, make(beta=0, distraction=0.5, max_epochs=4).fit(PRIOR, LABELS))
+
+
+def test_distraction_by_a_prior_that_knows_the_keywords_teaches_to_withstand_them(make):
+    """Two keywords in a text, its own and another's: only the place in the text tells which."""
+    distracted = make(beta=0, distraction=1.0, head_init="random").fit(PRIOR, LABELS)
+    plain = make(beta=0, head_init="random").fit(TEXTS, LABELS)
+    texts = [f"{other} {text}" for text, other in zip(TEXTS, np.roll(LABELS, 1), strict=True)]
+    rows = np.roll(LABELS, 1) != LABELS
+    texts = [text for text, is_attacked in zip(texts, rows, strict=True) if is_attacked]
+    # Where a text speaks for two classes alike, a model that was distracted is less sure of one.
+    confidence = [clf.predict_proba(texts).max(axis=1).mean() for clf in (plain, distracted)]
+    assert confidence[1] < confidence[0]
+
+
+def test_distraction_needs_a_prior(make):
+    with pytest.raises(ValueError, match=r"distraction=0\.5 asks for a prior"):
+        make(beta=0, distraction=0.5).fit(TEXTS, LABELS)
+    with pytest.raises(ValueError, match="distraction must be a number of at least 0"):
+        make(distraction=-1).fit(PRIOR, LABELS)
+    with pytest.raises(ValueError, match="n_distractors must be an integer"):
+        make(n_distractors=0).fit(PRIOR, LABELS)
+
+
 def test_counts_of_attributions(make, monkeypatch):
     calls = []
     real = attribution.attribute_words
@@ -621,8 +652,8 @@ def test_verbose_prints_a_line_an_epoch(make, capsys):
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (TEXTS, "beta=1.0 asks for guidance, but X is list: plain texts"),
-        (PriorMatrix(TEXTS), "beta=1.0 asks for guidance, but the PriorMatrix has no scores"),
+        (TEXTS, "beta=1.0 asks for a prior, but X is list: plain texts"),
+        (PriorMatrix(TEXTS), "beta=1.0 asks for a prior, but the PriorMatrix has no scores"),
     ],
 )
 def test_guidance_without_a_prior(make, X, message):

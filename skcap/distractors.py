@@ -1,0 +1,126 @@
+"""Texts with words of other classes put in: what a model should not be misled by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+__all__ = ["add_distractors", "choose_words"]
+
+# Share of a text's largest score that counts as a difference: words are drawn, not just the best
+# taken, or a text would lend the same words in every epoch.
+_TEMPERATURE = 0.2
+
+
+def add_distractors(
+    batch: Mapping[str, Tensor], classes: Tensor, n_words: int, max_length: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Put telling words of another class into each text of a batch; its class stays.
+
+    Each text gets words of one other text of the batch, drawn by that text's prior, at a random
+    place between two of its own words. Drawn from torch's global generator.
+
+    Parameters
+    ----------
+    batch : mapping of Tensor
+        What :class:`skcap.encoder.PadCollate` makes of texts with priors.
+    classes : Tensor of int64, shape (n_texts,)
+    n_words : int
+        Words put into a text; fewer where the other text has not as many with a score.
+    max_length : int
+        Texts that would get longer, in tokens, are left out.
+
+    Returns
+    -------
+    input_ids, attention_mask : Tensor of int64, shape (n_made, n_tokens)
+    rows : Tensor of int64, shape (n_made,)
+        The text that each was made of. Left out are texts without words and those that no other
+        text can lend a word.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcap.distractors import add_distractors
+    >>> batch = {
+    ...     "input_ids": torch.tensor([[101, 7, 8, 102], [101, 9, 102, 0]]),
+    ...     "attention_mask": torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]]),
+    ...     "word_ids": torch.tensor([[-1, 0, 1, -1], [-1, 0, -1, -1]]),
+    ...     "prior": torch.tensor([[0.0, 1.0], [1.0, float("nan")]]),
+    ... }
+    >>> ids, mask, rows = add_distractors(batch, torch.tensor([0, 1]), n_words=1, max_length=8)
+    >>> sorted(ids[0].tolist())
+    [7, 8, 9, 101, 102]
+    """
+    lender, has_lender = _other_class(classes)
+    lent_words = choose_words(batch["prior"], n_words)[lender]
+    word_ids = batch["word_ids"]
+    lent = _in_words(word_ids[lender], lent_words)
+    own = batch["attention_mask"].bool()
+    length = own.sum(dim=1) + lent.sum(dim=1)
+    has_words = (word_ids >= 0).any(dim=1)
+    made = has_lender & has_words & lent.any(dim=1) & (length <= max_length)
+    rows = made.nonzero().squeeze(1)
+    ids = torch.cat([batch["input_ids"], batch["input_ids"][lender]], dim=1)
+    order = torch.cat([_positions(own), _places(word_ids, own).expand_as(lent)], dim=1)
+    there = torch.cat([own, lent], dim=1)
+    order = order.masked_fill(~there, torch.inf).sort(dim=1, stable=True).indices[rows]
+    width = int(length[rows].max()) if len(rows) else 0
+    order = order[:, :width]
+    mask = torch.arange(width, device=ids.device) < length[rows, None]
+    return ids[rows].gather(1, order) * mask, mask.long(), rows
+
+
+def choose_words(prior: Tensor, n_words: int) -> Tensor:
+    """Draw words of each text without replacement, those of a high score rather than others.
+
+    Parameters
+    ----------
+    prior : Tensor of float, shape (n_texts, n_columns)
+        NaN where there is no score; such a word is never drawn.
+    n_words : int
+
+    Returns
+    -------
+    Tensor of bool, shape (n_texts, n_columns)
+    """
+    scored = ~prior.isnan()
+    scores = torch.where(scored, prior, 0.0)
+    scale = scores.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
+    # Adding Gumbel noise to log-weights and taking the largest draws by these weights.
+    noise = -torch.empty_like(scores).exponential_().log()
+    keys = torch.where(scored, scores / scale / _TEMPERATURE + noise, -torch.inf)
+    best = keys.topk(min(n_words, prior.shape[1]), dim=1).indices
+    return torch.zeros_like(scored).scatter(1, best, True) & scored
+
+
+def _other_class(classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw for each text one of another class, and tell whether there is any."""
+    other = classes[:, None] != classes[None, :]
+    keys = torch.rand(other.shape, device=classes.device).masked_fill(~other, -1.0)
+    return keys.argmax(dim=1), other.any(dim=1)
+
+
+def _in_words(word_ids: Tensor, words: Tensor) -> Tensor:
+    """Tell which tokens belong to the given words."""
+    found = words.gather(1, word_ids.clamp(min=0))
+    return found & (word_ids >= 0)
+
+
+def _positions(own: Tensor) -> Tensor:
+    """Give the position of each token, shape (n_texts, n_tokens)."""
+    return torch.arange(own.shape[1], device=own.device, dtype=torch.float32).expand(own.shape)
+
+
+def _places(word_ids: Tensor, own: Tensor) -> Tensor:
+    """Draw a place before the first token of a word, or after the last one; shape (n_texts, 1)."""
+    previous = torch.cat(
+        [word_ids[:, :1].new_full((len(word_ids), 1), -1), word_ids[:, :-1]], dim=1
+    )
+    # A word begins at a token of another word than the one before; what follows the last word
+    # (an added token, or nothing) is a place, too.
+    begins = (word_ids >= 0) & (word_ids != previous)
+    after = (word_ids < 0) & (previous >= 0)
+    keys = torch.rand(begins.shape, device=own.device).masked_fill(~(begins | after), -1.0)
+    return keys.argmax(dim=1, keepdim=True) - 0.5

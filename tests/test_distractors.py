@@ -1,0 +1,97 @@
+"""Distracted texts: whose words are put in, where, and that nothing else changes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from skcap.distractors import add_distractors, choose_words
+
+CLS, SEP, PAD = 101, 102, 0
+NAN = float("nan")
+
+
+def make_batch(texts: list[list[list[int]]], priors: list[list[float]]) -> dict[str, Tensor]:
+    """Make a batch of texts, each a list of words, each a list of tokens."""
+    rows = [[CLS, *(t for word in text for t in word), SEP] for text in texts]
+    words = [[-1, *(i for i, word in enumerate(text) for _ in word), -1] for text in texts]
+    n_tokens, n_words = max(map(len, rows)), max(map(len, texts))
+    return {
+        "input_ids": torch.tensor([row + [PAD] * (n_tokens - len(row)) for row in rows]),
+        "attention_mask": torch.tensor(
+            [[1] * len(row) + [0] * (n_tokens - len(row)) for row in rows]
+        ),
+        "word_ids": torch.tensor([row + [-1] * (n_tokens - len(row)) for row in words]),
+        "prior": torch.tensor([row + [NAN] * (n_words - len(row)) for row in priors]),
+    }
+
+
+@pytest.fixture
+def batch() -> dict[str, Tensor]:
+    texts = [[[1], [2, 3], [4]], [[11], [12, 13]], [[21, 22, 23]]]
+    return make_batch(texts, [[0.0, 1.0, 0.1], [-1.0, 1.0], [1.0]])
+
+
+def real(ids: Tensor, mask: Tensor) -> list[list[int]]:
+    return [row[keep.bool()].tolist() for row, keep in zip(ids, mask, strict=True)]
+
+
+def without(row: list[int], lent: set[int]) -> list[int]:
+    return [token for token in row if token not in lent]
+
+
+def test_own_text_stays_and_words_of_another_class_come_in_whole(batch: dict[str, Tensor]) -> None:
+    own = real(batch["input_ids"], batch["attention_mask"])
+    lendable = {0: [[21, 22, 23]], 1: [[21, 22, 23]], 2: [[1], [2, 3], [4], [11], [12, 13]]}
+    seen = set()
+    for seed in range(40):
+        torch.manual_seed(seed)
+        ids, mask, rows = add_distractors(batch, torch.tensor([0, 0, 1]), 1, max_length=20)
+        assert rows.tolist() == [0, 1, 2]
+        for row, made in enumerate(real(ids, mask)):
+            lent = [t for t in made if t not in own[row]]
+            assert lent in lendable[row]
+            assert without(made, set(lent)) == own[row]
+            start = made.index(lent[0])
+            assert made[start : start + len(lent)] == lent
+            assert (made[0], made[-1]) == (CLS, SEP)
+            assert made[start - 1 : start + len(lent) + 1 : len(lent) + 1] not in ([2, 3], [12, 13])
+            seen.add((row, start))
+    assert {(0, 1), (0, 2), (0, 4), (0, 5)} <= seen  # every gap between two words
+
+
+def test_words_of_high_score_come_first() -> None:
+    torch.manual_seed(0)
+    prior = torch.tensor([[0.0, 1.0, 0.9, -1.0, NAN]]).repeat(2000, 1)
+    share = choose_words(prior, 1).float().mean(dim=0)
+    assert share.sum() == pytest.approx(1)
+    assert share[1] > share[2] > 0.2 > 0.05 > share[0] > share[3]
+    assert share[4] == 0
+
+
+def test_words_without_scores_are_never_lent() -> None:
+    chosen = choose_words(torch.tensor([[NAN, 0.5], [NAN, NAN], [0.0, 0.0]]), 5)
+    assert chosen.tolist() == [[False, True], [False, False], [True, True]]
+
+
+def test_texts_that_cannot_be_made_are_left_out() -> None:
+    texts = [[[1], [2]], [[11]], []]
+    batch = make_batch(texts, [[1.0, 1.0], [NAN], []])
+    # The second has nothing to lend, the third no words to be put between.
+    _, _, rows = add_distractors(batch, torch.tensor([0, 1, 1]), 1, max_length=20)
+    assert rows.tolist() == [1]
+    _, _, rows = add_distractors(batch, torch.tensor([0, 1, 1]), 1, max_length=3)
+    assert rows.tolist() == []
+    ids, mask, rows = add_distractors(batch, torch.tensor([0, 0, 0]), 1, max_length=20)
+    assert rows.tolist() == []
+    assert ids.shape == mask.shape == (0, 0)
+
+
+def test_a_seed_repeats_the_draw(batch: dict[str, Tensor]) -> None:
+    drawn = []
+    for seed in (0, 0, 1, 2, 3):
+        torch.manual_seed(seed)
+        drawn.append(add_distractors(batch, torch.tensor([0, 1, 2]), 1, max_length=20)[0].tolist())
+    assert drawn[0] == drawn[1]
+    assert any(one != drawn[0] for one in drawn[2:])
