@@ -109,13 +109,17 @@ def align_tokens(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
     >>> align_tokens("my cards", [(0, 0), (0, 2), (2, 7), (7, 8), (0, 0)])
     array([-1,  0,  1,  1, -1])
     """
+    spans = np.asarray(offsets, dtype=np.int64).reshape(-1, 2)
+    words = np.full(len(spans), -1, dtype=np.int64)
+    if not text:
+        return words
     word_of_char = np.full(len(text), -1, dtype=np.int64)
     for position, match in enumerate(_WORD.finditer(text)):
         word_of_char[match.start() : match.end()] = position
-    words = np.full(len(offsets), -1, dtype=np.int64)
-    for token, (start, end) in enumerate(offsets):
-        inside = word_of_char[start:end]
-        inside = inside[inside >= 0]
-        if inside.size:
-            words[token] = inside[-1]
+    # The last character at or before each one that is part of a word.
+    last = np.maximum.accumulate(np.where(word_of_char >= 0, np.arange(len(text)), -1))
+    starts, ends = spans.T
+    last_of_token = last[np.maximum(ends, 1) - 1]
+    inside = (ends > starts) & (last_of_token >= starts)
+    words[inside] = word_of_char[last_of_token[inside]]
     return words
