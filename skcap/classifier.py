@@ -31,7 +31,7 @@ from skcap.encoder import (
     encode_texts,
     load_tokenizer,
 )
-from skcap.guided_net import Guidance, GuidedNet, WarmupDecay
+from skcap.guided_net import GUIDANCE, Guidance, GuidedNet, WarmupDecay
 from skcap.head import HEAD_INITS
 from skcap.length_groups import training_loader
 from skcap.losses import NORMS
@@ -52,22 +52,23 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
     A Hugging Face encoder with a linear head is fine-tuned on
     ``cross-entropy + beta * mean squared error of (prior, own attribution)``, where the model's
     own attribution is integrated gradients for the true class, summed into words, and both sides
-    are brought to the same norm. Predicting needs no prior.
+    are brought to the same norm; or with another use of the prior, see `guidance`. Predicting
+    needs no prior.
 
     Parameters
     ----------
     model : str or path, default="all-minilm-l6-v2"
         Encoder: an alias (see ``python -m skcap models``), a folder, or the id of a hub model.
     beta : float, default=1.0
-        Weight of the guidance. 0 computes no attributions; if `distraction` is 0, too, the model is
-        trained on cross-entropy alone and takes plain texts. Otherwise `X` must be a PriorMatrix
-        with scores.
-    distraction : float, default=0.0
-        Weight of the cross-entropy of texts into which words of other classes were put, those that
-        the prior calls telling. The model learns not to be misled by a single word; see
-        :func:`skcap.distractors.add_distractors`. Like guidance it needs priors.
+        Weight of the guidance. 0 trains on cross-entropy alone, takes plain texts, and computes no
+        attributions; with a positive one `X` must be a PriorMatrix with scores.
+    guidance : {"alignment", "distraction", "both"}, default="alignment"
+        What priors teach. "alignment", the paper's: the model's own attribution shall agree with
+        the prior. "distraction": the class of a text shall not change when words come in that the
+        prior calls telling for another class, see :func:`skcap.distractors.add_distractors`. It
+        needs no second derivatives, and so about two thirds of the time.
     n_distractors : int, default=2
-        Words put into each text.
+        Words put into each text by "distraction".
     normalize : {"l2", "max", "sum", "minmax", "softmax"} or None, default="l2"
         Norm of priors and attributions, see :func:`skcap.losses.normalize_scores`.
     ig_steps : int, default=1
@@ -162,7 +163,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         model: str = "all-minilm-l6-v2",
         *,
         beta: float = 1.0,
-        distraction: float = 0.0,
+        guidance: str = "alignment",
         n_distractors: int = 2,
         normalize: str | None = "l2",
         ig_steps: int = 1,
@@ -194,7 +195,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.model = model
         self.beta = beta
-        self.distraction = distraction
+        self.guidance = guidance
         self.n_distractors = n_distractors
         self.normalize = normalize
         self.ig_steps = ig_steps
@@ -283,6 +284,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         for name, allowed in (
+            ("guidance", tuple(GUIDANCE)),
             ("normalize", NORMS),
             ("ig_path", PATHS),
             ("ig_baseline", _BASELINES),
@@ -297,7 +299,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(f"{name} must be one of {options}, got {value!r}.")
         for name in ("n_distractors", "ig_steps", "explain_steps", "max_epochs", "batch_size"):
             _check_number(name, getattr(self, name), numbers.Integral, 1)
-        for name in ("beta", "distraction", "weight_decay", "lr"):
+        for name in ("beta", "weight_decay", "lr"):
             _check_number(name, getattr(self, name), numbers.Real, 0)
         _check_number("dropout", self.dropout, numbers.Real, 0, 1)
         if self.head_lr is not None:
@@ -313,8 +315,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : PriorMatrix, or list, tuple, 1-D array or Series of str, length n_texts
-            Texts with a prior for their words; plain texts only if `beta` and
-            `distraction` are 0.
+            Texts with a prior for their words; plain texts only if `beta` is 0.
         y : array-like of str or int, shape (n_texts,)
             At least two classes.
         sample_weight : array-like of float, shape (n_texts,), default=None
@@ -361,27 +362,22 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.net_ = classes, net
         return self
 
-    def _needs_prior(self) -> bool:
-        return bool(self.beta or self.distraction)
-
     def _check_priors(self, X: Any) -> list[np.ndarray] | None:
-        if not self._needs_prior():
+        if self.beta == 0:
             return None
-        names = [name for name in ("beta", "distraction") if getattr(self, name)]
-        asked = " and ".join(f"{name}={getattr(self, name)!r}" for name in names)
         remedy = (
             "Put a prior transformer, such as CAPPriorTransformer, before the classifier in a "
             "Pipeline, pass a PriorMatrix with scores (from a prior's fit_transform or attribute), "
-            f"or set {' and '.join(f'{name}=0' for name in names)} to train without guidance."
+            "or set beta=0 to train without guidance."
         )
         if not isinstance(X, PriorMatrix):
             raise ValueError(
-                f"{asked} asks for a prior, but X is {type(X).__name__}: plain texts "
+                f"beta={self.beta!r} asks for guidance, but X is {type(X).__name__}: plain texts "
                 f"without a prior. {remedy}"
             )
         if not X.has_scores:
             raise ValueError(
-                f"{asked} asks for a prior, but the PriorMatrix has no scores (a "
+                f"beta={self.beta!r} asks for guidance, but the PriorMatrix has no scores (a "
                 f"prior's transform gives none). {remedy}"
             )
         return list(X.scores)
@@ -400,9 +396,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         if head_lr is None:
             head_lr = self.lr * (20 if self.head_init == "random" else 3)
         collate = PadCollate(self.tokenizer_.pad_token_id or 0)
-        measures = ["train_ce"]
-        measures += ["train_alignment"] if self.beta else []
-        measures += ["train_distracted"] if self.distraction else []
+        measures = ["train_ce", *(GUIDANCE[self.guidance] if self.beta else ())]
         callbacks = [(name, PassthroughScoring(name, on_train=True)) for name in measures]
         if self.warmup is not None:
             callbacks.append(("schedule", WarmupDecay(self.warmup)))
@@ -414,7 +408,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         }
         return GuidedNet(
             TextEncoderClassifier,
-            guidance=self._guidance() if self._needs_prior() else None,
+            guidance=self._guidance() if self.beta else None,
             amp=_resolve_amp(self.amp, device),
             head_init=self.head_init,
             module__model=folder,
@@ -441,13 +435,13 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
 
     def _guidance(self) -> Guidance:
         return Guidance(
+            kind=self.guidance,
             beta=self.beta,
             normalize=self.normalize,
             n_steps=self.ig_steps,
             path=self.ig_path,
             baseline_token=self._baseline_token(),
             output=self.ig_target,
-            distraction=self.distraction,
             n_distractors=self.n_distractors,
         )
 

@@ -19,33 +19,37 @@ from skcap.distractors import add_distractors
 from skcap.head import probe_head
 from skcap.losses import alignment_loss, normalize_scores
 
-__all__ = ["Guidance", "GuidedNet", "WarmupDecay"]
+__all__ = ["GUIDANCE", "Guidance", "GuidedNet", "WarmupDecay"]
+
+#: What ``guidance`` parameters accept, and what each adds to the loss, by its name in the history.
+GUIDANCE = {
+    "alignment": ("train_alignment",),
+    "distraction": ("train_distracted",),
+    "both": ("train_alignment", "train_distracted"),
+}
 
 
 @dataclass(frozen=True)
 class Guidance:
-    """What priors do in training: how attributions are aligned, and what texts are distracted by.
+    """What priors teach in training, how, and how much that counts."""
 
-    `beta` and `distraction` are the weights of the two; 0 leaves one out.
-    """
-
+    kind: str  # of GUIDANCE
     beta: float
     normalize: str | None
     n_steps: int
     path: str
     baseline_token: int | None
     output: str
-    distraction: float = 0.0
-    n_distractors: int = 2
+    n_distractors: int
 
 
 class GuidedNet(NeuralNetClassifier):
     """A net over batches of :class:`skcap.encoder.PadCollate`.
 
-    The training loss is the weighted cross-entropy, plus beta times the alignment loss, plus
-    `distraction` times the cross-entropy of distracted texts; the validation loss is the
-    cross-entropy alone. The history has the parts by batch, as ``train_ce``, ``train_alignment``
-    and ``train_distracted``.
+    The training loss is the weighted cross-entropy plus beta times what guides it: the alignment
+    loss, the cross-entropy of distracted texts, or both. The validation loss is the cross-entropy
+    alone. The history has the parts by batch, as ``train_ce``, ``train_alignment`` and
+    ``train_distracted``.
 
     Parameters
     ----------
@@ -112,16 +116,13 @@ class GuidedNet(NeuralNetClassifier):
             return step
         inputs, classes = to_tensor(unpack_data(batch), device=self.device)
         total = step["loss"].detach()
-        for name, weight, part in (
-            ("train_alignment", self.guidance.beta, self._alignment),
-            ("train_distracted", self.guidance.distraction, self._distracted),
-        ):
-            if weight:
-                loss = part(inputs, classes, self.guidance)
-                self.history.record_batch(name, loss.item())
-                total = total + weight * loss.detach()
-                if loss.requires_grad:  # not if the batch has nothing to learn from here
-                    (weight * loss).backward()
+        for name in GUIDANCE[self.guidance.kind]:
+            part = self._alignment if name == "train_alignment" else self._distracted
+            loss = part(inputs, classes, self.guidance)
+            self.history.record_batch(name, loss.item())
+            total = total + self.guidance.beta * loss.detach()
+            if loss.requires_grad:  # not if the batch has nothing to learn from here
+                (self.guidance.beta * loss).backward()
         return {**step, "loss": total}
 
     def _distracted(self, batch: dict[str, Tensor], classes: Tensor, how: Guidance) -> Tensor:

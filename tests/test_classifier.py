@@ -118,19 +118,22 @@ def test_history_has_both_parts_of_the_loss(guided, plain):
     assert "train_alignment" not in plain.net_.history[0]
 
 
-def test_distraction_is_a_part_of_the_loss(make):
-    classifier = make(beta=0, distraction=0.5, max_epochs=4).fit(PRIOR, LABELS)
+@pytest.mark.parametrize("guidance", ["distraction", "both"])
+def test_distraction_is_a_part_of_the_loss(make, guidance):
+    options = {"guidance": guidance, "beta": 0.5, "max_epochs": 4}
+    classifier = make(**options).fit(PRIOR, LABELS)
     history = classifier.net_.history
-    total = np.add(history[:, "train_ce"], 0.5 * np.array(history[:, "train_distracted"]))
-    np.testing.assert_allclose(history[:, "train_loss"], total, rtol=1e-5)
+    parts = ["train_distracted", *(["train_alignment"] if guidance == "both" else [])]
+    extra = sum(np.array(history[:, part]) for part in parts)
+    np.testing.assert_allclose(history[:, "train_loss"], history[:, "train_ce"] + 0.5 * extra, 1e-5)
     assert history[-1, "train_distracted"] < history[0, "train_distracted"]
-    assert "train_alignment" not in history[0]
-    assert same_weights(classifier, make(beta=0, distraction=0.5, max_epochs=4).fit(PRIOR, LABELS))
+    assert ("train_alignment" in history[0]) == (guidance == "both")
+    assert same_weights(classifier, make(**options).fit(PRIOR, LABELS))
 
 
 def test_distraction_by_a_prior_that_knows_the_keywords_teaches_to_withstand_them(make):
     """Two keywords in a text, its own and another's: only the place in the text tells which."""
-    distracted = make(beta=0, distraction=1.0, head_init="random").fit(PRIOR, LABELS)
+    distracted = make(guidance="distraction", head_init="random").fit(PRIOR, LABELS)
     plain = make(beta=0, head_init="random").fit(TEXTS, LABELS)
     texts = [f"{other} {text}" for text, other in zip(TEXTS, np.roll(LABELS, 1), strict=True)]
     rows = np.roll(LABELS, 1) != LABELS
@@ -141,10 +144,10 @@ def test_distraction_by_a_prior_that_knows_the_keywords_teaches_to_withstand_the
 
 
 def test_distraction_needs_a_prior(make):
-    with pytest.raises(ValueError, match=r"distraction=0\.5 asks for a prior"):
-        make(beta=0, distraction=0.5).fit(TEXTS, LABELS)
-    with pytest.raises(ValueError, match="distraction must be a number of at least 0"):
-        make(distraction=-1).fit(PRIOR, LABELS)
+    with pytest.raises(ValueError, match="asks for guidance, but X is list"):
+        make(guidance="distraction").fit(TEXTS, LABELS)
+    with pytest.raises(ValueError, match="guidance must be one of 'alignment', 'distraction', 'b"):
+        make(guidance="shuffle").fit(PRIOR, LABELS)
     with pytest.raises(ValueError, match="n_distractors must be an integer"):
         make(n_distractors=0).fit(PRIOR, LABELS)
 
@@ -652,8 +655,8 @@ def test_verbose_prints_a_line_an_epoch(make, capsys):
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (TEXTS, "beta=1.0 asks for a prior, but X is list: plain texts"),
-        (PriorMatrix(TEXTS), "beta=1.0 asks for a prior, but the PriorMatrix has no scores"),
+        (TEXTS, "beta=1.0 asks for guidance, but X is list: plain texts"),
+        (PriorMatrix(TEXTS), "beta=1.0 asks for guidance, but the PriorMatrix has no scores"),
     ],
 )
 def test_guidance_without_a_prior(make, X, message):
