@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Two test processes with one thread each: threads of several torch processes slow each other down.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: help venv models test demo lint types docs-test oldest clean
+.PHONY: help venv models test demo lint types docs-test oldest table1 clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -65,6 +65,9 @@ oldest: .venv-oldest/.installed  ## unit tests on the oldest versions that pypro
 	$(OLD)/python $(PIP) install --quiet --no-compile -c constraints/oldest.txt --no-build-isolation \
 		-e '.[test,gguf,plots,shap]'
 	@touch $@
+
+table1: venv  ## the paper's tables from the runs that are there, to docs/tables.md
+	$(BIN)/python -m benchmarks.paper.render
 
 clean:  ## remove the environments and what tools left behind; caches in your home stay
 	rm -rf .venv .venv-oldest build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis

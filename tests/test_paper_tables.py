@@ -1,0 +1,101 @@
+"""The runner of the paper's tables: controls, keys, and what the tables say of the runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.paper.cell import Cell, key_of, pack
+from benchmarks.paper.draws import Draw
+from benchmarks.paper.render import collect, difference, page, spread, text_noise
+from benchmarks.paper.settings import ROWS
+from benchmarks.paper.teachers import oracle, spoil
+from skcap import PriorMatrix
+
+
+def run(row: str, seed: int, accuracy: float, right: str = "", split: str = "test") -> dict:
+    return {
+        "settings": {"dataset": "banking77", "row": row, "seed": seed, "shots": 5, "split": split},
+        "figures": {"accuracy": accuracy, "adversarial": accuracy / 2},
+        "right": {"accuracy": right} if right else {},
+        "environment": {"torch": "2"},
+    }
+
+
+@pytest.fixture
+def draw() -> Draw:
+    X, y = ["play some jazz", "is it raining", "wake me"], np.array(["music", "weather", "alarm"])
+    pool = [*X, "play rock", "raining again", "wake up"]
+    return Draw(X, y, X, y, pool, np.array([*y, *y]))
+
+
+@pytest.mark.parametrize("control", ["shuffled", "random", "uniform"])
+def test_controls_keep_texts_and_lose_the_scores(control: str) -> None:
+    matrix = PriorMatrix(["one two three four five six"], [[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]])
+    spoiled = spoil(matrix, control, seed=1)
+    assert spoiled.texts.tolist() == matrix.texts.tolist()
+    assert not np.array_equal(spoiled.scores[0], matrix.scores[0])
+    kept = np.array_equal(np.sort(spoiled.scores[0]), matrix.scores[0])
+    assert kept == (control == "shuffled")
+    assert spoil(matrix, control, seed=1) == spoiled
+
+
+def test_oracle_knows_the_words_of_a_class(draw: Draw) -> None:
+    music, weather, _ = oracle(draw)
+    assert music.scores.argmax() == 0  # "play": in both texts about music
+    assert weather.scores.argmax() == 2  # "raining"
+
+
+def test_key_changes_with_every_setting(draw: Draw) -> None:
+    cells = [
+        Cell("banking77", "cap", 0),
+        Cell("banking77", "cap", 1),
+        Cell("banking77", "shuffled", 0),
+        Cell("banking77", "cap", 0, extra='{"beta": 2.0}'),
+        Cell("banking77", "cap", 0, split="valid"),
+    ]
+    keys = [key_of(cell.settings(draw, "attack"), {}) for cell in cells]
+    assert len({*keys}) == len(cells)
+    assert key_of(cells[0].settings(draw, "attack"), {}) == keys[0]
+    assert key_of(cells[0].settings(draw, "other attack"), {}) != keys[0]
+    assert key_of(cells[0].settings(draw, "attack"), {"torch": "3"}) != keys[0]
+
+
+def test_parameters_of_a_study_come_last_but_unguided_stays_unguided() -> None:
+    assert Cell("hwu64", "cap", 0, extra='{"beta": 3}').parameters()["beta"] == 3
+    assert Cell("hwu64", "baseline", 0, extra='{"beta": 3}').parameters()["beta"] == 0
+
+
+def test_differences_are_paired_by_seed() -> None:
+    base = {0: run("baseline", 0, 0.80), 1: run("baseline", 1, 0.70)}
+    ours = {0: run("cap", 0, 0.82), 1: run("cap", 1, 0.72), 2: run("cap", 2, 0.1)}
+    assert difference(ours, base, "accuracy") == "+2.0 (+2.0 to +2.0)"
+    assert difference({0: ours[0]}, base, "accuracy") == "+2.0"
+    assert difference({5: ours[0]}, base, "accuracy") == ""
+
+
+def test_the_choice_of_texts_widens_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    one, other = (pack(rng.random(800) < share) for share in (0.8, 0.7))
+    noise = text_noise(run("cap", 0, 0.8, one), run("baseline", 0, 0.7, other), "accuracy")
+    # Of independent answers: the root of (0.8 * 0.2 + 0.7 * 0.3) / 800.
+    assert noise == pytest.approx(100 * np.sqrt(0.37 / 800), rel=0.1)
+    ours = {s: run("cap", s, 0.8, one) for s in range(2)}
+    base = {s: run("baseline", s, 0.7, other) for s in range(2)}
+    low, high = difference(ours, base, "accuracy").split("(")[1].rstrip(")").split(" to ")
+    assert float(high) - float(low) == pytest.approx(2 * 1.96 * noise / np.sqrt(2), rel=0.15)
+
+
+def test_page_shows_test_runs_only() -> None:
+    records = [run("baseline", 0, 0.80), run("cap", 0, 0.9, split="valid"), run("cap", 0, 0.82)]
+    assert collect(records, 5)["banking77", "cap"][0]["figures"]["accuracy"] == 0.82
+    text = page(records)
+    assert f"| {ROWS['cap'].title} | 1 | 82.0 | 41.0 |  |  | +2.0 | +1.0 |" in text
+    assert "90.0" not in text
+    assert "hwu64" not in text
+
+
+def test_spread() -> None:
+    runs = {0: run("cap", 0, 0.80), 1: run("cap", 1, 0.82)}
+    assert spread(runs, "accuracy") == "81.0 ± 1.4"
+    assert spread(runs, "sufficiency") == ""
