@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from skcap import CAPPriorTransformer, FakeLLM, GuidedTextClassifier, PriorMatrix
 from skcap.datasets import load_assistant_intents
+from skcap.metrics import comprehensiveness, sufficiency
 
 INTENTS = ["set_alarm", "query_alarm", "cancel_alarm"]
 
@@ -61,3 +62,16 @@ def test_real_models_learn_from_three_texts_a_class(tmp_path):
     assert pipe.score(X_test, y_test) > 0.5  # a third by chance
     alignment = pipe[-1].net_.history[:, "train_alignment"]
     assert alignment[-1] < alignment[0]
+
+
+@pytest.mark.slow
+def test_own_attributions_are_more_faithful_than_random_ones_on_a_real_model():
+    X, y, X_test, _ = data(shots=5)
+    clf = GuidedTextClassifier(beta=0, max_epochs=6, random_state=0).fit(X, y)
+    rng = np.random.default_rng(0)
+    own = clf.explain(X_test)
+    chance = PriorMatrix(X_test, [rng.random(len(text.split())) for text in X_test])
+    taken = [comprehensiveness(clf.predict_proba, X_test, m, k=0.3) for m in (own, chance)]
+    alone = [sufficiency(clf.predict_proba, X_test, m, k=0.3) for m in (own, chance)]
+    assert taken[0] > taken[1] + 0.1
+    assert alone[0] < alone[1] - 0.1
