@@ -34,6 +34,11 @@ table { border-collapse: collapse; display: block; max-width: 100%; overflow-x: 
 th, td { border: 0; border-bottom: 1px solid var(--line); padding: .4rem .8rem .4rem 0;
   text-align: start; vertical-align: top; }
 thead th { border-bottom-width: 2px; white-space: nowrap; }
+@media (max-width: 32rem) {
+  table { font-size: .8rem; }
+  th, td { padding-inline-end: .5rem; }
+  thead th { white-space: normal; }
+}
 img, svg { max-width: 100%; height: auto; }
 pre { overflow-x: auto; padding: .8rem; border: 1px solid var(--line); border-radius: .4rem; }
 """

@@ -114,6 +114,7 @@ class CorrectionsDisplay:
             else "share of words that the true and the wrong label have in common"
         )
         ax.set_ylabel("texts")
+        ax.yaxis.get_major_locator().set_params(integer=True)
         ax.spines[["top", "right"]].set_visible(False)
         ax.margins(y=0.1)
         ax.legend(frameon=False)
