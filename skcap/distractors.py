@@ -19,8 +19,8 @@ def add_distractors(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Put telling words of another class into each text of a batch; its class stays.
 
-    Each text gets words of one other text of the batch, drawn by that text's prior, at a random
-    place between two of its own words. Drawn from torch's global generator.
+    Each text gets words of one other text of the batch, drawn by that text's prior, before its
+    first word or after its last. Drawn from torch's global generator.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def add_distractors(
     made = has_lender & has_words & lent.any(dim=1) & (length <= max_length)
     rows = made.nonzero().squeeze(1)
     ids = torch.cat([batch["input_ids"], batch["input_ids"][lender]], dim=1)
-    order = torch.cat([_positions(own), _places(word_ids, own).expand_as(lent)], dim=1)
+    order = torch.cat([_positions(own), _places(word_ids).expand_as(lent)], dim=1)
     there = torch.cat([own, lent], dim=1)
     order = order.masked_fill(~there, torch.inf).sort(dim=1, stable=True).indices[rows]
     width = int(length[rows].max()) if len(rows) else 0
@@ -113,14 +113,10 @@ def _positions(own: Tensor) -> Tensor:
     return torch.arange(own.shape[1], device=own.device, dtype=torch.float32).expand(own.shape)
 
 
-def _places(word_ids: Tensor, own: Tensor) -> Tensor:
-    """Draw a place before the first token of a word, or after the last one; shape (n_texts, 1)."""
-    previous = torch.cat(
-        [word_ids[:, :1].new_full((len(word_ids), 1), -1), word_ids[:, :-1]], dim=1
-    )
-    # A word begins at a token of another word than the one before; what follows the last word
-    # (an added token, or nothing) is a place, too.
-    begins = (word_ids >= 0) & (word_ids != previous)
-    after = (word_ids < 0) & (previous >= 0)
-    keys = torch.rand(begins.shape, device=own.device).masked_fill(~(begins | after), -1.0)
-    return keys.argmax(dim=1, keepdim=True) - 0.5
+def _places(word_ids: Tensor) -> Tensor:
+    """Draw the place before the first word of each text or after its last; shape (n_texts, 1)."""
+    columns = torch.arange(word_ids.shape[1], device=word_ids.device)
+    in_words = word_ids >= 0
+    first = torch.where(in_words, columns, word_ids.shape[1]).amin(dim=1, keepdim=True) - 0.5
+    last = torch.where(in_words, columns, -1).amax(dim=1, keepdim=True) + 0.5
+    return torch.where(torch.rand(first.shape, device=first.device) < 0.5, first, last)
