@@ -15,8 +15,16 @@ from skcap import PriorMatrix
 
 def run(row: str, seed: int, accuracy: float, right: str = "", split: str = "test") -> dict:
     return {
-        "settings": {"dataset": "banking77", "row": row, "seed": seed, "shots": 5, "split": split},
-        "figures": {"accuracy": accuracy, "adversarial": accuracy / 2},
+        "settings": {
+            "dataset": "banking77",
+            "row": row,
+            "seed": seed,
+            "shots": 5,
+            "split": split,
+            "classifier": {"beta": 2.0, "dropout": 0.1},
+        },
+        "figures": {"accuracy": accuracy, "adversarial": accuracy / 2, "addition": 0.3}
+        | {"comprehensiveness": 0.7, "sufficiency": 0.1},
         "right": {"accuracy": right} if right else {},
         "environment": {"torch": "2"},
     }
@@ -86,16 +94,19 @@ def test_the_choice_of_texts_widens_the_interval() -> None:
     assert float(high) - float(low) == pytest.approx(2 * 1.96 * noise / np.sqrt(2), rel=0.15)
 
 
-def test_page_shows_test_runs_only() -> None:
+def test_page_keeps_choices_apart_from_tests() -> None:
     records = [run("baseline", 0, 0.80), run("cap", 0, 0.9, split="valid"), run("cap", 0, 0.82)]
     assert collect(records, 5)["banking77", "cap"][0]["figures"]["accuracy"] == 0.82
     text = page(records)
-    assert f"| {ROWS['cap'].title} | 1 | 82.0 | 41.0 |  |  | +2.0 | +1.0 |" in text
-    assert "90.0" not in text
+    tables, chosen = text.split("## Choices")
+    assert f"| {ROWS['cap'].title} | 1 | 82.0 | 41.0 | 70.0 | 10.0 | +2.0 | +1.0 |" in tables
+    assert "90.0" not in tables
+    assert "| banking77 | CAP | beta=2.0 | 0 | 90.0 | 45.0 | 30.0 | 70.0 | 10.0 |" in chosen
+    assert "82.0" not in chosen
     assert "hwu64" not in text
 
 
 def test_spread() -> None:
     runs = {0: run("cap", 0, 0.80), 1: run("cap", 1, 0.82)}
     assert spread(runs, "accuracy") == "81.0 ± 1.4"
-    assert spread(runs, "sufficiency") == ""
+    assert spread(runs, "replacement") == ""

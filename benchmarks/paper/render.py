@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.paper.run import read_cells
 from benchmarks.paper.settings import DATASETS, ROWS
+from skcap.classifier import GuidedTextClassifier
 
 DOCS = Path(__file__).parents[2] / "docs"
 MEASURES = ("accuracy", "adversarial", "comprehensiveness", "sufficiency")
@@ -93,6 +94,28 @@ def spread(runs: dict[int, Any], measure: str) -> str:
     )
 
 
+def choices(records: Iterable[dict[str, Any]]) -> list[str]:
+    """List the runs on validation texts, with the parameters that are not the defaults."""
+    lines = [
+        "| data | row | parameters | seed | accuracy | adversarial | addition | compr. | suff. |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for record in records:
+        settings, figures = record["settings"], record["figures"]
+        if settings["split"] == "valid":
+            shown = [f"{100 * figures[m]:.1f}" for m in (*MEASURES[:2], "addition", *MEASURES[2:])]
+            cells = [settings["dataset"], ROWS[settings["row"]].title, changed(settings)]
+            lines.append("| " + " | ".join([*cells, str(settings["seed"]), *shown]) + " |")
+    return lines
+
+
+def changed(settings: dict[str, Any]) -> str:
+    """Name the classifier's parameters that differ from its defaults."""
+    defaults = GuidedTextClassifier().get_params()
+    own = {k: v for k, v in settings["classifier"].items() if defaults.get(k, v) != v}
+    return ", ".join(f"{name}={value}" for name, value in own.items() if value != 0)
+
+
 def page(records: list[dict[str, Any]]) -> str:
     """Write docs/tables.md."""
     lines = ["# Tables", "", "Made by `benchmarks/paper/render.py` from the runs that are there."]
@@ -101,6 +124,9 @@ def page(records: list[dict[str, Any]]) -> str:
         for dataset in DATASETS:
             if any(place == dataset for place, _ in cells):
                 lines += ["", f"## {title}, {dataset}", "", *table(cells, dataset)]
+    if any(record["settings"]["split"] == "valid" for record in records):
+        lines += ["", "## Choices", "", "On training texts outside of the draw, never on the test"]
+        lines += ["split; one run a line.", "", *choices(records)]
     if records:
         where = records[-1]["environment"]
         lines += ["", "Last run with " + ", ".join(f"{k} {v}" for k, v in where.items()) + "."]
