@@ -16,6 +16,7 @@ for a quick look, only the printed figures are made.
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,10 @@ def sample_items(
     return drawn
 
 
-def examples_page(sets: dict[tuple[str, str], AdversarialSet], n: int = 50) -> str:
-    """Show sampled items as Markdown, with what was made and rejected of each set."""
+def examples_page(
+    sets: dict[tuple[str, str], AdversarialSet], figures: dict[str, dict[str, Any]], n: int = 50
+) -> str:
+    """Show sampled items as Markdown, with what was made and rejected, and what it costs."""
     lines = [
         "# Adversarial examples",
         "",
@@ -109,16 +112,24 @@ def examples_page(sets: dict[tuple[str, str], AdversarialSet], n: int = 50) -> s
         "test splits of HWU64 and Banking77 (CC BY 4.0) and CLINC150 (CC BY 3.0), whose texts are",
         "quoted here; see `skcap.datasets` for their authors. The writer is `RuleWriter`.",
         "",
-        "| set | made | rejected | most frequent reason | content hash |",
-        "|---|---|---|---|---|",
+        "Accuracy is that of an unguided all-MiniLM-L6-v2, trained on the published 5-shot draw,",
+        "on the texts of a set before and after the attack. The control is the addition with",
+        "neutral words, such as *window* and *pencil*: what an aside costs by itself.",
+        "",
+        "| set | made | rejected | most frequent reason | accuracy | under attack | content hash |",
+        "|---|---|---|---|---|---|---|",
     ]
     for (name, attack), attacked in sorted(sets.items()):
         report = attacked.report()
         reason = next((f"{why} ({count})" for why, count in report["reasons"].items()), "")
         lines.append(
             f"| {name}, {attack} | {report['made']} | {report['rejected']} | {reason} | "
-            f"`{attacked.content_hash[:16]}` |"
+            f"{cost(figures[name][attack])} | `{attacked.content_hash[:16]}` |"
         )
+    lines += [
+        f"| {name}, control | {of['control']['made']} | | | {cost(of['control'])} | |"
+        for name, of in sorted(figures.items())
+    ]
     items = sample_items(sets, n)
     lines += [
         "",
@@ -134,6 +145,11 @@ def examples_page(sets: dict[tuple[str, str], AdversarialSet], n: int = 50) -> s
             f"   - {escape(item.text)}",
         ]
     return "\n".join(lines) + "\n"
+
+
+def cost(figures: dict[str, float]) -> str:
+    """Write accuracy before and after an attack as two cells of a table."""
+    return f"{100 * figures['before']:.1f} % | {100 * figures['after']:.1f} %"
 
 
 def escape(text: str) -> str:
@@ -185,7 +201,11 @@ def main() -> None:
     for name in options.dataset:
         run(name, options.limit)
     if options.limit is None:
-        EXAMPLES.write_text(examples_page(saved_sets()), encoding="utf-8")
+        sets = saved_sets()
+        figures = {
+            name: json.loads((RESULTS / f"adversarial_{name}.json").read_text()) for name, _ in sets
+        }
+        EXAMPLES.write_text(examples_page(sets, figures), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -61,9 +61,12 @@ def test_sets_and_accuracies(bench, sets):
 
 def test_examples_are_the_same_every_time_and_escape_markup(bench, sets):
     keyed = {("hwu64", name): sets[name] for name in bench.ATTACKS}
-    page = bench.examples_page(keyed, n=2)
-    assert page == bench.examples_page(dict(reversed(keyed.items())), n=2)
+    kinds = ("addition", "replacement", "control")
+    figures = {"hwu64": {kind: {"before": 0.8, "after": 0.5, "made": 3} for kind in kinds}}
+    page = bench.examples_page(keyed, figures, n=2)
+    assert page == bench.examples_page(dict(reversed(keyed.items())), figures, n=2)
     assert "hwu64, addition" in page
+    assert "| hwu64, control | 3 | | | 80.0 % | 50.0 % | |" in page
     assert f"`{sets['addition'].content_hash[:16]}`" in page
     assert "alarm\\_o" in page
     items = bench.sample_items(keyed, 50)
