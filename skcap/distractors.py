@@ -15,18 +15,26 @@ _TEMPERATURE = 0.2
 
 
 def add_distractors(
-    batch: Mapping[str, Tensor], classes: Tensor, n_words: int, max_length: int
+    batch: Mapping[str, Tensor],
+    classes: Tensor,
+    logits: Tensor,
+    n_words: int,
+    max_length: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Put telling words of another class into each text of a batch; its class stays.
 
     Each text gets words of one other text of the batch, drawn by that text's prior, before its
-    first word or after its last. Drawn from torch's global generator.
+    first word or after its last. The other text is of another class, drawn with the probability
+    that the model gives this class for the text: classes that it confuses teach most. Drawn from
+    torch's global generator.
 
     Parameters
     ----------
     batch : mapping of Tensor
         What :class:`skcap.encoder.PadCollate` makes of texts with priors.
     classes : Tensor of int64, shape (n_texts,)
+    logits : Tensor of float, shape (n_texts, n_classes)
+        Of the texts as they are; no gradient flows through them.
     n_words : int
         Words put into a text; fewer where the other text has not as many with a score.
     max_length : int
@@ -49,11 +57,13 @@ def add_distractors(
     ...     "word_ids": torch.tensor([[-1, 0, 1, -1], [-1, 0, -1, -1]]),
     ...     "prior": torch.tensor([[0.0, 1.0], [1.0, float("nan")]]),
     ... }
-    >>> ids, mask, rows = add_distractors(batch, torch.tensor([0, 1]), n_words=1, max_length=8)
+    >>> ids, mask, rows = add_distractors(
+    ...     batch, torch.tensor([0, 1]), torch.zeros(2, 2), n_words=1, max_length=8
+    ... )
     >>> sorted(ids[0].tolist())
     [7, 8, 9, 101, 102]
     """
-    lender, has_lender = _other_class(classes)
+    lender, has_lender = _draw_rivals(classes, logits.detach())
     lent_words = choose_words(batch["prior"], n_words)[lender]
     word_ids = batch["word_ids"]
     lent = _in_words(word_ids[lender], lent_words)
@@ -88,18 +98,22 @@ def choose_words(prior: Tensor, n_words: int) -> Tensor:
     scored = ~prior.isnan()
     scores = torch.where(scored, prior, 0.0)
     scale = scores.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
-    # Adding Gumbel noise to log-weights and taking the largest draws by these weights.
-    noise = -torch.empty_like(scores).exponential_().log()
-    keys = torch.where(scored, scores / scale / _TEMPERATURE + noise, -torch.inf)
+    keys = torch.where(scored, scores / scale / _TEMPERATURE + _gumbel(scores), -torch.inf)
     best = keys.topk(min(n_words, prior.shape[1]), dim=1).indices
     return torch.zeros_like(scored).scatter(1, best, True) & scored
 
 
-def _other_class(classes: Tensor) -> tuple[Tensor, Tensor]:
+def _draw_rivals(classes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
     """Draw for each text one of another class, and tell whether there is any."""
     other = classes[:, None] != classes[None, :]
-    keys = torch.rand(other.shape, device=classes.device).masked_fill(~other, -1.0)
+    weights = logits.log_softmax(dim=1)[:, classes]  # of each text's class, for each text
+    keys = (weights + _gumbel(weights)).masked_fill(~other, -torch.inf)
     return keys.argmax(dim=1), other.any(dim=1)
+
+
+def _gumbel(like: Tensor) -> Tensor:
+    """Draw noise: added to log-weights, the largest sum is a draw in proportion to the weights."""
+    return -torch.empty_like(like).exponential_().log()
 
 
 def _in_words(word_ids: Tensor, words: Tensor) -> Tensor:

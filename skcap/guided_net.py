@@ -117,18 +117,22 @@ class GuidedNet(NeuralNetClassifier):
         inputs, classes = to_tensor(unpack_data(batch), device=self.device)
         total = step["loss"].detach()
         for name in GUIDANCE[self.guidance.kind]:
-            part = self._alignment if name == "train_alignment" else self._distracted
-            loss = part(inputs, classes, self.guidance)
+            if name == "train_alignment":
+                loss = self._alignment(inputs, classes, self.guidance)
+            else:
+                loss = self._distracted(inputs, classes, step["y_pred"], self.guidance)
             self.history.record_batch(name, loss.item())
             total = total + self.guidance.beta * loss.detach()
             if loss.requires_grad:  # not if the batch has nothing to learn from here
                 (self.guidance.beta * loss).backward()
         return {**step, "loss": total}
 
-    def _distracted(self, batch: dict[str, Tensor], classes: Tensor, how: Guidance) -> Tensor:
+    def _distracted(
+        self, batch: dict[str, Tensor], classes: Tensor, logits: Tensor, how: Guidance
+    ) -> Tensor:
         """Compute the cross-entropy of the texts with words of other classes put in."""
         ids, mask, rows = add_distractors(
-            batch, classes, how.n_distractors, self.module_.max_tokens
+            batch, classes, logits, how.n_distractors, self.module_.max_tokens
         )
         if not len(rows):
             return batch["weight"].new_zeros(())

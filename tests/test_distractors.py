@@ -33,6 +33,16 @@ def batch() -> dict[str, Tensor]:
     return make_batch(texts, [[0.0, 1.0, 0.1], [-1.0, 1.0], [1.0]])
 
 
+def distract(
+    batch: dict[str, Tensor],
+    classes: list[int],
+    logits: Tensor | None = None,
+    max_length: int = 20,
+) -> tuple[Tensor, Tensor, Tensor]:
+    logits = torch.zeros(len(classes), 3) if logits is None else logits
+    return add_distractors(batch, torch.tensor(classes), logits, 1, max_length)
+
+
 def real(ids: Tensor, mask: Tensor) -> list[list[int]]:
     return [row[keep.bool()].tolist() for row, keep in zip(ids, mask, strict=True)]
 
@@ -47,7 +57,7 @@ def test_own_text_stays_and_words_of_another_class_come_in_whole(batch: dict[str
     seen = set()
     for seed in range(40):
         torch.manual_seed(seed)
-        ids, mask, rows = add_distractors(batch, torch.tensor([0, 0, 1]), 1, max_length=20)
+        ids, mask, rows = distract(batch, [0, 0, 1])
         assert rows.tolist() == [0, 1, 2]
         for row, made in enumerate(real(ids, mask)):
             lent = [t for t in made if t not in own[row]]
@@ -78,11 +88,11 @@ def test_texts_that_cannot_be_made_are_left_out() -> None:
     texts = [[[1], [2]], [[11]], []]
     batch = make_batch(texts, [[1.0, 1.0], [NAN], []])
     # The second has nothing to lend, the third no words to be put between.
-    _, _, rows = add_distractors(batch, torch.tensor([0, 1, 1]), 1, max_length=20)
+    _, _, rows = distract(batch, [0, 1, 1])
     assert rows.tolist() == [1]
-    _, _, rows = add_distractors(batch, torch.tensor([0, 1, 1]), 1, max_length=3)
+    _, _, rows = distract(batch, [0, 1, 1], max_length=3)
     assert rows.tolist() == []
-    ids, mask, rows = add_distractors(batch, torch.tensor([0, 0, 0]), 1, max_length=20)
+    ids, mask, rows = distract(batch, [0, 0, 0])
     assert rows.tolist() == []
     assert ids.shape == mask.shape == (0, 0)
 
@@ -91,6 +101,14 @@ def test_a_seed_repeats_the_draw(batch: dict[str, Tensor]) -> None:
     drawn = []
     for seed in (0, 0, 1, 2, 3):
         torch.manual_seed(seed)
-        drawn.append(add_distractors(batch, torch.tensor([0, 1, 2]), 1, max_length=20)[0].tolist())
+        drawn.append(distract(batch, [0, 1, 2])[0].tolist())
     assert drawn[0] == drawn[1]
     assert any(one != drawn[0] for one in drawn[2:])
+
+
+def test_words_come_from_the_class_that_the_model_confuses(batch: dict[str, Tensor]) -> None:
+    logits = torch.tensor([[5.0, -20.0, 5.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    for seed in range(10):
+        torch.manual_seed(seed)
+        ids, mask, _ = distract(batch, [0, 1, 2], logits)
+        assert 22 in real(ids, mask)[0]

@@ -98,6 +98,8 @@ class CorrectionsDisplay:
             If matplotlib is not installed.
         """
         plt = import_pyplot()
+        from matplotlib.ticker import MaxNLocator
+
         levels = np.arange(len(self.cases))
         if ax is None:
             _, ax = plt.subplots(figsize=(max(5.5, 1.1 * len(levels)), 4), layout="constrained")
@@ -114,7 +116,7 @@ class CorrectionsDisplay:
             else "share of words that the true and the wrong label have in common"
         )
         ax.set_ylabel("texts")
-        ax.yaxis.get_major_locator().set_params(integer=True)
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         ax.spines[["top", "right"]].set_visible(False)
         ax.margins(y=0.1)
         ax.legend(frameon=False)
