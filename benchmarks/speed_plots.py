@@ -92,7 +92,7 @@ def draw_fidelity(ax: plt.Axes, record: Mapping[str, Any], measure: str) -> None
         for model, face, stroke in (("trained", color, "-"), ("untrained", "white", ":")):
             timed = [
                 (record["costs"][key]["time_ratio"], row[measure], row["points"])
-                for row in record["fidelity"][model]
+                for row in record["fidelity"].get(model, [])
                 if row["path"] == path and (key := f"{path} {row['points']}") in record["costs"]
             ]
             if not timed:
@@ -228,7 +228,7 @@ def cost_table(record: Mapping[str, Any], runs: Mapping[str, list[dict[str, Any]
         "alignment",
         "runs",
     )
-    fidelity = {f"{row['path']} {row['points']}": row for row in record["fidelity"]["trained"]}
+    fidelity = {f"{row['path']} {row['points']}": row for row in record["fidelity"].get("trained", [])}
     rows = []
     for name, cost in record["costs"].items():
         exact, trained = fidelity.get(name, {}), runs.get(name, [])
@@ -236,7 +236,7 @@ def cost_table(record: Mapping[str, Any], runs: Mapping[str, list[dict[str, Any]
             row_of(
                 f"**{name}** (default)" if name == record["default"] else name,
                 f"{cost['time_ratio']:.2f}",
-                f"{cost['memory_ratio']:.2f}",
+                f"{cost['memory_ratio']:.2f}" if "memory_ratio" in cost else "",
                 *(f"{exact[key]:.3f}" if exact else "" for key in ("cosine", "relative_error")),
                 spread([100 * run["accuracy"] for run in trained], 1),
                 spread([run["alignment"] for run in trained], 4),
