@@ -228,7 +228,9 @@ def cost_table(record: Mapping[str, Any], runs: Mapping[str, list[dict[str, Any]
         "alignment",
         "runs",
     )
-    fidelity = {f"{row['path']} {row['points']}": row for row in record["fidelity"].get("trained", [])}
+    fidelity = {
+        f"{row['path']} {row['points']}": row for row in record["fidelity"].get("trained", [])
+    }
     rows = []
     for name, cost in record["costs"].items():
         exact, trained = fidelity.get(name, {}), runs.get(name, [])
