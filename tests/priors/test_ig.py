@@ -31,7 +31,7 @@ def small(tiny_model):
         how = {
             "head_init": "random",
             "beta": 0,
-            "max_epochs": 20,
+            "max_epochs": 12,
             "lr": 3e-3,
             "batch_size": 6,
             "device": "cpu",
@@ -186,7 +186,7 @@ def test_clone_copies_what_is_not_prefit(small):
     prior = IGPriorTransformer(small())
     copy = clone(prior)
     assert copy.classifier is not prior.classifier
-    assert copy.get_params()["classifier__max_epochs"] == 20
+    assert copy.get_params()["classifier__max_epochs"] == 12
 
 
 def test_a_model_no_better_than_chance_is_refused(small, tmp_path):
@@ -223,7 +223,7 @@ def test_second_fit_trains_nothing(small, trainings, tmp_path):
         {"target": "probability"},
         {"baseline": "mask"},
         {"random_state": 1},
-        {"classifier__max_epochs": 19},
+        {"classifier__max_epochs": 9},
         {"classifier__optimizer__betas": (0.8, 0.9)},
     ],
 )
