@@ -28,10 +28,10 @@ def environment() -> dict[str, Any]:
     }
 
 
-def save(name: str, figures: dict[str, Any]) -> Path:
-    """Write figures and environment to ``benchmarks/results/<name>.json``."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+def save(name: str, figures: dict[str, Any], folder: Path = RESULTS) -> Path:
+    """Write figures and environment to ``<name>.json`` in ``benchmarks/results`` or a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
     record = {"environment": environment(), **figures}
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return path

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from _record import environment, save
+from _record import RESULTS, save
 
 
 def parser_of(doc: str) -> argparse.ArgumentParser:
@@ -33,13 +33,8 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 def finish(name: str, figures: dict[str, Any], options: argparse.Namespace) -> None:
     """Save figures where they belong, and print them."""
-    if options.output:
-        options.output.mkdir(parents=True, exist_ok=True)
-        path = options.output / f"{name}.json"
-        record = {"environment": environment(), **figures}
-        path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    elif not options.small:
-        save(name, figures)
+    if options.output or not options.small:
+        save(name, figures, options.output or RESULTS)
     print(json.dumps(figures, indent=2))
 
 

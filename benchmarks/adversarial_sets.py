@@ -21,23 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _intents import LOADERS, N_TARGETS, keywords_and_targets
 from _record import RESULTS, save
 
 from skcap import CAPPriorTransformer, GuidedTextClassifier
 from skcap.adversarial import (
     AdversarialItem,
     AdversarialSet,
-    class_keywords,
-    class_overlap,
-    hard_targets,
     keyword_addition,
     keyword_replacement,
 )
-from skcap.datasets import load_banking77, load_clinc150, load_hwu64
 from skcap.priors.masks import content_seed
 
-LOADERS = {"hwu64": load_hwu64, "banking77": load_banking77, "clinc150": load_clinc150}
-N_TARGETS = {"hwu64": 1, "banking77": 2, "clinc150": 3}  # as in the paper
 NEUTRAL = ("wooden", "window", "yellow", "pencil", "curtain", "basket", "pebble", "lantern")
 FOLDER = RESULTS / "adversarial"
 EXAMPLES = Path(__file__).parents[1] / "docs" / "adversarial_examples.md"
@@ -54,8 +49,7 @@ def build_sets(
     prior: CAPPriorTransformer,
 ) -> dict[str, AdversarialSet]:
     """Both attacks, and the control: the asides of the addition with neutral words."""
-    keywords = class_keywords(prior.fit_transform(X, y), y)
-    targets = hard_targets(class_overlap(keywords), n_targets)
+    keywords, targets = keywords_and_targets(X, y, n_targets, prior)
     taken = {word for words in keywords.values() for word in words}
     neutral = {word: 1.0 for word in NEUTRAL if word not in taken}
     return {

@@ -21,15 +21,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from _intents import LOADERS
 from _suite import alternate, finish, paired_ratio, parse, parser_of, target
 
 from skcap import GuidedTextClassifier
-from skcap.datasets import load_banking77, load_clinc150, load_hwu64
+from skcap.datasets import load_banking77
 from skcap.encoder import TextDataset
 from skcap.models import resolve_model
 
 MODEL = "all-minilm-l6-v2"
-LOADERS = {"banking77": load_banking77, "hwu64": load_hwu64, "clinc150": load_clinc150}
 BATCH = 64
 STEPS = (1, 8, 16)
 

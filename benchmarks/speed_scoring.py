@@ -33,12 +33,13 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from _intents import LOADERS
 from _record import RESULTS
 from _suite import finish, parse, parser_of, target
 from scipy.stats import spearmanr
 
 from skcap import CAPPriorTransformer, TransformersLLM
-from skcap.datasets import load_banking77, load_clinc150, load_hwu64
+from skcap.datasets import load_banking77
 from skcap.llm import release_models
 from skcap.llm import transformers as engine
 from skcap.llm.prompt_encoding import EncodedPrompt, PromptEncoder
@@ -49,7 +50,6 @@ from skcap.priors.masks import apply_mask
 from skcap.priors.shap import ShapPriorTransformer
 
 MODEL = "smollm2-135m"
-LOADERS = {"banking77": load_banking77, "hwu64": load_hwu64, "clinc150": load_clinc150}
 PADDED_BATCH = 4096  # tokens: about as many full prompts as the plain loop takes at once
 PREFIX_TOKENS = 4000
 

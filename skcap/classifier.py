@@ -66,7 +66,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         What priors teach. "alignment", the paper's: the model's own attribution shall agree with
         the prior. "distraction": the class of a text shall not change when words come in that the
         prior calls telling for another class, see :func:`skcap.distractors.add_distractors`. It
-        needs no second derivatives, and so about two thirds of the time.
+        needs no second derivatives.
     n_distractors : int, default=2
         Words put into each text by "distraction".
     normalize : {"l2", "max", "sum", "minmax", "softmax"} or None, default="l2"

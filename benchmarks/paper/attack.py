@@ -6,30 +6,23 @@ import functools
 
 import numpy as np
 
+from benchmarks._intents import LOADERS, N_TARGETS, keywords_and_targets
 from benchmarks.paper.draws import Draw
-from benchmarks.paper.settings import DATASETS, N_ATTACKED
+from benchmarks.paper.settings import N_ATTACKED
 from skcap import CAPPriorTransformer
-from skcap.adversarial import (
-    AdversarialSet,
-    class_keywords,
-    class_overlap,
-    hard_targets,
-    keyword_addition,
-    keyword_replacement,
-)
+from skcap.adversarial import AdversarialSet, keyword_addition, keyword_replacement
 from skcap.priors.masks import content_seed
 
 
 @functools.cache
-def _keywords(dataset: str) -> dict[str, dict[str, float]]:
-    X, y = DATASETS[dataset].load("train", shots="published", return_X_y=True)
-    return class_keywords(CAPPriorTransformer(verbose=1).fit_transform(X, y), y)
+def _plan(dataset: str) -> tuple[dict[str, dict[str, float]], dict[str, list[str]]]:
+    X, y = LOADERS[dataset]("train", shots="published", return_X_y=True)
+    return keywords_and_targets(X, y, N_TARGETS[dataset], CAPPriorTransformer(verbose=1))
 
 
 def make_attack(dataset: str, draw: Draw) -> AdversarialSet:
     """Attack the texts to evaluate on with keywords of the published draw, by both ways."""
-    keywords = _keywords(dataset)
-    targets = hard_targets(class_overlap(keywords), DATASETS[dataset].n_targets)
+    keywords, targets = _plan(dataset)
     items = []
     for attack in (keyword_addition, keyword_replacement):
         made = attack(draw.X_eval, draw.y_eval, keywords, targets).made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import time
@@ -128,7 +129,8 @@ def _probe(parameters: dict[str, Any]) -> GuidedTextClassifier:
     return GuidedTextClassifier(**{**parameters, **frozen})
 
 
-def prepare(cell: Cell) -> tuple[Draw, Any]:
-    """Load what a cell is trained on and tested with."""
-    draw = make_draw(cell.dataset, cell.shots, cell.seed, cell.split)
-    return draw, make_attack(cell.dataset, draw)
+@functools.lru_cache(maxsize=1)  # rows of one draw come one after the other
+def prepare(dataset: str, shots: int | None, seed: int, split: str) -> tuple[Draw, Any]:
+    """Load what cells are trained on and tested with."""
+    draw = make_draw(dataset, shots, seed, split)
+    return draw, make_attack(dataset, draw)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.paper.settings import DATASETS, N_VALID
+from benchmarks._intents import LOADERS
+from benchmarks.paper.settings import N_VALID
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def make_draw(dataset: str, shots: int | None, seed: int, split: str) -> Draw:
     no `shots` takes all training texts. `split` is "test", or "valid" for `N_VALID` training texts
     that are not in the draw, the same for all draws as far as they can be.
     """
-    load = DATASETS[dataset].load
+    load = LOADERS[dataset]
     X_pool, y_pool = load("train", return_X_y=True)
     if shots is None:
         X, y = X_pool, y_pool

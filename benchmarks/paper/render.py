@@ -1,7 +1,4 @@
-"""Tables and plots of the runs that are there.
-
-python -m benchmarks.paper.render          # docs/tables.md and its plots
-"""
+"""Tables of the runs that are there, for docs/tables.md: ``python -m benchmarks.paper.render``."""
 
 from __future__ import annotations
 
@@ -11,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks._intents import LOADERS
 from benchmarks.paper.run import read_cells
-from benchmarks.paper.settings import DATASETS, ROWS
+from benchmarks.paper.settings import ROWS
 from skcap.classifier import GuidedTextClassifier
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -121,7 +119,7 @@ def page(records: list[dict[str, Any]]) -> str:
     lines = ["# Tables", "", "Made by `benchmarks/paper/render.py` from the runs that are there."]
     for title, shots in (("5-shot", 5), ("Full data", None)):
         cells = collect(records, shots)
-        for dataset in DATASETS:
+        for dataset in LOADERS:
             if any(place == dataset for place, _ in cells):
                 lines += ["", f"## {title}, {dataset}", "", *table(cells, dataset)]
     if any(record["settings"]["split"] == "valid" for record in records):

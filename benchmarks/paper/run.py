@@ -17,9 +17,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks._intents import LOADERS
 from benchmarks._record import environment
 from benchmarks.paper.cell import Cell, key_of, prepare, run_cell
-from benchmarks.paper.settings import DATASETS, ROWS
+from benchmarks.paper.settings import ROWS
 
 RESULTS = Path(__file__).parent / "results"
 CELLS = RESULTS / "cells.jsonl"
@@ -37,7 +38,7 @@ def read_cells() -> list[dict[str, Any]]:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", choices=list(DATASETS), default=list(DATASETS))
+    parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=list(LOADERS))
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=["baseline", "cap"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--shots", type=int, default=5, help="0 takes all training texts")
@@ -55,7 +56,7 @@ def main() -> None:
         options.seeds, options.datasets, options.rows, options.extra
     ):
         cell = Cell(dataset, row, seed, options.shots or None, options.split, extra)
-        draw, attacked = prepare(cell)
+        draw, attacked = prepare(cell.dataset, cell.shots, cell.seed, cell.split)
         settings = cell.settings(draw, attacked.content_hash[:16])
         key = key_of(settings, versions())
         if key in done:

@@ -1,20 +1,9 @@
-"""What is run: data sets, rows of the tables, and the parameters that every row shares."""
+"""What is run: rows of the tables, and the parameters that every row shares."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-
-from skcap.datasets import load_banking77, load_clinc150, load_hwu64
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A public data set, and how many classes' keywords attack each of its classes."""
-
-    load: Callable[..., Any]
-    n_targets: int  # as in the paper
 
 
 @dataclass(frozen=True)
@@ -31,12 +20,6 @@ class Row:
     kind: str = "guided"  # or "unguided", "probe", "setfit"
     parameters: dict[str, Any] = field(default_factory=dict)
 
-
-DATASETS = {
-    "hwu64": DataSet(load_hwu64, n_targets=1),
-    "banking77": DataSet(load_banking77, n_targets=2),
-    "clinc150": DataSet(load_clinc150, n_targets=3),
-}
 
 HYBRID = ("cap", "lime", "ig")
 

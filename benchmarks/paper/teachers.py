@@ -15,6 +15,7 @@ from skcap import (
     LimePriorTransformer,
     PriorMatrix,
 )
+from skcap.adversarial.word_forms import bare
 from skcap.classifier import GuidedTextClassifier
 from skcap.priors.precomputed import PrecomputedPrior
 from skcap.words import split_words
@@ -74,5 +75,5 @@ def oracle(draw: Draw) -> PriorMatrix:
 
 
 def _bare_words(text: str) -> list[str]:
-    """Lower-case words without punctuation at their ends, one for each word of the text."""
-    return [word.lower().strip(".,;:?!'\"()") for word in split_words(text)]
+    """One bare word for each word of the text, as keywords have them."""
+    return [bare(word) for word in split_words(text)]

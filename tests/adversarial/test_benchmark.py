@@ -25,6 +25,7 @@ def bench(monkeypatch):
 
     yield adversarial_sets
     sys.modules.pop("adversarial_sets")
+    sys.modules.pop("_intents")
     sys.modules.pop("_record")
 
 
