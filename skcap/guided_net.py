@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -118,13 +119,16 @@ class GuidedNet(NeuralNetClassifier):
         total = step["loss"].detach()
         for name in GUIDANCE[self.guidance.kind]:
             if name == "train_alignment":
-                loss = self._alignment(inputs, classes, self.guidance)
+                parts = self._alignment(inputs, classes, self.guidance)
             else:
-                loss = self._distracted(inputs, classes, step["y_pred"], self.guidance)
+                parts = iter([self._distracted(inputs, classes, step["y_pred"], self.guidance)])
+            loss = torch.zeros_like(total)
+            for part in parts:
+                loss = loss + part.detach()
+                if part.requires_grad:  # not if the batch has nothing to learn from here
+                    (self.guidance.beta * part).backward()
             self.history.record_batch(name, loss.item())
-            total = total + self.guidance.beta * loss.detach()
-            if loss.requires_grad:  # not if the batch has nothing to learn from here
-                (self.guidance.beta * loss).backward()
+            total = total + self.guidance.beta * loss
         return {**step, "loss": total}
 
     def _distracted(
@@ -140,13 +144,28 @@ class GuidedNet(NeuralNetClassifier):
             logits = self.module_(ids, mask)
         return (self.criterion_(logits.float(), classes[rows]) * batch["weight"][rows]).mean()
 
-    def _alignment(self, batch: dict[str, Tensor], classes: Tensor, how: Guidance) -> Tensor:
+    def _alignment(
+        self, batch: dict[str, Tensor], classes: Tensor, how: Guidance
+    ) -> Iterator[Tensor]:
+        """Yield the alignment loss of a batch in parts that add up to it.
+
+        The graph of attributions that are differentiated again takes about three times the memory
+        of a plain forward pass, so no part has more rows, texts times points, than half a batch.
+        """
         supervised = ~batch["prior"].isnan()
-        rows = supervised.any(dim=1)
-        if not rows.any():
-            return batch["prior"].new_zeros(())
-        batch, classes = {name: part[rows] for name, part in batch.items()}, classes[rows]
-        prior, supervised = batch["prior"], supervised[rows]
+        rows = supervised.any(dim=1).nonzero().squeeze(1)
+        counts = (supervised * batch["weight"].unsqueeze(1)).sum(dim=1)
+        texts = max(1, math.ceil(len(classes) / 2) // how.n_steps)
+        for part in rows.split(texts):
+            own = {name: column[part] for name, column in batch.items()}
+            loss = self._alignment_of(own, classes[part], supervised[part], how)
+            # Where all weights are zero, all losses are.
+            yield loss * counts[part].sum() / counts.sum().clamp(min=torch.finfo(counts.dtype).tiny)
+
+    def _alignment_of(
+        self, batch: dict[str, Tensor], classes: Tensor, supervised: Tensor, how: Guidance
+    ) -> Tensor:
+        prior = batch["prior"]
         with self._autocast():
             attribution = attribute_words(
                 self.module_,

@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import pickle
 import warnings
 
@@ -18,6 +19,7 @@ from skorch.dataset import ValidSplit
 
 from skcap import attribution, guided_net
 from skcap.classifier import GuidedTextClassifier
+from skcap.encoder import TextDataset
 from skcap.losses import alignment_loss, normalize_scores
 from skcap.prior_matrix import PriorMatrix
 
@@ -116,6 +118,25 @@ def test_history_has_both_parts_of_the_loss(guided, plain):
     assert history[-1, "train_alignment"] < history[0, "train_alignment"]
     assert history[-1, "train_ce"] < history[0, "train_ce"]
     assert "train_alignment" not in plain.net_.history[0]
+
+
+@pytest.mark.parametrize("n_steps", [1, 3, 40])
+def test_parts_of_the_alignment_loss_add_up_to_that_of_the_batch(guided, n_steps):
+    net = guided.net_
+    scores = [np.full(5, np.nan), *np.eye(5)[PLACES][1:10]]  # a text without supervision
+    scores[3][2:] = np.nan
+    weights = np.linspace(0, 2, 10)
+    dataset = TextDataset(guided._encode(TEXTS[:10]), np.arange(10) % 3, scores, weights)
+    batch, classes = next(iter(net.get_iterator(dataset, training=False)))
+    how = dataclasses.replace(guided._guidance(), n_steps=n_steps, path="gausslegendre")
+    net.module_.eval()
+    parts = list(net._alignment(batch, classes, how))
+    assert len(parts) == {1: 2, 3: 9, 40: 9}[n_steps]  # nine texts by five, and one by one
+    supervised = ~batch["prior"].isnan()
+    whole = net._alignment_of(batch, classes, supervised, how)
+    assert sum(parts).item() == pytest.approx(whole.item(), rel=1e-5)
+    nothing = {**batch, "weight": torch.zeros(10)}
+    assert sum(net._alignment(nothing, classes, how)).item() == 0
 
 
 @pytest.mark.parametrize("guidance", ["distraction", "both"])
