@@ -6,7 +6,7 @@ import difflib
 import inspect
 import numbers
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,6 +38,7 @@ from skcap.losses import NORMS
 from skcap.models import explain_load_errors, resolve_model
 from skcap.prior_matrix import PriorMatrix
 from skcap.priors.base import check_labels
+from skcap.priors.prompts import name_labels
 from skcap.words import check_texts
 
 __all__ = ["GuidedTextClassifier"]
@@ -87,6 +88,16 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
     pooling : {"mean", "cls"}, default="mean"
         How token states become one: mean for sentence encoders, "cls" where the first token was
         trained to stand for the text.
+    normalize_embeddings : bool, default=True
+        Bring the pooled vector of each text to unit length before the head, as most sentence
+        encoders were trained to be used.
+    label_weight : float or "auto", default="auto"
+        The name of each label is learnt as one more text of its class, which counts as much as
+        that many others; with few texts a class it is worth about as much as one of them. 0 leaves
+        names out. "auto" is 1 where labels are str or have `label_names`, else 0, since numbers
+        say nothing.
+    label_names : mapping, callable or None, default=None
+        From a label to its name; None makes ``card_arrival`` ``card arrival``.
     dropout : float, default=0.1
         Before the head, on top of the encoder's own.
     head_init : {"probe", "random"}, default="probe"
@@ -172,6 +183,9 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         ig_target: str = "logit",
         explain_steps: int = 16,
         pooling: str = "mean",
+        normalize_embeddings: bool = True,
+        label_weight: float | str = "auto",
+        label_names: Mapping[Any, str] | Callable[[Any], str] | None = None,
         dropout: float = 0.1,
         head_init: str = "probe",
         max_epochs: int = 10,
@@ -204,6 +218,9 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         self.ig_target = ig_target
         self.explain_steps = explain_steps
         self.pooling = pooling
+        self.normalize_embeddings = normalize_embeddings
+        self.label_weight = label_weight
+        self.label_names = label_names
         self.dropout = dropout
         self.head_init = head_init
         self.max_epochs = max_epochs
@@ -290,6 +307,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             ("ig_baseline", _BASELINES),
             ("ig_target", OUTPUTS),
             ("pooling", POOLINGS),
+            ("normalize_embeddings", (True, False)),
             ("head_init", HEAD_INITS),
             ("amp", ("auto", True, False)),
         ):
@@ -306,6 +324,8 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             _check_number("head_lr", self.head_lr, numbers.Real, 0)
         if self.warmup is not None:
             _check_number("warmup", self.warmup, numbers.Real, 0, 1)
+        if self.label_weight != "auto":
+            _check_number("label_weight", self.label_weight, numbers.Real, 0)
 
     # -- learning ---------------------------------------------------------------------------------
 
@@ -354,6 +374,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             net.initialize()
         self.max_length_ = self._choose_max_length(net.module_)
         dataset = TextDataset(self._encode(texts), codes, priors, weights / weights.mean())
+        net.set_params(names=self._encode_names(classes, priors is not None))
         if priors is not None:
             self._warn_of_flat_path(net.module_)
         with _seeded(seed, device):
@@ -361,6 +382,23 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         _release_training_memory(net)
         self.classes_, self.net_ = classes, net
         return self
+
+    def _encode_names(self, classes: np.ndarray, with_priors: bool) -> TextDataset | None:
+        """Make a text of each label's name, with no prior for its words."""
+        weight: Any = self.label_weight
+        if weight == "auto":
+            tells = self.label_names is not None or isinstance(classes.tolist()[0], str)
+            weight = float(tells)
+        if weight == 0:
+            return None
+        try:
+            names = name_labels(classes, self.label_names)
+        except ValueError as error:
+            raise ValueError(f"{error} label_weight=0 trains without names.") from error
+        encoded = self._encode(names)
+        unknown = [np.full(text.truncated.size, np.nan) for text in encoded]
+        codes, weights = np.arange(len(classes)), np.full(len(classes), weight)
+        return TextDataset(encoded, codes, unknown if with_priors else None, weights)
 
     def _check_priors(self, X: Any) -> list[np.ndarray] | None:
         if self.beta == 0:
@@ -415,6 +453,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             module__n_classes=n_classes,
             module__pooling=self.pooling,
             module__dropout=self.dropout,
+            module__normalize_embeddings=self.normalize_embeddings,
             module__options=options,
             criterion=torch.nn.CrossEntropyLoss,
             criterion__reduction="none",
@@ -620,9 +659,10 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _release_training_memory(net: GuidedNet) -> None:
-    """Drop gradients and the optimiser's moments: three times the size of the model."""
+    """Drop gradients and the optimiser's moments, three times the size of the model, and texts."""
     net.optimizer_.zero_grad(set_to_none=True)
     net.optimizer_.state.clear()
+    net.names = None
     if not np.isfinite(net.history[-1, "train_loss"]):
         warnings.warn(
             "The training loss is not finite, so the model is of no use. Lower lr, head_lr or "

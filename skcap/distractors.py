@@ -63,7 +63,8 @@ def add_distractors(
     >>> sorted(ids[0].tolist())
     [7, 8, 9, 101, 102]
     """
-    lender, has_lender = _draw_rivals(classes, logits.detach())
+    lends = ~batch["prior"].isnan().all(dim=1)
+    lender, has_lender = _draw_rivals(classes, logits.detach(), lends)
     lent_words = choose_words(batch["prior"], n_words)[lender]
     word_ids = batch["word_ids"]
     lent = _in_words(word_ids[lender], lent_words)
@@ -103,9 +104,9 @@ def choose_words(prior: Tensor, n_words: int) -> Tensor:
     return torch.zeros_like(scored).scatter(1, best, True) & scored
 
 
-def _draw_rivals(classes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Draw for each text one of another class, and tell whether there is any."""
-    other = classes[:, None] != classes[None, :]
+def _draw_rivals(classes: Tensor, logits: Tensor, lends: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw for each text one of another class that lends, and tell whether there is any."""
+    other = (classes[:, None] != classes[None, :]) & lends
     weights = logits.log_softmax(dim=1)[:, classes]  # of each text's class, for each text
     keys = (weights + _gumbel(weights)).masked_fill(~other, -torch.inf)
     return keys.argmax(dim=1), other.any(dim=1)

@@ -223,6 +223,8 @@ class TextEncoderClassifier(nn.Module):
         Mean of the last hidden states over the text's tokens, or the state of its first token.
     dropout : float, default=0.1
         Before the head. The encoder's own dropout is as its configuration says.
+    normalize_embeddings : bool, default=False
+        Bring what is pooled to unit length.
     options : mapping, default=None
         Passed to ``AutoModel.from_pretrained``.
 
@@ -238,6 +240,7 @@ class TextEncoderClassifier(nn.Module):
         n_classes: int,
         pooling: str = "mean",
         dropout: float = 0.1,
+        normalize_embeddings: bool = False,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -245,6 +248,7 @@ class TextEncoderClassifier(nn.Module):
             allowed = ", ".join(map(repr, POOLINGS))
             raise ValueError(f"pooling must be one of {allowed}, got {pooling!r}.")
         self.pooling = pooling
+        self.normalize_embeddings = normalize_embeddings
         self.encoder = _load_encoder(model, dict(options or {}))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.encoder.config.hidden_size, n_classes)
@@ -346,9 +350,11 @@ class TextEncoderClassifier(nn.Module):
             inputs_embeds=inputs_embeds, attention_mask=attention_mask
         ).last_hidden_state
         if self.pooling == "cls":
-            return hidden[:, 0]
-        share = attention_mask.unsqueeze(2).to(hidden.dtype)
-        return (hidden * share).sum(dim=1) / share.sum(dim=1).clamp(min=1)
+            vectors = hidden[:, 0]
+        else:
+            share = attention_mask.unsqueeze(2).to(hidden.dtype)
+            vectors = (hidden * share).sum(dim=1) / share.sum(dim=1).clamp(min=1)
+        return nn.functional.normalize(vectors, dim=1) if self.normalize_embeddings else vectors
 
 
 def _load_encoder(model: str, options: dict[str, Any]) -> Any:

@@ -14,9 +14,11 @@ from skorch.callbacks import Callback
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor
+from torch.utils.data import ConcatDataset
 
 from skcap.attribution import attribute_words
 from skcap.distractors import add_distractors
+from skcap.encoder import TextDataset
 from skcap.head import probe_head
 from skcap.losses import alignment_loss, normalize_scores
 
@@ -60,6 +62,8 @@ class GuidedNet(NeuralNetClassifier):
         Compute in bfloat16 where that is safe.
     head_init : {"probe", "random"}, default="probe"
         Where the head starts from, see :func:`skcap.head.probe_head`.
+    names : TextDataset or None, default=None
+        Texts that are learnt besides those given and never held out: the names of the labels.
     *args, **kwargs
         Those of ``skorch.NeuralNetClassifier``. The criterion must not reduce.
     """
@@ -70,16 +74,20 @@ class GuidedNet(NeuralNetClassifier):
         guidance: Guidance | None = None,
         amp: bool = False,
         head_init: str = "probe",
+        names: TextDataset | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.guidance = guidance
         self.amp = amp
         self.head_init = head_init
+        self.names = names
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         """Split off what is held out, and start the head from the rest alone."""
         train, valid = super().get_split_datasets(X, y, **fit_params)
+        if self.names is not None:
+            train = ConcatDataset([train, self.names])
         if self.head_init == "probe":
             probe_head(self, train)
         return train, valid

@@ -55,6 +55,7 @@ def make(tiny_model):
     def classifier(**parameters):
         quick = {"max_epochs": 6, "batch_size": 16, "lr": 0.01, "head_lr": 0.01}
         same = {"model": tiny_model("bert"), "random_state": 0, "device": "cpu"}
+        same["label_weight"] = 0  # most tests count texts
         return GuidedTextClassifier(**{**same, **quick, **parameters})
 
     return classifier
@@ -118,6 +119,62 @@ def test_history_has_both_parts_of_the_loss(guided, plain):
     assert history[-1, "train_alignment"] < history[0, "train_alignment"]
     assert history[-1, "train_ce"] < history[0, "train_ce"]
     assert "train_alignment" not in plain.net_.history[0]
+
+
+def test_names_of_labels_are_learnt_as_texts(make):
+    texts, labels = ["please set the", "turn it on", "is it to"], ["a_alarm", "b_music", "c_rain"]
+    quick = {"beta": 0, "max_epochs": 1, "lr": 0, "head_lr": 0}  # the probe alone
+    names = ["alarm", "music", "rain"]
+
+    def score(**params):
+        known = {"label_names": dict(zip(labels, names, strict=True)), **params}
+        return make(**quick, **known).fit(texts, labels).predict_proba(names).diagonal().mean()
+
+    assert score(label_weight=3) > score(label_weight="auto") > score(label_weight=0) + 0.05
+    assert score(label_weight="auto") == score(label_weight=1)
+
+
+def test_names_of_numbers_are_left_out_unless_given(make):
+    quick = {"beta": 0, "max_epochs": 1, "label_weight": "auto"}
+    codes = np.unique(LABELS, return_inverse=True)[1]
+    none = make(**quick).fit(TEXTS, codes)
+    assert same_weights(none, make(**quick | {"label_weight": 0}).fit(TEXTS, codes))
+    given = make(**quick, label_names=KEYWORDS.__getitem__).fit(TEXTS, codes)
+    assert not same_weights(none, given)
+    assert same_weights(given, make(**quick).fit(TEXTS, LABELS))
+
+
+def test_names_are_never_held_out_and_have_no_prior(make):
+    seen = []
+
+    class Watch(Callback):
+        def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+            inputs, _ = batch
+            seen.append((training, int(inputs["prior"].isnan().all(dim=1).sum())))
+
+    make(
+        label_weight="auto", max_epochs=1, train_split=ValidSplit(4), callbacks=[Watch()]
+    ).fit(PRIOR, LABELS)  # fmt: skip
+    assert sum(count for training, count in seen if training) == 3
+    assert sum(count for training, count in seen if not training) == 0
+
+
+def test_labels_with_one_name_are_told_apart_or_refused(make):
+    labels = np.array(["an alarm", "an_alarm"] * 24)
+    with pytest.raises(ValueError, match="label_weight=0 trains without names"):
+        make(beta=0, label_weight="auto").fit(TEXTS, labels)
+    make(beta=0, label_weight=0, max_epochs=1).fit(TEXTS, labels)
+
+
+def test_embeddings_have_unit_length_if_asked_for(make):
+    for asked in (True, False):
+        classifier = make(beta=0, max_epochs=1, normalize_embeddings=asked).fit(TEXTS, LABELS)
+        batch, _ = next(iter(classifier.net_.get_iterator(
+            TextDataset(classifier._encode(TEXTS)), training=False
+        )))  # fmt: skip
+        vectors = classifier.net_.module_.pool(batch["input_ids"], batch["attention_mask"])
+        lengths = vectors.norm(dim=1).detach().numpy()
+        assert np.allclose(lengths, 1, atol=1e-5) == asked
 
 
 @pytest.mark.parametrize("n_steps", [1, 3, 40])
@@ -185,7 +242,7 @@ def test_counts_of_attributions(make, monkeypatch):
     make(beta=0, max_epochs=1).fit(PRIOR, LABELS)
     assert calls == []
     make(beta=1.0, max_epochs=2, ig_steps=3).fit(PRIOR, LABELS)
-    assert calls == [3] * 6
+    assert calls == [3] * 48  # two epochs of three batches of 16 texts, two texts at a time
     calls.clear()
     only_first = PriorMatrix(TEXTS, [[1, 0, 0, 0, 0]] + [[np.nan] * 5] * 47)
     make(beta=1.0, max_epochs=2).fit(only_first, LABELS)
