@@ -25,6 +25,11 @@ HYBRID = ("cap", "lime", "ig")
 
 ROWS = {
     "baseline": Row("Unguided", kind="unguided"),
+    "bare": Row(
+        "Unguided, without names of labels and unit length",
+        kind="unguided",
+        parameters={"label_weight": 0, "normalize_embeddings": False},
+    ),
     "ig": Row("IG", ("ig",)),
     "lime": Row("LIME", ("lime",)),
     "cap": Row("CAP", ("cap",)),
