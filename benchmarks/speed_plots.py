@@ -91,9 +91,9 @@ def draw_fidelity(ax: plt.Axes, record: Mapping[str, Any], measure: str) -> None
     for path, (name, color, marker) in PATH_STYLES.items():
         for model, face, stroke in (("trained", color, "-"), ("untrained", "white", ":")):
             timed = [
-                (record["costs"][key]["time_ratio"], row[measure], row["points"])
+                (cost, row[measure], row["points"])
                 for row in record["fidelity"].get(model, [])
-                if row["path"] == path and (key := f"{path} {row['points']}") in record["costs"]
+                if row["path"] == path and (cost := cost_of(record, path, row["points"]))
             ]
             if not timed:
                 continue
@@ -103,6 +103,14 @@ def draw_fidelity(ax: plt.Axes, record: Mapping[str, Any], measure: str) -> None
             if model == "trained":
                 for place in zip(x, y, counts, strict=True):
                     number_point(ax, *place, color)
+
+
+def cost_of(record: Mapping[str, Any], path: str, points: int) -> float | None:
+    """Give the cost of a step: it depends on how many points there are, not on where they lie."""
+    for name in (f"{path} {points}", f"gausslegendre {points}"):
+        if name in record["costs"]:
+            return record["costs"][name]["time_ratio"]
+    return None
 
 
 def draw_accuracy(
