@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.paper.cell import Cell, key_of, pack
 from benchmarks.paper.draws import Draw
+from benchmarks.paper.frozen import _token_weights, few, kept, positive
 from benchmarks.paper.render import collect, difference, page, spread, text_noise
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.teachers import oracle, spoil
@@ -110,3 +112,24 @@ def test_spread() -> None:
     runs = {0: run("cap", 0, 0.80), 1: run("cap", 1, 0.82)}
     assert spread(runs, "accuracy") == "81.0 ± 1.4"
     assert spread(runs, "replacement") == ""
+
+
+def test_views_of_a_frozen_encoder() -> None:
+    matrix = PriorMatrix(["one two three four", "five"], [[0.1, 0.4, -0.2, 0.3], [-1.0]])
+    assert kept(matrix) == ["two four", "five"]
+    first, second = positive(matrix)
+    assert first.tolist() == pytest.approx([0.1, 0.4, 0.0, 0.3])
+    assert second.tolist() == [1.0]  # nothing speaks for the class: all words alike
+
+
+def test_a_words_weight_is_shared_among_its_tokens() -> None:
+    words, word_ids = torch.tensor([[0.5, 0.2]]), torch.tensor([[-1, 0, 0, 1, -1]])
+    shared = _token_weights(words, word_ids)
+    torch.testing.assert_close(shared, torch.tensor([[0.0, 0.25, 0.25, 0.2, 0.0]]))
+
+
+def test_few_draws_so_many_of_each_class() -> None:
+    y = np.repeat([0, 1, 2], 5)
+    rows = few(y, 2, seed=0)
+    assert np.bincount(y[rows]).tolist() == [2, 2, 2]
+    assert rows.tolist() != few(y, 2, seed=1).tolist()
