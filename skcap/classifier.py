@@ -73,11 +73,10 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
     normalize : {"l2", "max", "sum", "minmax", "softmax"} or None, default="l2"
         Norm of priors and attributions, see :func:`skcap.losses.normalize_scores`.
     ig_steps : int, default=1
-        Points on the path of integrated gradients in each training step. Cost grows with it; with
-        a random path one is unbiased.
-    ig_path : {"random", "gausslegendre"}, default="random"
-        Where these points lie: drawn anew in each step, or at the fixed nodes of a quadrature,
-        which needs several.
+        Points on the path of integrated gradients in each training step; cost grows with it.
+    ig_path : {"gausslegendre", "random"}, default="gausslegendre"
+        Where these points lie: at the fixed nodes of a quadrature, for one point the middle of the
+        path; or drawn anew in each step, which is unbiased but, with few points, far off in each.
     ig_baseline : {"pad", "mask", "zero"}, default="pad"
         What stands in for every token at the start of the path: the embedding of the padding or
         mask token, or zeros. Try "mask" where "pad" is an all-zero embedding.
@@ -178,7 +177,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         n_distractors: int = 2,
         normalize: str | None = "l2",
         ig_steps: int = 1,
-        ig_path: str = "random",
+        ig_path: str = "gausslegendre",
         ig_baseline: str = "pad",
         ig_target: str = "logit",
         explain_steps: int = 16,
