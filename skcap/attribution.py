@@ -45,8 +45,7 @@ def integrated_gradients(
     path : {"gausslegendre", "random"}, default="gausslegendre"
         "gausslegendre" takes the nodes and weights of Gauss-Legendre quadrature, so that few
         points make an accurate integral. "random" draws one point for each text in each of
-        `n_steps` equal parts of the path: unbiased even with one point, hence the choice for
-        training.
+        `n_steps` equal parts of the path: unbiased even with one point, but far off in each draw.
     create_graph : bool, default=False
         Keep the graph, so that the attributions can be differentiated again. Attention is then
         computed without fused kernels, which have no second derivative.
