@@ -164,7 +164,7 @@ class GuidedNet(NeuralNetClassifier):
         rows = supervised.any(dim=1).nonzero().squeeze(1)
         counts = (supervised * batch["weight"].unsqueeze(1)).sum(dim=1)
         texts = max(1, math.ceil(len(classes) / 2) // how.n_steps)
-        for part in rows.split(texts):
+        for part in rows.split(texts) if len(rows) else ():
             own = {name: column[part] for name, column in batch.items()}
             loss = self._alignment_of(own, classes[part], supervised[part], how)
             # Where all weights are zero, all losses are.
