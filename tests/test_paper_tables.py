@@ -9,7 +9,7 @@ import torch
 from benchmarks.paper.cell import Cell, key_of, pack
 from benchmarks.paper.draws import Draw
 from benchmarks.paper.frozen import _token_weights, few, kept, positive
-from benchmarks.paper.render import collect, difference, page, spread, text_noise
+from benchmarks.paper.render import collect, contrasts, difference, page, spread, text_noise
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.teachers import oracle, spoil
 from skcap import PriorMatrix
@@ -101,11 +101,21 @@ def test_page_keeps_choices_apart_from_tests() -> None:
     assert collect(records, 5)["banking77", "cap"][0]["figures"]["accuracy"] == 0.82
     text = page(records)
     tables, chosen = text.split("## Choices")
-    assert f"| {ROWS['cap'].title} | 1 | 82.0 | 41.0 | 70.0 | 10.0 | +2.0 | +1.0 |" in tables
+    assert f"| {ROWS['cap'].title} | 1 | 82.0 | 41.0 | 70.0 | 10.0 |" in tables
+    assert "| CAP | Unguided | 1 | +2.0 | +1.0 | +0.0 | +0.0 |" in tables
     assert "90.0" not in tables
     assert "| banking77 | CAP | beta=2.0 | 0 | 90.0 | 45.0 | 30.0 | 70.0 | 10.0 |" in chosen
     assert "82.0" not in chosen
     assert "hwu64" not in text
+
+
+def test_contrasts_compare_with_the_control_and_leave_out_what_is_not_measured() -> None:
+    probe = run("probe", 0, 0.7)
+    del probe["figures"]["sufficiency"]
+    records = [run("cap", 0, 0.82), run("shuffled", 0, 0.8), run("baseline", 0, 0.79), probe]
+    lines = contrasts(collect(records, 5), "banking77")
+    assert f"| CAP | {ROWS['shuffled'].title} | 1 | +2.0 | +1.0 | +0.0 | +0.0 |" in lines
+    assert f"| {ROWS['probe'].title} | Unguided | 1 | -9.0 | -4.5 | +0.0 |  |" in lines
 
 
 def test_spread() -> None:
