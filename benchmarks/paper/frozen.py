@@ -7,12 +7,14 @@ logistic regression learns, on unit-length sentence vectors of all-MiniLM-L6-v2.
 second vector of each training text: of the better half of its words alone ("words kept"), or of all
 its tokens, weighed by the positive part of their word's score ("words weighed"). Texts to predict
 are pooled as always. With and without the names of the labels as texts; 1, 3 and 5 shots out of the
-published draw; accuracy on training texts outside of it. Writes `results/frozen.json`.
+published draw; accuracy on training texts outside of it. Writes `results/frozen.json` and
+`docs/images/frozen.png`.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,7 @@ from skcap.encoder import (
 from skcap.models import resolve_model
 from skcap.priors.prompts import name_labels
 
+DOCS = Path(__file__).parents[2] / "docs"
 DRAWS = {1: 5, 3: 3, 5: 1}  # shots -> subsets of the published draw
 PRIORS = {
     "CAP, centred": "cap",
@@ -136,6 +139,34 @@ def measure(dataset: str, encoder: FrozenEncoder) -> list[dict[str, Any]]:
     return results
 
 
+def draw_lines(results: list[dict[str, Any]], path: Path) -> None:
+    """Draw accuracy over shots, for words weighed by each prior."""
+    import matplotlib.pyplot as plt
+
+    datasets = list(dict.fromkeys(row["dataset"] for row in results))
+    size = (4.2 * len(datasets), 4.6)
+    figure, axes = plt.subplots(1, len(datasets), figsize=size, layout="constrained", squeeze=False)
+    styles = {"none": "black"} | dict(zip(PRIORS, ("C0", "C2", "C3", "C1"), strict=True))
+    for ax, dataset in zip(axes[0], datasets, strict=True):
+        for prior, color in styles.items():
+            for with_names, stroke in ((False, "-"), (True, "--")):
+                points = [
+                    (row["shots"], 100 * np.mean(row["accuracy"]))
+                    for row in results
+                    if (row["dataset"], row["prior"], row["names"]) == (dataset, prior, with_names)
+                    and row["view"] in ("none", "words weighed")
+                ]
+                label = "no prior" if prior == "none" else prior
+                label = f"{label}, with names" if with_names else label
+                ax.plot(*zip(*points, strict=True), stroke, color=color, marker="o", label=label)
+        ax.set(title=dataset, xlabel="texts a class", xticks=list(DRAWS))
+    axes[0][0].set_ylabel("accuracy (%)")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def few(y: np.ndarray, shots: int, seed: int) -> np.ndarray:
     """Draw rows, so many of each class."""
     rng = np.random.default_rng(seed)
@@ -152,6 +183,7 @@ def main() -> None:
     for dataset in options.datasets:
         results += measure(dataset, encoder)
         save("frozen", {"n_draws": DRAWS, "results": results}, RESULTS)
+    draw_lines(results, DOCS / "images" / "frozen.png")
 
 
 if __name__ == "__main__":
