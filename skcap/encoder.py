@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 POOLINGS = ("mean", "cls")
+TOKEN_COLUMNS = ("input_ids", "attention_mask", "special", "word_ids")  # of a batch, by token
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch.utils.data import ConcatDataset
 
 from skcap.attribution import attribute_words
 from skcap.distractors import add_distractors
-from skcap.encoder import TextDataset
+from skcap.encoder import TOKEN_COLUMNS, TextDataset
 from skcap.head import probe_head
 from skcap.losses import alignment_loss, normalize_scores
 
@@ -161,11 +161,15 @@ class GuidedNet(NeuralNetClassifier):
         of a plain forward pass, so no part has more rows, texts times points, than half a batch.
         """
         supervised = ~batch["prior"].isnan()
-        rows = supervised.any(dim=1).nonzero().squeeze(1)
+        lengths = batch["attention_mask"].sum(dim=1)
+        rows = lengths.argsort(stable=True)  # so that parts have less padding than the batch
+        rows = rows[supervised.any(dim=1)[rows]]
         counts = (supervised * batch["weight"].unsqueeze(1)).sum(dim=1)
         texts = max(1, math.ceil(len(classes) / 2) // how.n_steps)
         for part in rows.split(texts) if len(rows) else ():
             own = {name: column[part] for name, column in batch.items()}
+            for name in TOKEN_COLUMNS:
+                own[name] = own[name][:, : int(lengths[part].max())]
             loss = self._alignment_of(own, classes[part], supervised[part], how)
             # Where all weights are zero, all losses are.
             yield loss * counts[part].sum() / counts.sum().clamp(min=torch.finfo(counts.dtype).tiny)
