@@ -89,7 +89,8 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         trained to stand for the text.
     normalize_embeddings : bool, default=True
         Bring the pooled vector of each text to unit length before the head, as most sentence
-        encoders were trained to be used.
+        encoders were trained to be used. False suits an encoder that was not, with a head that
+        starts at random.
     label_weight : float or "auto", default="auto"
         The name of each label is learnt as one more text of its class, which counts as much as
         that many others; with few texts a class it is worth about as much as one of them. 0 leaves
