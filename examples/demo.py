@@ -100,7 +100,7 @@ def draw(path: Path, shown: dict[str, PriorMatrix], captions: list[str]) -> None
     size = (9, 1.7 * len(captions))
     figure, axes = plt.subplots(len(captions), 1, figsize=size, layout="constrained")
     for row, ax in enumerate(axes):
-        plot_words(shown, row, ax=ax, title=captions[row])
+        plot_words(shown, row, ax=ax, title=captions[row].replace(" (", "\n(", 1))
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
