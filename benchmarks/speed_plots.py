@@ -102,7 +102,7 @@ def plot_training(
     handles, labels = axes[0].get_legend_handles_labels()
     handles.append(axes[0].get_lines()[-1])
     labels.append("most it may cost")
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(f"Numbers are points on the path; default: {record['default']}", fontsize=11)
     return figure
 
