@@ -25,6 +25,7 @@ from torch.nn.functional import normalize
 from benchmarks._intents import LOADERS
 from benchmarks._record import save
 from benchmarks.paper.draws import Draw, make_draw
+from benchmarks.paper.render import DOCS
 from benchmarks.paper.run import RESULTS
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.teachers import make_prior
@@ -39,7 +40,6 @@ from skcap.encoder import (
 from skcap.models import resolve_model
 from skcap.priors.prompts import name_labels
 
-DOCS = Path(__file__).parents[2] / "docs"
 DRAWS = {1: 5, 3: 3, 5: 1}  # shots -> subsets of the published draw
 PRIORS = {
     "CAP, centred": "cap",
@@ -55,7 +55,7 @@ class FrozenEncoder:
     def __init__(self) -> None:
         folder = str(resolve_model("all-minilm-l6-v2"))
         self.tokenizer = load_tokenizer(folder)
-        self.model = TextEncoderClassifier(folder, n_classes=2).eval()
+        self.model = TextEncoderClassifier(folder, n_classes=2, normalize_embeddings=True).eval()
 
     @torch.inference_mode()
     def vectors(self, texts: list[str], weights: list[np.ndarray] | None = None) -> np.ndarray:
@@ -66,12 +66,12 @@ class FrozenEncoder:
         found = torch.empty(len(texts), self.model.encoder.config.hidden_size)
         for rows in np.array_split(order, max(1, len(texts) // 64)):
             batch, _ = collate([dataset[row] for row in rows])
-            states = self.model.encoder(
-                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
-            ).last_hidden_state
-            share = batch["attention_mask"].float()
-            if weights is not None:
-                share = _token_weights(batch["prior"].nan_to_num(), batch["word_ids"])
+            inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+            if weights is None:
+                found[rows] = self.model.pool(**inputs)
+                continue
+            states = self.model.encoder(**inputs).last_hidden_state
+            share = _token_weights(batch["prior"].nan_to_num(), batch["word_ids"])
             found[rows] = normalize((states * share.unsqueeze(2)).sum(dim=1), dim=1)
         return found.numpy()
 
