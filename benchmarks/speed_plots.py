@@ -52,6 +52,13 @@ REASONS = {
         "  hundred texts do not: 32 texts of like length are hard to find among 400 when they are\n"
         "  to be drawn anew each epoch. With thousands of texts they are below, too."
     ),
+    10: (
+        "* **10.** Taking a million texts in random order out of a `PriorMatrix` reads memory all\n"
+        "  over, more than the processor's caches hold; in order (slice, mask) a text costs the\n"
+        "  same at any size. A look-up in `PriorCache` goes down a tree that grows a level for\n"
+        "  every hundredfold, and finds less of it in the processor's caches: 45 microseconds in\n"
+        "  place of 28, where scoring the text takes seconds."
+    ),
     7: (
         "* **7.** One point costs one more forward pass, its gradient, and the derivative of\n"
         "  both, without fused attention kernels, which have no second derivative."
@@ -125,9 +132,9 @@ def draw_fidelity(ax: plt.Axes, record: Mapping[str, Any], measure: str) -> None
                     number_point(ax, *place, color)
 
 
-def cost_of(record: Mapping[str, Any], path: str, points: int) -> float | None:
+def cost_of(record: Mapping[str, Any], path: str, points: int | str) -> float | None:
     """Give the cost of a step: it depends on how many points there are, not on where they lie."""
-    for name in (f"{path} {points}", f"gausslegendre {points}"):
+    for name in (f"{path} {points}".strip(), f"gausslegendre {points}"):
         if name in record["costs"]:
             return record["costs"][name]["time_ratio"]
     return None
@@ -138,13 +145,14 @@ def draw_accuracy(
 ) -> None:
     """Mark the mean over seeds, with bars of one standard deviation."""
     for name, trained in runs.items():
-        if name not in record["costs"]:
-            continue
         path, _, points = name.partition(" ")
+        x = cost_of(record, path, points)
+        if x is None:
+            continue
         _, color, marker = PATH_STYLES.get(path, (path, "black", "D"))
         values = [100 * run["accuracy"] for run in trained]
         deviation = statistics.stdev(values) if len(values) > 1 else 0
-        x, y = record["costs"][name]["time_ratio"], statistics.mean(values)
+        y = statistics.mean(values)
         ax.errorbar(x, y, deviation, color=color, marker=marker, capsize=4)
         number_point(ax, x, y, points or name, color)
 
@@ -260,12 +268,14 @@ def cost_table(record: Mapping[str, Any], runs: Mapping[str, list[dict[str, Any]
         f"{row['path']} {row['points']}": row for row in record["fidelity"].get("trained", [])
     }
     rows = []
-    for name, cost in record["costs"].items():
+    for name in dict.fromkeys((*record["costs"], *runs)):
         exact, trained = fidelity.get(name, {}), runs.get(name, [])
+        path, _, points = name.partition(" ")
+        time, cost = cost_of(record, path, points), record["costs"].get(name, {})
         rows.append(
             row_of(
                 f"**{name}** (default)" if name == record["default"] else name,
-                f"{cost['time_ratio']:.2f}",
+                "" if time is None else f"{time:.2f}",
                 f"{cost['memory_ratio']:.2f}" if "memory_ratio" in cost else "",
                 *(f"{exact[key]:.3f}" if exact else "" for key in ("cosine", "relative_error")),
                 spread([100 * run["accuracy"] for run in trained], 1),
@@ -305,6 +315,55 @@ def missed(records: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in all_targets(records) if not row["met"] and row["number"] in REASONS]
 
 
+def scoring_lines(parts: Mapping[str, Any]) -> list[str]:
+    """Tell what has no target: other sources by the tree, and bfloat16."""
+    lines: list[str] = []
+    if "sources" in parts:
+        found = {name: row for name, row in parts["sources"].items() if isinstance(row, dict)}
+        rows = [
+            row_of(
+                name.upper(),
+                number_of(row["seconds"]["padded"] / parts["sources"]["n_texts"]),
+                number_of(row["seconds"]["tree"] / parts["sources"]["n_texts"]),
+                f"{row['times_faster']:.1f}",
+                f"{row['largest_difference_of_a_score']:.0e}",
+            )
+            for name, row in found.items()
+        ]
+        lines += [
+            "",
+            "## Scoring: all sources that ask a language model",
+            "",
+            f"Of Banking77, {parts['sources']['n_texts']} texts, {threads_of(parts['sources'])}. LIME",
+            "and SHAP ask without the label space: their prompts are short, with little to share.",
+            "",
+            row_of("source", "s a text, padded", "s a text, ours", "times faster", "difference"),
+            "|---" * 5 + "|",
+            *rows,
+        ]
+    if "bfloat16" in parts:
+        part = parts["bfloat16"]
+        ranks, lowest = part["rank_correlation"], part["lowest_rank_correlation"]
+        cpu = "has" if part["cpu_has_bfloat16_products"] else "lacks"
+        lines += [
+            "",
+            "## Scoring: bfloat16",
+            "",
+            f"On a CPU that {cpu} bfloat16 products ({threads_of(part)}) scoring takes",
+            f"{part['seconds_ratio']:.1f} times as long as in float32. Rank correlation of the",
+            f"priors of {part['n_texts']} texts with those in float32: {ranks['paper']:.4f} in the",
+            f"paper's form (lowest {lowest['paper']:.4f}), {ranks['centred']:.3f} from centred",
+            f"log p (lowest {lowest['centred']:.3f}); the top word is the same in",
+            f"{100 * part['same_top_word']['centred']:.0f} %. A model guided by such a prior: row",
+            '"CAP, scored in bfloat16" in [tables.md](tables.md). The default is float32 on a CPU.',
+        ]
+    return lines
+
+
+def threads_of(part: Mapping[str, Any]) -> str:
+    return f"{part['threads']} thread{'s' if part['threads'] > 1 else ''}"
+
+
 def page(records: Mapping[str, dict[str, Any]], runs: Mapping[str, list[dict[str, Any]]]) -> str:
     lines = [
         "# Speed",
@@ -317,6 +376,8 @@ def page(records: Mapping[str, dict[str, Any]], runs: Mapping[str, list[dict[str
         "",
         *target_table(all_targets(records)),
     ]
+    if "scoring" in records:
+        lines += scoring_lines(records["scoring"]["parts"])
     if "training" in records:
         lines += [
             "",

@@ -216,13 +216,14 @@ def fidelity(clf: GuidedTextClassifier, texts: list[str], y: np.ndarray, small: 
     return found
 
 
-def measure_fidelity(options: argparse.Namespace) -> dict[str, list[dict]]:
+def measure_fidelity(options: argparse.Namespace) -> dict[str, Any]:
     matrix, y = few_shot(options.small)
     rows = np.random.default_rng(0).permutation(len(y))[: 8 if options.small else options.texts]
     texts = list(matrix.texts[rows])
     epochs = 1 if options.small else GuidedTextClassifier().max_epochs
     still = {"lr": 0.0, "head_lr": 0.0}  # as training starts: the encoder as it came, and the probe
     return {
+        "n_texts": len(texts),
         "untrained": fidelity(fit("unguided", (matrix, y), **still), texts, y[rows], options.small),
         "trained": fidelity(
             fit("unguided", (matrix, y), max_epochs=epochs), texts, y[rows], options.small

@@ -324,7 +324,13 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             _check_number("head_lr", self.head_lr, numbers.Real, 0)
         if self.warmup is not None:
             _check_number("warmup", self.warmup, numbers.Real, 0, 1)
-        if self.label_weight != "auto":
+        if isinstance(self.label_weight, str):
+            if self.label_weight != "auto":
+                raise ValueError(
+                    f'label_weight must be "auto" or a number of at least 0, got '
+                    f"{self.label_weight!r}."
+                )
+        else:
             _check_number("label_weight", self.label_weight, numbers.Real, 0)
 
     # -- learning ---------------------------------------------------------------------------------
@@ -360,6 +366,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         classes, codes = _check_labels(y, texts)
         weights = _check_weights(sample_weight, codes.size)
         weights = weights * compute_sample_weight(self.class_weight, classes[codes])
+        name_weight, names = self._name_labels(classes)
         options = self._load_options()
         device = _resolve_device(self.device)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -374,7 +381,8 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             net.initialize()
         self.max_length_ = self._choose_max_length(net.module_)
         dataset = TextDataset(self._encode(texts), codes, priors, weights / weights.mean())
-        net.set_params(names=self._encode_names(classes, priors is not None))
+        if names is not None:
+            net.set_params(names=self._encode_names(names, name_weight, priors is not None))
         if priors is not None:
             self._warn_of_flat_path(net.module_)
         with _seeded(seed, device):
@@ -383,21 +391,24 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, self.net_ = classes, net
         return self
 
-    def _encode_names(self, classes: np.ndarray, with_priors: bool) -> TextDataset | None:
-        """Make a text of each label's name, with no prior for its words."""
+    def _name_labels(self, classes: np.ndarray) -> tuple[float, list[str] | None]:
+        """Say what a label's name weighs as a text, and the names if they are to be learnt."""
         weight: Any = self.label_weight
         if weight == "auto":
             tells = self.label_names is not None or isinstance(classes.tolist()[0], str)
             weight = float(tells)
         if weight == 0:
-            return None
+            return 0.0, None
         try:
-            names = name_labels(classes, self.label_names)
+            return weight, name_labels(classes, self.label_names)
         except ValueError as error:
             raise ValueError(f"{error} label_weight=0 trains without names.") from error
+
+    def _encode_names(self, names: list[str], weight: float, with_priors: bool) -> TextDataset:
+        """Make a text of each label's name, with no prior for its words."""
         encoded = self._encode(names)
         unknown = [np.full(text.truncated.size, np.nan) for text in encoded]
-        codes, weights = np.arange(len(classes)), np.full(len(classes), weight)
+        codes, weights = np.arange(len(names)), np.full(len(names), weight)
         return TextDataset(encoded, codes, unknown if with_priors else None, weights)
 
     def _check_priors(self, X: Any) -> list[np.ndarray] | None:

@@ -162,7 +162,7 @@ def test_names_are_never_held_out_and_have_no_prior(make):
 def test_labels_with_one_name_are_told_apart_or_refused(make):
     labels = np.array(["an alarm", "an_alarm"] * 24)
     with pytest.raises(ValueError, match="label_weight=0 trains without names"):
-        make(beta=0, label_weight="auto").fit(TEXTS, labels)
+        make(beta=0, label_weight="auto", model="nowhere").fit(TEXTS, labels)  # before it is loaded
     make(beta=0, label_weight=0, max_epochs=1).fit(TEXTS, labels)
 
 
@@ -763,6 +763,8 @@ def test_guidance_without_a_prior(make, X, message):
         ({"lr": float("nan")}, "lr must be a number of at least 0, got nan"),
         ({"head_lr": -0.1}, "head_lr must be"),
         ({"weight_decay": None}, "weight_decay must be"),
+        ({"label_weight": "none"}, 'label_weight must be "auto" or a number of at least 0'),
+        ({"label_weight": -1}, "label_weight must be a number of at least 0, got -1"),
         ({"warmup": 2}, "warmup must be a number from 0 to 1, got 2"),
         ({"max_length": 2}, "max_length must be an integer from 3 to 64, got 2"),
         ({"max_length": 65}, "max_length must be an integer from 3 to 64, got 65"),

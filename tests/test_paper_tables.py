@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,13 +11,23 @@ import torch
 from benchmarks.paper.cell import Cell, key_of, pack
 from benchmarks.paper.draws import Draw
 from benchmarks.paper.frozen import _token_weights, few, kept, positive
-from benchmarks.paper.render import collect, contrasts, difference, page, spread, text_noise
+from benchmarks.paper.render import (
+    collect,
+    contrasts,
+    difference,
+    draw_differences,
+    page,
+    spread,
+    text_noise,
+)
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.teachers import oracle, spoil
 from skcap import PriorMatrix
 
 
-def run(row: str, seed: int, accuracy: float, right: str = "", split: str = "test") -> dict:
+def run(
+    row: str, seed: int, accuracy: float, right: str = "", split: str = "test", **classifier: float
+) -> dict:
     return {
         "settings": {
             "dataset": "banking77",
@@ -23,7 +35,7 @@ def run(row: str, seed: int, accuracy: float, right: str = "", split: str = "tes
             "seed": seed,
             "shots": 5,
             "split": split,
-            "classifier": {"beta": 2.0, "dropout": 0.1},
+            "classifier": {"beta": 0 if row == "baseline" else 1.0, "dropout": 0.1, **classifier},
         },
         "figures": {"accuracy": accuracy, "adversarial": accuracy / 2, "addition": 0.3}
         | {"comprehensiveness": 0.7, "sufficiency": 0.1},
@@ -97,9 +109,8 @@ def test_the_choice_of_texts_widens_the_interval() -> None:
 
 
 def test_page_keeps_choices_apart_from_tests() -> None:
-    records = [run("baseline", 0, 0.80), run("cap", 0, 0.9, split="valid"), run("cap", 0, 0.82)]
-    assert collect(records, 5)["banking77", "cap"][0]["figures"]["accuracy"] == 0.82
-    text = page(records)
+    chosen = run("cap", 0, 0.9, split="valid", beta=2.0)
+    text = page([run("baseline", 0, 0.80), chosen, run("cap", 0, 0.82)])
     tables, chosen = text.split("## Choices")
     assert f"| {ROWS['cap'].title} | 1 | 82.0 | 41.0 | 70.0 | 10.0 |" in tables
     assert "| CAP | Unguided | 1 | +2.0 | +1.0 | +0.0 | +0.0 |" in tables
@@ -109,11 +120,29 @@ def test_page_keeps_choices_apart_from_tests() -> None:
     assert "hwu64" not in text
 
 
+def test_runs_with_other_parameters_or_shots_have_tables_of_their_own() -> None:
+    one = run("cap", 0, 0.5)
+    one["settings"]["shots"] = 1
+    others = [run("cap", 0, 0.7, label_weight=0), run("bare", 0, 0.6, beta=0, label_weight=0)]
+    tables = collect([one, *others, run("baseline", 0, 0.80), run("cap", 0, 0.82)])
+    assert list(tables) == [(5, ""), (5, "label_weight=0"), (1, "")]
+    assert {place for _, place in tables[5, ""]} == {"bare", "baseline", "cap"}
+    text = page([one, *others])
+    assert "## 1-shot, banking77\n" in text
+    assert "## 5-shot, banking77, label_weight=0\n" in text
+
+
+def test_the_picture_takes_rows_of_one_seed_and_of_some_data_sets(tmp_path: Path) -> None:
+    seeds = [run(row, seed, 0.8 + seed / 50) for row in ("baseline", "cap") for seed in (0, 1)]
+    draw_differences(collect([*seeds, run("shuffled", 0, 0.79)])[5, ""], tmp_path / "table.png")
+    assert (tmp_path / "table.png").stat().st_size > 5000
+
+
 def test_contrasts_compare_with_the_control_and_leave_out_what_is_not_measured() -> None:
     probe = run("probe", 0, 0.7)
     del probe["figures"]["sufficiency"]
     records = [run("cap", 0, 0.82), run("shuffled", 0, 0.8), run("baseline", 0, 0.79), probe]
-    lines = contrasts(collect(records, 5), "banking77")
+    lines = contrasts(collect(records)[5, ""], "banking77")
     assert f"| CAP | {ROWS['shuffled'].title} | 1 | +2.0 | +1.0 | +0.0 | +0.0 |" in lines
     assert f"| {ROWS['probe'].title} | Unguided | 1 | -9.0 | -4.5 | +0.0 |  |" in lines
 

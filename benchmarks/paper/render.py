@@ -1,4 +1,4 @@
-"""Tables of the runs that are there, for docs/tables.md: ``python -m benchmarks.paper.render``."""
+"""Tables of the runs that are there, and their picture: ``python -m benchmarks.paper.render``."""
 
 from __future__ import annotations
 
@@ -18,41 +18,55 @@ MEASURES = ("accuracy", "adversarial", "comprehensiveness", "sufficiency")
 CONTROLLED = [("cap", "shuffled"), ("hybrid", "hybrid_shuffled")]  # rows and what they must beat
 CAPTION = "Differences in points over the seeds that both have, with 95 % bootstrap intervals:"
 N_RESAMPLES = 10_000
+PICTURE = "images/table1.png"
+PICTURED = (5, "")  # shots, and parameters other than the defaults
 
 Cells = dict[tuple[str, str], dict[int, dict[str, Any]]]  # (dataset, row) -> seed -> run
 
 
-def collect(records: Iterable[dict[str, Any]], shots: int | None, split: str = "test") -> Cells:
-    """Arrange runs; of one cell that was run with several settings the latest counts."""
-    cells: Cells = {}
+def collect(records: Iterable[dict[str, Any]]) -> dict[tuple[int | None, str], Cells]:
+    """Arrange the runs on test splits by shots and parameters, the rows' own left out."""
+    tables: dict[tuple[int | None, str], Cells] = {}
     for record in records:
         settings = record["settings"]
-        if settings["shots"] == shots and settings["split"] == split:
+        if settings["split"] == "test":
+            cells = tables.setdefault((settings["shots"], changed(settings)), {})
             place = cells.setdefault((settings["dataset"], settings["row"]), {})
             place[settings["seed"]] = record
-    return cells
+    # 5-shot by default first, as it is what most runs are of.
+    return dict(sorted(tables.items(), key=lambda item: (item[0][0] != 5, str(item[0]))))
 
 
 def difference(ours: dict[int, Any], base: dict[int, Any], measure: str) -> str:
-    """Mean difference over the seeds that both have, with a 95 % bootstrap interval.
+    """Write the mean difference, with its interval if there are two seeds."""
+    found = interval(ours, base, measure)
+    if found is None:
+        return ""
+    mean, low, high = found
+    return f"{mean:+.1f}" if np.isnan(low) else f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def interval(
+    ours: dict[int, Any], base: dict[int, Any], measure: str
+) -> tuple[float, float, float] | None:
+    """Mean difference over the seeds that both have, and the ends of a 95 % bootstrap interval.
 
     Seeds are drawn with replacement, and where each text's answer is on record, texts within them.
     """
     seeds = sorted(set(ours) & set(base))
-    if not seeds:
-        return ""
-    if any(measure not in run["figures"] for s in seeds for run in (ours[s], base[s])):
-        return ""
+    runs = [run for seed in seeds for run in (ours[seed], base[seed])]
+    if not seeds or any(measure not in run["figures"] for run in runs):
+        return None
     figures = [100 * (ours[s]["figures"][measure] - base[s]["figures"][measure]) for s in seeds]
     mean = float(np.mean(figures))
     if len(seeds) < 2:
-        return f"{mean:+.1f}"
+        return mean, np.nan, np.nan
     rng = np.random.default_rng(0)
     drawn = rng.integers(len(seeds), size=(N_RESAMPLES, len(seeds)))
     noise = np.array([text_noise(ours[s], base[s], measure) for s in seeds])
     values = np.array(figures)[drawn] + noise[drawn] * rng.standard_normal(drawn.shape)
     low, high = np.percentile(values.mean(axis=1), [2.5, 97.5])
-    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+    return mean, float(low), float(high)
 
 
 def text_noise(ours: dict[str, Any], base: dict[str, Any], measure: str) -> float:
@@ -123,20 +137,25 @@ def choices(records: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def changed(settings: dict[str, Any]) -> str:
-    """Name the classifier's parameters that differ from its defaults."""
-    defaults = GuidedTextClassifier().get_params()
-    own = {k: v for k, v in settings["classifier"].items() if defaults.get(k, v) != v}
-    return ", ".join(f"{name}={value}" for name, value in own.items() if value != 0)
+    """Name the classifier's parameters that are neither its defaults nor its row's."""
+    row = ROWS[settings["row"]]
+    own = {"beta": 0} if row.kind == "unguided" else {}
+    expected = {**GuidedTextClassifier().get_params(), **row.parameters, **own}
+    found = {k: v for k, v in settings["classifier"].items() if expected.get(k, v) != v}
+    return ", ".join(f"{name}={value}" for name, value in found.items())
 
 
 def page(records: list[dict[str, Any]]) -> str:
     """Write docs/tables.md."""
     lines = ["# Tables", "", "Made by `benchmarks/paper/render.py` from the runs that are there."]
-    for title, shots in (("5-shot", 5), ("Full data", None)):
-        cells = collect(records, shots)
+    for (shots, parameters), cells in collect(records).items():
+        if (shots, parameters) == PICTURED:
+            lines += ["", f"![Differences to the unguided model]({PICTURE})"]
+        title = "Full data" if shots is None else f"{shots}-shot"
         for dataset in LOADERS:
             if any(place == dataset for place, _ in cells):
-                lines += ["", f"## {title}, {dataset}", "", *table(cells, dataset)]
+                heading = ", ".join(filter(None, [title, dataset, parameters]))
+                lines += ["", f"## {heading}", "", *table(cells, dataset)]
                 differences = contrasts(cells, dataset)
                 lines += ["", CAPTION, "", *differences] if differences else []
     if any(record["settings"]["split"] == "valid" for record in records):
@@ -148,9 +167,38 @@ def page(records: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def draw_differences(cells: Cells, path: Path) -> None:
+    """Draw each row's differences to the unguided model, a panel a measure."""
+    import matplotlib.pyplot as plt
+
+    rows = [name for name in ROWS if any((data, name) in cells for data in LOADERS)]
+    rows.remove("baseline")
+    size = (3.4 * len(MEASURES), 1.5 + 0.42 * len(rows))
+    figure, axes = plt.subplots(1, len(MEASURES), figsize=size, sharey=True, layout="constrained")
+    for ax, measure in zip(axes, MEASURES, strict=True):
+        ax.axvline(0, color="black", linewidth=0.8)
+        for place, (dataset, marker) in enumerate(zip(LOADERS, "osD", strict=True)):
+            base = cells.get((dataset, "baseline"), {})
+            found = [interval(cells.get((dataset, row), {}), base, measure) for row in rows]
+            points = [(row + 0.22 * (place - 1), *ends) for row, ends in enumerate(found) if ends]
+            y, mean, low, high = np.array(points).reshape(-1, 4).T
+            ends = np.nan_to_num([mean - low, high - mean])  # one seed has no interval
+            ax.errorbar(mean, y, xerr=ends, fmt=marker, markersize=5, capsize=2, label=dataset)
+        ax.set(title=measure, xlabel="points over unguided")
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_yticks(range(len(rows)), [ROWS[row].title for row in rows])
+    axes[0].invert_yaxis()
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def main() -> None:
-    text = page(read_cells())
+    records = read_cells()
+    text = page(records)
     (DOCS / "tables.md").write_text(text, encoding="utf-8")
+    draw_differences(collect(records)[PICTURED], DOCS / PICTURE)
     print(text)
 
 

@@ -38,6 +38,7 @@ ROWS = {
     "cap_lime": Row("CAP + LIME", ("cap", "lime")),
     "hybrid": Row("CAP Hybrid", HYBRID),
     "cap_paper": Row("CAP, the paper's form", ("cap_paper",)),
+    "cap_bfloat16": Row("CAP, scored in bfloat16", ("cap_bfloat16",)),
     "shuffled": Row("control: CAP shuffled within each text", ("cap",), control="shuffled"),
     "hybrid_shuffled": Row("control: CAP Hybrid shuffled", HYBRID, control="shuffled"),
     "random": Row("control: random prior", ("cap",), control="random"),

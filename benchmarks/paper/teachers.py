@@ -14,6 +14,7 @@ from skcap import (
     IGPriorTransformer,
     LimePriorTransformer,
     PriorMatrix,
+    TransformersLLM,
 )
 from skcap.adversarial.word_forms import bare
 from skcap.classifier import GuidedTextClassifier
@@ -33,6 +34,9 @@ def make_prior(row: Row, draw: Draw, seed: int, parameters: dict[str, Any]) -> P
 def make_source(name: str, draw: Draw, seed: int, parameters: dict[str, Any]) -> Any:
     if name == "cap":
         return CAPPriorTransformer(target="log_prob", fit_intercept=True, verbose=1)
+    if name == "cap_bfloat16":
+        llm = TransformersLLM(dtype="bfloat16")
+        return CAPPriorTransformer(llm, target="log_prob", fit_intercept=True, verbose=1)
     if name == "cap_paper":
         return CAPPriorTransformer(verbose=1)
     if name == "lime":
