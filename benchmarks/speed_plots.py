@@ -319,7 +319,8 @@ def scoring_lines(parts: Mapping[str, Any]) -> list[str]:
     """Tell what has no target: other sources by the tree, and bfloat16."""
     lines: list[str] = []
     if "sources" in parts:
-        found = {name: row for name, row in parts["sources"].items() if isinstance(row, dict)}
+        part = parts["sources"]
+        found = {name: row for name, row in part.items() if isinstance(row, dict)}
         rows = [
             row_of(
                 name.upper(),
@@ -334,7 +335,7 @@ def scoring_lines(parts: Mapping[str, Any]) -> list[str]:
             "",
             "## Scoring: all sources that ask a language model",
             "",
-            f"Of Banking77, {parts['sources']['n_texts']} texts, {threads_of(parts['sources'])}. LIME",
+            f"Of Banking77, {part['n_texts']} texts, {threads_of(part)}. LIME",
             "and SHAP ask without the label space: their prompts are short, with little to share.",
             "",
             row_of("source", "s a text, padded", "s a text, ours", "times faster", "difference"),
