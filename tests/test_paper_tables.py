@@ -21,6 +21,7 @@ from benchmarks.paper.render import (
     text_noise,
 )
 from benchmarks.paper.settings import ROWS
+from benchmarks.paper.shortcut import others, said_by, speakers_of, speakers_share
 from benchmarks.paper.teachers import oracle, spoil
 from skcap import PriorMatrix
 
@@ -172,3 +173,20 @@ def test_few_draws_so_many_of_each_class() -> None:
     rows = few(y, 2, seed=0)
     assert np.bincount(y[rows]).tolist() == [2, 2, 2]
     assert rows.tolist() != few(y, 2, seed=1).tolist()
+
+
+def test_each_class_has_a_speaker_and_a_misleading_one_is_of_another_class() -> None:
+    classes = np.arange(151)
+    speakers = speakers_of(classes, seed=0)
+    assert len({*speakers}) == len(classes)
+    assert speakers.tolist() != speakers_of(classes, seed=1).tolist()
+    codes = np.repeat(classes, 3)
+    drawn = others(codes, len(classes), seed=0)
+    assert (drawn != codes).all()
+    assert {*drawn} <= {*classes}
+    assert said_by(["wake me"], speakers[:1]) == [f"{speakers[0]}: wake me"]
+
+
+def test_share_of_the_speaker_counts_signs_alike_and_leaves_out_empty_rows() -> None:
+    rows = [np.array([-1.0, 1.0, 2.0]), np.array([1.0, 0.0]), np.zeros(3)]
+    assert speakers_share(rows) == pytest.approx((0.25 + 1) / 2)
