@@ -133,6 +133,17 @@ def test_runs_with_other_parameters_or_shots_have_tables_of_their_own() -> None:
     assert "## 5-shot, banking77, label_weight=0\n" in text
 
 
+def test_runs_with_a_shortcut_are_averaged_over_seeds() -> None:
+    setting = {"dataset": "hwu64", "split": "test", "row": "cap", "beta": 1.0}
+    runs = [
+        {"settings": {**setting, "seed": seed}, "figures": {"same": 0.9, "misleading": share}}
+        for seed, share in enumerate((0.5, 0.7))
+    ]
+    line = "| hwu64 | test | CAP | 1.0 | 2 | 90.0 ± 0.0 |  | 60.0 ± 14.1 |  |  |"
+    assert line in page([], runs)
+    assert "shortcut" not in page([])
+
+
 def test_the_picture_takes_rows_of_one_seed_and_of_some_data_sets(tmp_path: Path) -> None:
     seeds = [run(row, seed, 0.8 + seed / 50) for row in ("baseline", "cap") for seed in (0, 1)]
     draw_differences(collect([*seeds, run("shuffled", 0, 0.79)])[5, ""], tmp_path / "table.png")

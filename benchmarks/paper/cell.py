@@ -76,7 +76,7 @@ def run_cell(cell: Cell, draw: Draw, attacked: Any) -> dict[str, Any]:
     elif row.kind == "setfit":
         from benchmarks.paper.peers import SetFitClassifier
 
-        clf, X = SetFitClassifier(random_state=cell.seed), draw.X
+        clf, X = SetFitClassifier(**row.parameters, random_state=cell.seed), draw.X
     elif row.kind == "unguided":
         clf, X = GuidedTextClassifier(**parameters), draw.X
     else:

@@ -8,14 +8,23 @@ import numpy as np
 
 from skcap.models import resolve_model
 
-N_ITERATIONS = 5  # pairs of each kind a text; SetFit's own choice, 20, takes four times as long
-
 
 class SetFitClassifier:
-    """Contrastive fine-tuning and a logistic regression, with SetFit's defaults but the pairs."""
+    """Contrastive fine-tuning and a logistic regression, with SetFit's defaults but the pairs.
 
-    def __init__(self, model: str = "all-minilm-l6-v2", *, random_state: int = 0) -> None:
+    `num_iterations` pairs of each kind are drawn for a text, as in SetFit's paper. The default of
+    the package is all pairs there are, which takes hours with this many classes.
+    """
+
+    def __init__(
+        self,
+        model: str = "all-minilm-l6-v2",
+        *,
+        num_iterations: int = 20,
+        random_state: int = 0,
+    ) -> None:
         self.model = model
+        self.num_iterations = num_iterations
         self.random_state = random_state
 
     def fit(self, X: list[str], y: Any) -> SetFitClassifier:
@@ -27,7 +36,7 @@ class SetFitClassifier:
         self.classes_ = labels
         self.net_ = SetFitModel.from_pretrained(resolve_model(self.model), device="cpu")
         arguments = TrainingArguments(
-            num_iterations=N_ITERATIONS,
+            num_iterations=self.num_iterations,
             num_epochs=1,
             seed=self.random_state,
             save_strategy="no",

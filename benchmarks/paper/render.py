@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,20 @@ import numpy as np
 from benchmarks._intents import LOADERS
 from benchmarks.paper.run import read_cells
 from benchmarks.paper.settings import ROWS
+from benchmarks.paper.shortcut import read_runs
 from skcap.classifier import GuidedTextClassifier
 
 DOCS = Path(__file__).parents[2] / "docs"
 MEASURES = ("accuracy", "adversarial", "comprehensiveness", "sufficiency")
 CONTROLLED = [("cap", "shuffled"), ("hybrid", "hybrid_shuffled")]  # rows and what they must beat
 CAPTION = "Differences in points over the seeds that both have, with 95 % bootstrap intervals:"
+SHORTCUT_FIGURES = {
+    "same": "same speaker",
+    "none": "no speaker",
+    "misleading": "another's speaker",
+    "attributed": "attributed to the speaker",
+    "attributed_by_prior": "by the prior",
+}
 N_RESAMPLES = 10_000
 PICTURE = "images/table1.png"
 PICTURED = (5, "")  # shots, and parameters other than the defaults
@@ -136,6 +144,23 @@ def choices(records: Iterable[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def shortcut_table(runs: Iterable[dict[str, Any]]) -> list[str]:
+    """Tabulate the runs with a shortcut in the training texts, one line a row and beta."""
+    places: dict[tuple[Any, ...], list[dict[str, float]]] = {}
+    for run in runs:
+        settings = run["settings"]
+        title = ROWS[settings["row"]].title
+        key = (settings["dataset"], settings["split"], title, settings["beta"])
+        places.setdefault(key, []).append(run["figures"])
+    head = ("data", "split", "row", "beta", "seeds", *SHORTCUT_FIGURES.values())
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for key, found in places.items():
+        runs_of = {seed: {"figures": figures} for seed, figures in enumerate(found)}
+        cells = [*map(str, key), str(len(found)), *(spread(runs_of, m) for m in SHORTCUT_FIGURES)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
 def changed(settings: dict[str, Any]) -> str:
     """Name the classifier's parameters that are neither its defaults nor its row's."""
     row = ROWS[settings["row"]]
@@ -145,7 +170,7 @@ def changed(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in found.items())
 
 
-def page(records: list[dict[str, Any]]) -> str:
+def page(records: list[dict[str, Any]], shortcuts: Sequence[dict[str, Any]] = ()) -> str:
     """Write docs/tables.md."""
     lines = ["# Tables", "", "Made by `benchmarks/paper/render.py` from the runs that are there."]
     for (shots, parameters), cells in collect(records).items():
@@ -158,6 +183,8 @@ def page(records: list[dict[str, Any]]) -> str:
                 lines += ["", f"## {heading}", "", *table(cells, dataset)]
                 differences = contrasts(cells, dataset)
                 lines += ["", CAPTION, "", *differences] if differences else []
+    if shortcuts:
+        lines += ["", "## A shortcut in the training texts", "", *shortcut_table(shortcuts)]
     if any(record["settings"]["split"] == "valid" for record in records):
         lines += ["", "## Choices", "", "On training texts outside of the draw, never on the test"]
         lines += ["split; one run a line.", "", *choices(records)]
@@ -196,7 +223,7 @@ def draw_differences(cells: Cells, path: Path) -> None:
 
 def main() -> None:
     records = read_cells()
-    text = page(records)
+    text = page(records, read_runs())
     (DOCS / "tables.md").write_text(text, encoding="utf-8")
     draw_differences(collect(records)[PICTURED], DOCS / PICTURE)
     print(text)

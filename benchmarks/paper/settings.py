@@ -45,7 +45,7 @@ ROWS = {
     "uniform": Row("control: uniform prior", ("cap",), control="uniform"),
     "oracle": Row("ceiling: word weights of a model of all training texts", ("oracle",)),
     "probe": Row("Logistic regression on the frozen encoder", kind="probe"),
-    "setfit": Row("SetFit", kind="setfit"),
+    "setfit": Row("SetFit", kind="setfit", parameters={"num_iterations": 20}),
 }
 
 #: Parameters of the classifier, the same in every row. See docs/study.md for how they were chosen.
