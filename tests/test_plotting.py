@@ -140,6 +140,13 @@ def test_odd_characters_neither_warn_nor_start_a_formula():
     assert "👨" not in shown[4]
 
 
+def test_a_title_may_have_several_lines():
+    ax = draw(plot_words({"CAP": source("play jazz", 1, 2)}, title="music\n(the model says alarm)"))
+    assert ax.get_title("left") == "music\n(the model says alarm)"
+    title = ax._left_title.get_window_extent(ax.figure.canvas.get_renderer())
+    assert title.y1 <= ax.figure.bbox.y1
+
+
 def test_words_refuse_what_they_cannot_draw():
     prior = source("stop", 1)
     with pytest.raises(TypeError, match="sources must map names"):

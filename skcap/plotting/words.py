@@ -56,6 +56,7 @@ def plot_words(
         share one scale, up to the largest absolute score after normalising; so with the default
         each source uses all of it, and with None sources of one unit can be compared in strength.
     title : str or None, default=None
+        Written above the words; it may have several lines.
 
     Returns
     -------
@@ -98,8 +99,9 @@ def plot_words(
     words, scores = _one_text(sources, row, normalize)
     shown = [drawable(word) for word in words]
     names = [drawable(str(name)) for name in sources]
+    lines = title.splitlines() if title else []
     if ax is None:
-        ax = _new_axes(plt, shown, names, bool(title))
+        ax = _new_axes(plt, shown, names, len(lines))
     width, height = size_in_points(ax)
     for size in _FONT_SIZES:
         cells = _Cells.lay_out(shown, names, width, size)
@@ -122,8 +124,9 @@ def plot_words(
             style = _UNSCORED if np.isnan(score) else {"facecolor": colors(scale(score))}
             cells.draw_word(ax, source, word, style)
     cells.draw_legend(ax, scores)
-    if title:
-        ax.set_title(drawable(title), loc="left", size=cells.size * 1.1, parse_math=False)
+    if lines:
+        written = "\n".join(map(drawable, lines))
+        ax.set_title(written, loc="left", size=cells.size * 1.1, parse_math=False)
     return ax
 
 
@@ -258,11 +261,11 @@ class _Cells(NamedTuple):
         )
 
 
-def _new_axes(plt: Any, words: Sequence[str], names: Sequence[str], titled: bool) -> Axes:
+def _new_axes(plt: Any, words: Sequence[str], names: Sequence[str], n_lines: int) -> Axes:
     """Make axes of the height that the words need at the largest font size."""
     size = _FONT_SIZES[0]
     wide = 72 * _WIDTH - 2 * size  # a margin on every side
     high = _Cells.lay_out(words, names, wide, size).height
-    total = high + (4 if titled else 2) * size
+    total = high + 2 * (n_lines + 1) * size
     figure = plt.figure(figsize=(_WIDTH, total / 72))
     return figure.add_axes((size / (72 * _WIDTH), size / total, wide / (72 * _WIDTH), high / total))
