@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["OUTPUTS", "PATHS", "attribute_words", "integrated_gradients", "words_from_tokens"]
 
 PATHS = ("gausslegendre", "random")
-OUTPUTS = ("logit", "probability")
+OUTPUTS = ("logit", "log_odds", "probability")
 
 
 def integrated_gradients(
@@ -173,8 +173,9 @@ def attribute_words(
     baseline_token : int or None
         Token whose embedding every token but the special ones has at the start of the path; None
         means zeros. Special and padding tokens stay as they are and so get no attribution.
-    output : {"logit", "probability"}, default="logit"
-        What is attributed.
+    output : {"logit", "log_odds", "probability"}, default="logit"
+        What is attributed. Log-odds are the logit less the log of the sum of the exponentials of
+        the other classes' logits: a word that lowers all of them speaks for the class, too.
 
     Returns
     -------
@@ -195,8 +196,12 @@ def attribute_words(
     def score(points: Tensor) -> Tensor:
         repeats = len(points) // len(attention)
         logits = model(attention_mask=attention.repeat(repeats, 1), inputs_embeds=points)
+        places = classes.repeat(repeats).unsqueeze(1)
         scores = logits.softmax(dim=1) if output == "probability" else logits
-        return scores.gather(1, classes.repeat(repeats).unsqueeze(1)).squeeze(1)
+        found = scores.gather(1, places).squeeze(1)
+        if output == "log_odds":
+            found = found - logits.scatter(1, places, -torch.inf).logsumexp(dim=1)
+        return found
 
     tokens = integrated_gradients(
         score,

@@ -134,12 +134,12 @@ def test_runs_with_other_parameters_or_shots_have_tables_of_their_own() -> None:
 
 
 def test_runs_with_a_shortcut_are_averaged_over_seeds() -> None:
-    setting = {"dataset": "hwu64", "split": "test", "row": "cap", "beta": 1.0}
+    setting = {"dataset": "hwu64", "split": "test", "row": "cap", "parameters": {"beta": 9}}
     runs = [
         {"settings": {**setting, "seed": seed}, "figures": {"same": 0.9, "misleading": share}}
         for seed, share in enumerate((0.5, 0.7))
     ]
-    line = "| hwu64 | test | CAP | 1.0 | 2 | 90.0 ± 0.0 |  | 60.0 ± 14.1 |  |  |"
+    line = "| hwu64 | test | CAP | beta=9 | 2 | 90.0 ± 0.0 |  | 60.0 ± 14.1 |  |  |"
     assert line in page([], runs)
     assert "shortcut" not in page([])
 

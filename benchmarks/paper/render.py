@@ -145,14 +145,15 @@ def choices(records: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def shortcut_table(runs: Iterable[dict[str, Any]]) -> list[str]:
-    """Tabulate the runs with a shortcut in the training texts, one line a row and beta."""
+    """Tabulate the runs with a shortcut in the training texts, a line a row and parameters."""
     places: dict[tuple[Any, ...], list[dict[str, float]]] = {}
     for run in runs:
         settings = run["settings"]
-        title = ROWS[settings["row"]].title
-        key = (settings["dataset"], settings["split"], title, settings["beta"])
+        title, parameters = ROWS[settings["row"]].title, settings["parameters"]
+        shown = ", ".join(f"{name}={value}" for name, value in parameters.items())
+        key = (settings["dataset"], settings["split"], title, "" if shown == "beta=0" else shown)
         places.setdefault(key, []).append(run["figures"])
-    head = ("data", "split", "row", "beta", "seeds", *SHORTCUT_FIGURES.values())
+    head = ("data", "split", "row", "parameters", "seeds", *SHORTCUT_FIGURES.values())
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for key, found in places.items():
         runs_of = {seed: {"figures": figures} for seed, figures in enumerate(found)}

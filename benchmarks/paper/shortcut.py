@@ -1,7 +1,7 @@
 """A shortcut in the training texts, and whether a prior keeps a model from taking it.
 
     python -m benchmarks.paper.shortcut --datasets hwu64 --rows baseline cap shuffled --seeds 0 1 2
-    python -m benchmarks.paper.shortcut --split valid --rows cap --betas 1 3 10    # choices
+    python -m benchmarks.paper.shortcut --split valid --rows cap --extra '{"beta": 10}'   # choices
 
 Each training text begins with who says it, and all of one class are said by one person, as happens
 where few people wrote the training texts. The model is tested on texts of the same speakers, on
@@ -106,23 +106,24 @@ def main() -> None:
     parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
     parser.add_argument("--rows", nargs="+", default=["baseline", "cap", "shuffled"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--betas", nargs="+", type=float, default=[GuidedTextClassifier().beta])
+    parser.add_argument("--extra", nargs="+", default=["{}"], help="JSON of more parameters")
     parser.add_argument("--split", choices=["test", "valid"], default="test")
     options = parser.parse_args()
-    for seed, dataset, row, beta in itertools.product(
-        options.seeds, options.datasets, options.rows, options.betas
+    for seed, dataset, row, extra in itertools.product(
+        options.seeds, options.datasets, options.rows, options.extra
     ):
-        beta = 0.0 if ROWS[row].kind == "unguided" else beta
+        own = {"beta": 0} if ROWS[row].kind == "unguided" else json.loads(extra)
+        parameters = {**SHARED, **own}
         draw = make_draw(dataset, 5, seed, options.split)
         setting = {"dataset": dataset, "row": row, "seed": seed, "split": options.split}
-        setting |= {"beta": beta, "data": draw.data_hash}
+        setting |= {"parameters": parameters, "data": draw.data_hash}
         if any(run["settings"] == setting for run in read_runs()):
             continue
-        found = measure(draw, row, seed, {**SHARED, "beta": beta})
+        found = measure(draw, row, seed, parameters)
         record = {"settings": setting, **found, "environment": environment()}
         with PATH.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-        print(f"{dataset}, {row}, seed {seed}, beta {beta}: {found}", flush=True)
+        print(f"{dataset}, {row}, seed {seed}, {parameters}: {found}", flush=True)
 
 
 if __name__ == "__main__":
