@@ -63,13 +63,17 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
     beta : float, default=1.0
         Weight of the guidance. 0 trains on cross-entropy alone, takes plain texts, and computes no
         attributions; with a positive one `X` must be a PriorMatrix with scores.
-    guidance : {"alignment", "distraction", "both"}, default="alignment"
+    guidance : {"alignment", "distraction", "both", "rationale"}, default="alignment"
         What priors teach. "alignment", the paper's: the model's own attribution shall agree with
         the prior. "distraction": the class of a text shall not change when words come in that the
         prior calls telling for another class, see :func:`skcap.distractors.add_distractors`. It
-        needs no second derivatives.
+        needs no second derivatives. "both": these two. "rationale": the class shall also be told
+        from the words alone that the prior speaks for, see :func:`skcap.rationales.keep_words`;
+        for training texts with a shortcut in them, a word that goes with the label by accident.
     n_distractors : int, default=2
         Words put into each text by "distraction".
+    rationale_share : float, default=0.5
+        Share of a text's words, from 0 to 1, that "rationale" keeps, one word at least.
     normalize : {"l2", "max", "sum", "minmax", "softmax"} or None, default="l2"
         Norm of priors and attributions, see :func:`skcap.losses.normalize_scores`.
     ig_steps : int, default=1
@@ -153,7 +157,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         The labels, sorted.
     net_ : skorch.NeuralNetClassifier
         The trained net; ``net_.history`` has ``train_ce`` and, where they are part of the loss,
-        ``train_alignment`` and ``train_distracted`` by epoch.
+        ``train_alignment``, ``train_distracted`` or ``train_rationale`` by epoch.
     tokenizer_ : transformers.PreTrainedTokenizerFast
     max_length_ : int
         Number of tokens at which texts are cut.
@@ -176,6 +180,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         beta: float = 1.0,
         guidance: str = "alignment",
         n_distractors: int = 2,
+        rationale_share: float = 0.5,
         normalize: str | None = "l2",
         ig_steps: int = 1,
         ig_path: str = "gausslegendre",
@@ -211,6 +216,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         self.beta = beta
         self.guidance = guidance
         self.n_distractors = n_distractors
+        self.rationale_share = rationale_share
         self.normalize = normalize
         self.ig_steps = ig_steps
         self.ig_path = ig_path
@@ -319,7 +325,8 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             _check_number(name, getattr(self, name), numbers.Integral, 1)
         for name in ("beta", "weight_decay", "lr"):
             _check_number(name, getattr(self, name), numbers.Real, 0)
-        _check_number("dropout", self.dropout, numbers.Real, 0, 1)
+        for name in ("dropout", "rationale_share"):
+            _check_number(name, getattr(self, name), numbers.Real, 0, 1)
         if self.head_lr is not None:
             _check_number("head_lr", self.head_lr, numbers.Real, 0)
         if self.warmup is not None:
@@ -493,6 +500,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             baseline_token=self._baseline_token(),
             output=self.ig_target,
             n_distractors=self.n_distractors,
+            share=self.rationale_share,
         )
 
     def _baseline_token(self) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-__all__ = ["add_distractors", "choose_words"]
+__all__ = ["add_distractors", "choose_words", "tokens_of_words"]
 
 # Share of a text's largest score that counts as a difference: words are drawn, not just the best
 # taken, or a text would lend the same words in every epoch.
@@ -67,7 +67,7 @@ def add_distractors(
     lender, has_lender = _draw_rivals(classes, logits.detach(), lends)
     lent_words = choose_words(batch["prior"], n_words)[lender]
     word_ids = batch["word_ids"]
-    lent = _in_words(word_ids[lender], lent_words)
+    lent = tokens_of_words(word_ids[lender], lent_words)
     own = batch["attention_mask"].bool()
     length = own.sum(dim=1) + lent.sum(dim=1)
     has_words = (word_ids >= 0).any(dim=1)
@@ -83,14 +83,15 @@ def add_distractors(
     return ids[rows].gather(1, order) * mask, mask.long(), rows
 
 
-def choose_words(prior: Tensor, n_words: int) -> Tensor:
+def choose_words(prior: Tensor, n_words: int | Tensor) -> Tensor:
     """Draw words of each text without replacement, those of a high score rather than others.
 
     Parameters
     ----------
     prior : Tensor of float, shape (n_texts, n_columns)
         NaN where there is no score; such a word is never drawn.
-    n_words : int
+    n_words : int, or Tensor of shape (n_texts, 1)
+        For all texts, or for each.
 
     Returns
     -------
@@ -100,8 +101,8 @@ def choose_words(prior: Tensor, n_words: int) -> Tensor:
     scores = torch.where(scored, prior, 0.0)
     scale = scores.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
     keys = torch.where(scored, scores / scale / _TEMPERATURE + _gumbel(scores), -torch.inf)
-    best = keys.topk(min(n_words, prior.shape[1]), dim=1).indices
-    return torch.zeros_like(scored).scatter(1, best, True) & scored
+    ranks = keys.argsort(dim=1, descending=True).argsort(dim=1)
+    return (ranks < n_words) & scored
 
 
 def _draw_rivals(classes: Tensor, logits: Tensor, lends: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,7 +118,7 @@ def _gumbel(like: Tensor) -> Tensor:
     return -torch.empty_like(like).exponential_().log()
 
 
-def _in_words(word_ids: Tensor, words: Tensor) -> Tensor:
+def tokens_of_words(word_ids: Tensor, words: Tensor) -> Tensor:
     """Tell which tokens belong to the given words."""
     found = words.gather(1, word_ids.clamp(min=0))
     return found & (word_ids >= 0)

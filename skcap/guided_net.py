@@ -21,6 +21,7 @@ from skcap.distractors import add_distractors
 from skcap.encoder import TOKEN_COLUMNS, TextDataset
 from skcap.head import probe_head
 from skcap.losses import alignment_loss, normalize_scores
+from skcap.rationales import keep_words
 
 __all__ = ["GUIDANCE", "Guidance", "GuidedNet", "WarmupDecay"]
 
@@ -29,6 +30,7 @@ GUIDANCE = {
     "alignment": ("train_alignment",),
     "distraction": ("train_distracted",),
     "both": ("train_alignment", "train_distracted"),
+    "rationale": ("train_rationale",),
 }
 
 
@@ -44,15 +46,16 @@ class Guidance:
     baseline_token: int | None
     output: str
     n_distractors: int
+    share: float
 
 
 class GuidedNet(NeuralNetClassifier):
     """A net over batches of :class:`skcap.encoder.PadCollate`.
 
     The training loss is the weighted cross-entropy plus beta times what guides it: the alignment
-    loss, the cross-entropy of distracted texts, or both. The validation loss is the cross-entropy
-    alone. The history has the parts by batch, as ``train_ce``, ``train_alignment`` and
-    ``train_distracted``.
+    loss, the cross-entropy of distracted texts, both, or the cross-entropy of rationales. The
+    validation loss is the cross-entropy alone. The history has the parts by batch, as ``train_ce``,
+    ``train_alignment``, ``train_distracted`` and ``train_rationale``.
 
     Parameters
     ----------
@@ -128,8 +131,10 @@ class GuidedNet(NeuralNetClassifier):
         for name in GUIDANCE[self.guidance.kind]:
             if name == "train_alignment":
                 parts = self._alignment(inputs, classes, self.guidance)
-            else:
+            elif name == "train_distracted":
                 parts = iter([self._distracted(inputs, classes, step["y_pred"], self.guidance)])
+            else:
+                parts = iter([self._by_rationale(inputs, classes, self.guidance)])
             loss = torch.zeros_like(total)
             for part in parts:
                 loss = loss + part.detach()
@@ -146,11 +151,23 @@ class GuidedNet(NeuralNetClassifier):
         ids, mask, rows = add_distractors(
             batch, classes, logits, how.n_distractors, self.module_.max_tokens
         )
-        if not len(rows):
-            return batch["weight"].new_zeros(())
+        return self._cross_entropy_of(ids, mask, classes[rows], batch["weight"][rows])
+
+    def _by_rationale(self, batch: dict[str, Tensor], classes: Tensor, how: Guidance) -> Tensor:
+        """Compute the cross-entropy of the texts with only the words that their prior favours."""
+        mask, rows = keep_words(batch, how.share)
+        return self._cross_entropy_of(
+            batch["input_ids"][rows], mask, classes[rows], batch["weight"][rows]
+        )
+
+    def _cross_entropy_of(
+        self, ids: Tensor, mask: Tensor, classes: Tensor, weight: Tensor
+    ) -> Tensor:
+        if not len(ids):
+            return weight.new_zeros(())
         with self._autocast():
             logits = self.module_(ids, mask)
-        return (self.criterion_(logits.float(), classes[rows]) * batch["weight"][rows]).mean()
+        return (self.criterion_(logits.float(), classes) * weight).mean()
 
     def _alignment(
         self, batch: dict[str, Tensor], classes: Tensor, how: Guidance

@@ -221,6 +221,34 @@ def test_distraction_by_a_prior_that_knows_the_keywords_teaches_to_withstand_the
     assert confidence[1] < confidence[0]
 
 
+def test_rationales_are_a_part_of_the_loss(make):
+    options = {"guidance": "rationale", "beta": 0.5, "max_epochs": 4}
+    classifier = make(**options).fit(PRIOR, LABELS)
+    history = classifier.net_.history
+    extra = 0.5 * np.array(history[:, "train_rationale"])
+    np.testing.assert_allclose(history[:, "train_loss"], history[:, "train_ce"] + extra, 1e-5)
+    assert history[-1, "train_rationale"] < history[0, "train_rationale"]
+    assert "train_alignment" not in history[0]
+    assert same_weights(classifier, make(**options).fit(PRIOR, LABELS))
+
+
+def test_rationales_keep_a_model_from_a_shortcut_that_the_prior_does_not_believe_in(make):
+    """Each training text begins with a filler that goes with its class by accident."""
+    shortcut = dict(zip(KEYWORDS, ["please", "now", "set"], strict=True))
+    told = [f"{shortcut[label]} {text}" for text, label in zip(TEXTS, LABELS, strict=True)]
+    prior = PriorMatrix(told, np.eye(6)[PLACES + 1])
+    others = np.roll(NEW_LABELS, 1)  # the next class in turn, so never one's own
+    misled = [f"{shortcut[label]} {text}" for text, label in zip(NEW_TEXTS, others, strict=True)]
+    options = {"head_init": "random", "rationale_share": 0.2, "beta": 3.0, "max_epochs": 10}
+    plain = make(beta=0, head_init="random", max_epochs=10).fit(told, LABELS)
+    guided = make(guidance="rationale", **options).fit(prior, LABELS)
+    rolled = PriorMatrix(told, np.eye(6)[np.zeros(len(told), dtype=int)])  # believes in it
+    fooled = make(guidance="rationale", **options).fit(rolled, LABELS)
+    scores = [clf.score(misled, NEW_LABELS) for clf in (fooled, plain, guided)]
+    assert scores[2] > scores[1] + 0.1
+    assert scores[2] > scores[0] + 0.3
+
+
 def test_distraction_needs_a_prior(make):
     with pytest.raises(ValueError, match="asks for guidance, but X is list"):
         make(guidance="distraction").fit(TEXTS, LABELS)
@@ -432,6 +460,27 @@ def test_a_word_without_a_token_explains_nothing(guided):
     scores = guided.explain(["rain \u200b now"]).scores[0]
     assert scores[1] == 0
     assert scores[0] != 0
+
+
+def test_log_odds_count_what_a_word_does_to_the_other_classes(guided):
+    """Their gradient is that of the logit less the mean gradient of the others, by probability."""
+    module, encoded = guided.net_.module_, TextDataset(guided._encode(NEW_TEXTS[:4]))
+    batch, _ = next(iter(guided.net_.get_iterator(encoded, training=False)))
+    classes = torch.zeros(4, dtype=torch.int64)
+    how = {"n_words": 5, "n_steps": 64, "baseline_token": guided._baseline_token()}
+    found = attribution.attribute_words(module, batch, classes, output="log_odds", **how)
+    # Integrated gradients add up to what the score changes by from the baseline to the text.
+    with torch.no_grad():
+        points = module.embed(batch["input_ids"])
+        empty = module.embed_token(how["baseline_token"])
+        start = torch.where(batch["special"].unsqueeze(2), points, empty)
+        odds = [
+            torch.special.logit(
+                module(attention_mask=batch["attention_mask"], inputs_embeds=at).softmax(1)[:, 0]
+            )
+            for at in (points, start)
+        ]
+    torch.testing.assert_close(found.sum(dim=1), odds[0] - odds[1], rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize("baseline", ["mask", "zero"])
@@ -760,6 +809,7 @@ def test_guidance_without_a_prior(make, X, message):
         ({"max_epochs": True}, "max_epochs must be an integer of at least 1, got True"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"dropout": 1.5}, "dropout must be a number from 0 to 1, got 1.5"),
+        ({"rationale_share": 50}, "rationale_share must be a number from 0 to 1, got 50"),
         ({"lr": float("nan")}, "lr must be a number of at least 0, got nan"),
         ({"head_lr": -0.1}, "head_lr must be"),
         ({"weight_decay": None}, "weight_decay must be"),

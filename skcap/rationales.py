@@ -1,0 +1,53 @@
+"""Texts of only the words that a prior speaks for: what a model should be able to decide by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from skcap.distractors import choose_words, tokens_of_words
+
+__all__ = ["keep_words"]
+
+
+def keep_words(batch: Mapping[str, Tensor], share: float) -> tuple[Tensor, Tensor]:
+    """Hide the words of each text that its prior says little for; what is left keeps its place.
+
+    The words are drawn, those of a high score rather than others
+    (:func:`skcap.distractors.choose_words`), so that a text is not cut to the same words in every
+    epoch. Drawn from torch's global generator.
+
+    Parameters
+    ----------
+    batch : mapping of Tensor
+        What :class:`skcap.encoder.PadCollate` makes of texts with priors.
+    share : float, from 0 to 1
+        Of the words with a score, how many stay: rounded, and one at least.
+
+    Returns
+    -------
+    attention_mask : Tensor of int64, shape (n_made, n_tokens)
+        That of the batch without the tokens of hidden words. Special tokens stay.
+    rows : Tensor of int64, shape (n_made,)
+        The text that each is of; texts without scores are left out.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcap.rationales import keep_words
+    >>> batch = {
+    ...     "attention_mask": torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]]),
+    ...     "word_ids": torch.tensor([[-1, 0, 1, -1], [-1, 0, -1, -1]]),
+    ...     "prior": torch.tensor([[-9.0, 1.0], [float("nan")] * 2]),
+    ... }
+    >>> mask, rows = keep_words(batch, 0.5)
+    >>> mask.sum(dim=1).tolist(), rows.tolist()
+    ([3], [0])
+    """
+    counts = (~batch["prior"].isnan()).sum(dim=1, keepdim=True)
+    n_kept = (share * counts).round().clamp(min=1)
+    rows = counts.squeeze(1).nonzero().squeeze(1)
+    word_ids = batch["word_ids"][rows]
+    kept = tokens_of_words(word_ids, choose_words(batch["prior"], n_kept)[rows])
+    return batch["attention_mask"][rows] * (kept | (word_ids < 0)), rows
