@@ -84,8 +84,9 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
     ig_baseline : {"pad", "mask", "zero"}, default="pad"
         What stands in for every token at the start of the path: the embedding of the padding or
         mask token, or zeros. Try "mask" where "pad" is an all-zero embedding.
-    ig_target : {"logit", "probability"}, default="logit"
-        What is attributed. Probabilities saturate once a text is learnt.
+    ig_target : {"logit", "log_odds", "probability"}, default="logit"
+        What is attributed. Log-odds also count what a word does to the other classes' logits.
+        Probabilities saturate once a text is learnt.
     explain_steps : int, default=16
         Points of the quadrature in :meth:`explain`; more make it more exact.
     pooling : {"mean", "cls"}, default="mean"
