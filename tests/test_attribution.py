@@ -127,7 +127,7 @@ def test_bad_options(options, message):
 
 
 def test_bad_output(case):
-    with pytest.raises(ValueError, match="'logit', 'probability', got 'margin'"):
+    with pytest.raises(ValueError, match="'logit', 'log_odds', 'probability', got 'margin'"):
         case("bert").words(output="margin")
 
 
