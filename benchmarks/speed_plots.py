@@ -299,8 +299,8 @@ def against_eight_points(default: str, runs: Mapping[str, list[dict[str, Any]]])
     return [
         "",
         "Target 7 also asks for the accuracy and alignment of eight points. Against those the",
-        f"default is {100 * (accuracy_8 - accuracy):.1f} points of accuracy behind ({n_unseen:,} texts), and",
-        f"its alignment loss is {alignment / alignment_8:.2f} times theirs.",
+        f"default is {100 * (accuracy_8 - accuracy):.1f} points of accuracy behind, on {n_unseen:,} texts,",
+        f"and its alignment loss is {alignment / alignment_8:.2f} times theirs.",
     ]
 
 
