@@ -14,7 +14,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 if TYPE_CHECKING:
     from skcap.encoder import TextEncoderClassifier
 
-__all__ = ["OUTPUTS", "PATHS", "attribute_words", "integrated_gradients", "words_from_tokens"]
+__all__ = [
+    "OUTPUTS",
+    "PATHS",
+    "attribute_words",
+    "integrated_gradients",
+    "output_of",
+    "words_from_tokens",
+]
 
 PATHS = ("gausslegendre", "random")
 OUTPUTS = ("logit", "log_odds", "probability")
@@ -186,8 +193,7 @@ def attribute_words(
     ValueError
         If `output` or `path` is unknown.
     """
-    if output not in OUTPUTS:
-        raise ValueError(f"output must be one of {', '.join(map(repr, OUTPUTS))}, got {output!r}.")
+    _check_output(output)  # before the encoder does its work
     attention = batch["attention_mask"]
     embeddings = model.embed(batch["input_ids"])
     filler = model.embed_token(baseline_token)
@@ -196,12 +202,7 @@ def attribute_words(
     def score(points: Tensor) -> Tensor:
         repeats = len(points) // len(attention)
         logits = model(attention_mask=attention.repeat(repeats, 1), inputs_embeds=points)
-        places = classes.repeat(repeats).unsqueeze(1)
-        scores = logits.softmax(dim=1) if output == "probability" else logits
-        found = scores.gather(1, places).squeeze(1)
-        if output == "log_odds":
-            found = found - logits.scatter(1, places, -torch.inf).logsumexp(dim=1)
-        return found
+        return output_of(logits, classes.repeat(repeats), output)
 
     tokens = integrated_gradients(
         score,
@@ -213,3 +214,44 @@ def attribute_words(
         internal_batch_size=internal_batch_size,
     )
     return words_from_tokens(tokens, batch["word_ids"], n_words)
+
+
+def output_of(logits: Tensor, classes: Tensor, output: str) -> Tensor:
+    """Take from logits what is attributed for a class of each row.
+
+    Parameters
+    ----------
+    logits : Tensor of float, shape (n_rows, n_classes)
+    classes : Tensor of int64, shape (n_rows,)
+    output : {"logit", "log_odds", "probability"}
+        See :func:`attribute_words`.
+
+    Returns
+    -------
+    Tensor of float, shape (n_rows,)
+        Differentiable.
+
+    Raises
+    ------
+    ValueError
+        If `output` is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcap.attribution import output_of
+    >>> output_of(torch.tensor([[2.0, 0.5]]), torch.tensor([0]), "log_odds")
+    tensor([1.5000])
+    """
+    _check_output(output)
+    places = classes.unsqueeze(1)
+    scores = logits.softmax(dim=1) if output == "probability" else logits
+    found = scores.gather(1, places).squeeze(1)
+    if output == "log_odds":
+        found = found - logits.scatter(1, places, -torch.inf).logsumexp(dim=1)
+    return found
+
+
+def _check_output(output: str) -> None:
+    if output not in OUTPUTS:
+        raise ValueError(f"output must be one of {', '.join(map(repr, OUTPUTS))}, got {output!r}.")

@@ -35,7 +35,7 @@ from skcap.guided_net import GUIDANCE, Guidance, GuidedNet, WarmupDecay
 from skcap.head import HEAD_INITS
 from skcap.length_groups import training_loader
 from skcap.losses import NORMS
-from skcap.models import explain_load_errors, resolve_model
+from skcap.models import explain_load_errors, resolve_device, resolve_model
 from skcap.prior_matrix import PriorMatrix
 from skcap.priors.base import check_labels
 from skcap.priors.prompts import name_labels
@@ -376,7 +376,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         weights = weights * compute_sample_weight(self.class_weight, classes[codes])
         name_weight, names = self._name_labels(classes)
         options = self._load_options()
-        device = _resolve_device(self.device)
+        device = torch.device(resolve_device(self.device))
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         # A net of an earlier fit would hold its memory while the next one trains.
         self.__dict__.pop("net_", None)
@@ -706,12 +706,6 @@ def _seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
             with torch.cuda.device(gpu):
                 torch.cuda.manual_seed(seed)
         yield
-
-
-def _resolve_device(device: str) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
 
 
 def _resolve_amp(amp: str | bool, device: torch.device) -> bool:

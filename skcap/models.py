@@ -38,6 +38,7 @@ __all__ = [
     "explain_load_errors",
     "install_model",
     "model_fingerprint",
+    "resolve_device",
     "resolve_model",
 ]
 
@@ -240,6 +241,31 @@ def model_fingerprint(
         _refuse_revision(text, revision)
         return f"folder#sha256:{_folder_digest(folder)[:16]}"
     return f"{text}@{_hub_commit(text, revision, local_files_only=local_files_only)}"
+
+
+def resolve_device(device: str) -> str:
+    """Name the device that ``device="auto"`` means here: a GPU where there is one, else the CPU.
+
+    Parameters
+    ----------
+    device : str
+        "auto", or what torch takes, which is given back.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from skcap.models import resolve_device
+    >>> resolve_device("cpu")
+    'cpu'
+    """
+    if device != "auto":
+        return str(device)
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def install_model(alias: str) -> str:

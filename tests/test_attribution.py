@@ -174,6 +174,8 @@ def captum_words(case, n_steps, output):
         hidden = case.model.encoder(input_ids=ids, attention_mask=attention).last_hidden_state
         share = attention.unsqueeze(2)
         logits = case.model.head((hidden * share).sum(1) / share.sum(1))
+        if output == "log_odds":
+            return logits.softmax(dim=1).logit()
         return logits.softmax(dim=1) if output == "probability" else logits
 
     layer = case.model.encoder.get_input_embeddings()
@@ -199,7 +201,7 @@ def captum_words(case, n_steps, output):
     return words
 
 
-@pytest.mark.parametrize("output", ["logit", "probability"])
+@pytest.mark.parametrize("output", ["logit", "log_odds", "probability"])
 @pytest.mark.parametrize("n_steps", [1, 8])
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_equal_to_captum(case, family, n_steps, output):

@@ -24,11 +24,12 @@ from skcap.words import split_words
 
 def make_prior(row: Row, draw: Draw, seed: int, parameters: dict[str, Any]) -> PriorMatrix:
     """Fuse a row's sources on the training texts of a draw, and apply its control."""
+    if row.control in ("random", "uniform"):  # no source is asked for what is then lost
+        blank = [np.zeros(len(split_words(text))) for text in draw.X]
+        return spoil(PriorMatrix(draw.X, blank), row.control, seed)
     sources = [(name, make_source(name, draw, seed, parameters)) for name in row.sources]
     matrix = HybridPrior(sources).fit_transform(draw.X, draw.y)
-    if row.control is None:
-        return matrix
-    return spoil(matrix, row.control, seed)
+    return matrix if row.control is None else spoil(matrix, row.control, seed)
 
 
 def make_source(name: str, draw: Draw, seed: int, parameters: dict[str, Any]) -> Any:

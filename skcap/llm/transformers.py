@@ -131,14 +131,14 @@ class TransformersLLM(BaseLLM):
 
     def fingerprint(self) -> str:
         """Identify weights, number type and chat template; see :meth:`BaseLLM.fingerprint`."""
-        from skcap.models import model_fingerprint
+        from skcap.models import model_fingerprint, resolve_device
 
         weights = model_fingerprint(
             self.model, revision=self.revision, local_files_only=self.local_files_only
         )
         dtype = self.dtype
         if dtype == "auto":
-            dtype = "float32" if _device(self.device) == "cpu" else "checkpoint"
+            dtype = "float32" if resolve_device(self.device) == "cpu" else "checkpoint"
         return f"transformers|{weights}|{dtype}|chat={self._chat()}"
 
     def _chat(self) -> str | bool:
@@ -151,13 +151,15 @@ class TransformersLLM(BaseLLM):
         return self.chat_template
 
     def _load(self) -> _LoadedModel:
+        from skcap.models import resolve_device
+
         if not isinstance(self.batch_size, numbers.Integral) or self.batch_size < 1:
             raise ValueError(
                 f"batch_size must be a positive number of tokens, got {self.batch_size!r}."
             )
         arguments = (
             self.model,
-            _device(self.device),
+            resolve_device(self.device),
             self.dtype,
             self.revision,
             self.local_files_only,
@@ -487,14 +489,6 @@ def _log_prob(logits: Any, targets: np.ndarray, rows: np.ndarray | None = None) 
     at = torch.arange(len(targets)) if rows is None else torch.as_tensor(rows)
     picked = log_probs[at.to(logits.device), torch.as_tensor(targets, device=logits.device)]
     return picked.double().cpu().numpy()
-
-
-def _device(device: str) -> str:
-    import torch
-
-    if device != "auto":
-        return str(device)
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _torch_dtype(dtype: str, device: str) -> Any:

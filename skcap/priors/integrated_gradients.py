@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["IGPriorTransformer"]
 
 _BASELINES = ("pad", "mask")
-_TARGETS = ("logit", "probability")
+_TARGETS = ("logit", "log_odds", "probability")
 _TEXTS = 16  # of like length, given to captum at a time
 _CHANCE = 0.01  # a model as good as it is by chance with less than this probability is accepted
 _LARGE_DELTA = 0.05  # of the score differences that attributions are to add up to
@@ -54,8 +54,9 @@ class IGPriorTransformer(BasePrior):
         Most rows (points of all texts together) of one forward pass; less needs less memory.
     baseline : {"pad", "mask"}, default="pad"
         Token whose embedding stands in for every word at the start of the path.
-    target : {"logit", "probability"}, default="logit"
-        What is attributed. Probabilities saturate once a text is learnt.
+    target : {"logit", "log_odds", "probability"}, default="logit"
+        What is attributed. Log-odds also count what a word does to the other classes' logits.
+        Probabilities saturate once a text is learnt.
     cache : None, path, PriorCache or False, default=None
         Where the scores of the training texts are kept, one entry a fit: a second fit on the same
         texts and labels with the same settings trains nothing. None is the user's cache folder,
@@ -110,7 +111,7 @@ class IGPriorTransformer(BasePrior):
         n_steps: int = 50,
         internal_batch_size: int = 64,
         baseline: Literal["pad", "mask"] = "pad",
-        target: Literal["logit", "probability"] = "logit",
+        target: Literal["logit", "log_odds", "probability"] = "logit",
         cache: PriorCache | str | PathLike[str] | Literal[False] | None = None,
         random_state: int | np.random.RandomState | None = 0,
         verbose: int = 0,
@@ -342,14 +343,13 @@ def attribute_with_captum(
     from captum.attr import LayerIntegratedGradients
     from skorch.utils import to_tensor
 
-    from skcap.attribution import words_from_tokens
+    from skcap.attribution import output_of, words_from_tokens
     from skcap.encoder import PadCollate, TextDataset, encode_texts
 
     module = classifier.net_.module_.eval()
 
-    def score(input_ids: Any, attention_mask: Any) -> Any:
-        logits = module(input_ids, attention_mask)
-        return logits.softmax(dim=1) if target == "probability" else logits
+    def score(input_ids: Any, attention_mask: Any, classes: Any) -> Any:
+        return output_of(module(input_ids, attention_mask), classes, target)
 
     captum = LayerIntegratedGradients(score, module.encoder.get_input_embeddings())
     filler = _baseline_token(classifier.tokenizer_, baseline)
@@ -366,8 +366,7 @@ def attribute_with_captum(
         attribution, missed = captum.attribute(
             batch["input_ids"],
             baselines=batch["input_ids"].where(batch["special"], filler),
-            target=classes,
-            additional_forward_args=(batch["attention_mask"],),
+            additional_forward_args=(batch["attention_mask"], classes),
             n_steps=n_steps,
             internal_batch_size=internal_batch_size,
             return_convergence_delta=True,

@@ -93,7 +93,7 @@ def test_equals_captum_by_hand(small, baseline):
         assert_allclose(prior.convergence_delta_[row], delta, atol=1e-5)
 
 
-@pytest.mark.parametrize("target", ["logit", "probability"])
+@pytest.mark.parametrize("target", ["logit", "log_odds", "probability"])
 def test_equals_the_classifiers_own_explanation(small, target):
     prior = IGPriorTransformer(small(ig_target=target), n_steps=9, target=target, cache=False)
     matrix = prior.fit_transform(X, Y)
@@ -322,7 +322,7 @@ def test_same_seed_same_scores(small):
         ({"n_steps": 0}, "n_steps must be an integer of at least 1, got 0"),
         ({"internal_batch_size": 2.5}, "internal_batch_size must be an integer"),
         ({"baseline": "zero"}, "baseline must be one of 'pad', 'mask', got 'zero'"),
-        ({"target": "log_prob"}, "target must be one of 'logit', 'probability'"),
+        ({"target": "log_prob"}, "target must be one of 'logit', 'log_odds', 'probability'"),
     ],
 )
 def test_bad_parameters(parameters, message):
