@@ -7,8 +7,9 @@ The job is that of a class-aware prior: every variant of a Banking77 text that l
 label is after each. Parts that are not run keep the figures that the file has from before.
 
 * tokens: those put through the model, against the distinct ones that have to be.
-* rate: a text's seconds, against plain products of the shapes and weights that its linear layers
-  had; and where the rest goes, by torch's profiler.
+* rate: a text's seconds, against plain products of the shapes that its linear layers and its
+  attention had, and against those of the linear layers alone; and where the rest goes, by torch's
+  profiler.
 * peers: our own padded full prompts, a plain Hugging Face loop, and captum on the same masks.
 * memory: the peak above the weights with a prefix of 4,000 tokens, in a fresh process (Linux).
 * sources: CAP, LIME and SHAP priors with and without the tree.
@@ -142,33 +143,68 @@ def measure_tokens(work: Work, options: Any) -> dict[str, Any]:
 # -- rate -------------------------------------------------------------------------------------
 
 
+class Products(NamedTuple):
+    """What a forward pass multiplied."""
+
+    linear: list[tuple[torch.Tensor, int]]  # weight of a layer, and rows of its input
+    attention: list[tuple[torch.Size, torch.Size]]  # shapes of queries and keys
+
+    def flops(self) -> int:
+        """Count multiplications and additions."""
+        linear = sum(2 * rows * weight.numel() for weight, rows in self.linear)
+        # Queries by keys, and then their weights by values.
+        return linear + sum(4 * q.numel() * k[-2] for q, k in self.attention)
+
+
 @contextmanager
-def recorded_products(model: torch.nn.Module) -> Iterator[list[tuple[torch.Tensor, int]]]:
-    """Weight and number of rows of each linear layer's products."""
-    products: list[tuple[torch.Tensor, int]] = []
+def recorded_products(model: torch.nn.Module) -> Iterator[Products]:
+    """Note the matrix products of linear layers and of attention."""
+    products = Products([], [])
+    attend = torch.nn.functional.scaled_dot_product_attention
 
     def note(layer: torch.nn.Linear, args: tuple[torch.Tensor]) -> None:
-        products.append((layer.weight, args[0].numel() // layer.in_features))
+        products.linear.append((layer.weight, args[0].numel() // layer.in_features))
+
+    def noted(query: torch.Tensor, key: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        products.attention.append((query.shape, key.shape))
+        return attend(query, key, *args, **kwargs)
 
     layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear)]
     handles = [layer.register_forward_pre_hook(note) for layer in layers]
     try:
-        yield products
+        with patch.object(torch.nn.functional, "scaled_dot_product_attention", noted):
+            yield products
     finally:
         for handle in handles:
             handle.remove()
 
 
-def seconds_of_products(products: list[tuple[torch.Tensor, int]]) -> float:
-    """Time the same products with nothing around them."""
+def seconds_of_linear(products: Products) -> float:
+    """Time the products of linear layers with nothing around them."""
     inputs = {
         (rows, weight.shape[1]): torch.randn(rows, weight.shape[1]).to(weight.dtype)
-        for weight, rows in products
+        for weight, rows in products.linear
     }
     with torch.inference_mode():
         start = time.perf_counter()
-        for weight, rows in products:
+        for weight, rows in products.linear:
             inputs[rows, weight.shape[1]] @ weight.T
+        return time.perf_counter() - start
+
+
+def seconds_of_attention(products: Products, dtype: torch.dtype) -> float:
+    """Time the two products of each attention, without mask, softmax or copies."""
+    sides = {}
+    for query, key in dict.fromkeys(products.attention):
+        heads = (*query[:2], *key[2:])  # each query's head has keys, shared or not
+        scores = (*query[:3], key[2])
+        sides[query, key] = [torch.randn(shape).to(dtype) for shape in (query, heads, scores)]
+    with torch.inference_mode():
+        start = time.perf_counter()
+        for shapes in products.attention:
+            queries, keys, scores = sides[shapes]
+            queries @ keys.transpose(-1, -2)
+            scores @ keys
         return time.perf_counter() - start
 
 
@@ -176,23 +212,24 @@ def compare_with_products(work: Work, dtype: str) -> dict[str, Any]:
     llm = TransformersLLM(MODEL, dtype=dtype)
     model = llm._load().model
 
-    def measure(job: Job) -> tuple[float, float, int]:
+    def measure(job: Job) -> tuple[float, float, float, int]:
         with recorded_products(model) as products:
             start = time.perf_counter()
             job.score(llm, *work.frame)
             seconds = time.perf_counter() - start
-        flops = sum(2 * rows * weight.numel() for weight, rows in products)
-        return seconds, seconds_of_products(products), flops
+        linear = seconds_of_linear(products)
+        return seconds, linear, seconds_of_attention(products, model.dtype), products.flops()
 
     measure(work.jobs[0])  # warms up, and computes the prefix
-    scoring, bare, flops = np.sum([measure(job) for job in work.jobs], axis=0).tolist()
+    scoring, linear, attention, flops = np.sum([measure(job) for job in work.jobs], axis=0).tolist()
     return {
-        "seconds": {"scoring": scoring, "bare products": bare},
+        "seconds": {"scoring": scoring, "linear layers": linear, "attention": attention},
         "gflops_per_second": {
             "scoring": flops / scoring / 1e9,
-            "bare products": flops / bare / 1e9,
+            "bare products": flops / (linear + attention) / 1e9,
         },
-        "share": bare / scoring,
+        "share": (linear + attention) / scoring,
+        "share_of_linear_layers": linear / scoring,
     }
 
 
@@ -247,8 +284,12 @@ def measure_rate(work: Work, options: Any) -> dict[str, Any]:
     if has_fast_bfloat16():
         figures["bfloat16"] = compare_with_products(work, "bfloat16")
     figures["targets"] = [
-        target(2, f"scoring against its bare matrix products, {dtype}", 1 / found["share"], 1 / 0.6)
+        target(2, f"scoring against its bare products, {what}, {dtype}", 1 / found[share], 1 / 0.6)
         for dtype, found in figures.items()
+        for what, share in (
+            ("linear layers and attention", "share"),
+            ("linear layers alone", "share_of_linear_layers"),
+        )
     ]
     figures["share_of_the_time_float32"] = profile_stages(work)
     return figures

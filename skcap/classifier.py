@@ -68,12 +68,17 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         the prior. "distraction": the class of a text shall not change when words come in that the
         prior calls telling for another class, see :func:`skcap.distractors.add_distractors`. It
         needs no second derivatives. "both": these two. "rationale": the class shall also be told
-        from the words alone that the prior speaks for, see :func:`skcap.rationales.keep_words`;
-        for training texts with a shortcut in them, a word that goes with the label by accident.
+        from the words alone that the prior speaks for, and not be told from the other words alone,
+        see :func:`skcap.rationales.keep_words`; for training texts with a shortcut in them, a word
+        that goes with the label by accident.
     n_distractors : int, default=2
         Words put into each text by "distraction".
     rationale_share : float, default=0.5
         Share of a text's words, from 0 to 1, that "rationale" keeps, one word at least.
+    complement_weight : float, default=0.3
+        Of what the other words tell in "rationale", where what the rationale tells counts 1: the
+        divergence of the predicted probabilities from all classes being as likely. 0 leaves the
+        other words alone.
     normalize : {"l2", "max", "sum", "minmax", "softmax"} or None, default="l2"
         Norm of priors and attributions, see :func:`skcap.losses.normalize_scores`.
     ig_steps : int, default=1
@@ -158,7 +163,8 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         The labels, sorted.
     net_ : skorch.NeuralNetClassifier
         The trained net; ``net_.history`` has ``train_ce`` and, where they are part of the loss,
-        ``train_alignment``, ``train_distracted`` or ``train_rationale`` by epoch.
+        ``train_alignment``, ``train_distracted``, ``train_rationale`` or ``train_complement`` by
+        epoch.
     tokenizer_ : transformers.PreTrainedTokenizerFast
     max_length_ : int
         Number of tokens at which texts are cut.
@@ -182,6 +188,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         guidance: str = "alignment",
         n_distractors: int = 2,
         rationale_share: float = 0.5,
+        complement_weight: float = 0.3,
         normalize: str | None = "l2",
         ig_steps: int = 1,
         ig_path: str = "gausslegendre",
@@ -218,6 +225,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         self.guidance = guidance
         self.n_distractors = n_distractors
         self.rationale_share = rationale_share
+        self.complement_weight = complement_weight
         self.normalize = normalize
         self.ig_steps = ig_steps
         self.ig_path = ig_path
@@ -324,7 +332,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(f"{name} must be one of {options}, got {value!r}.")
         for name in ("n_distractors", "ig_steps", "explain_steps", "max_epochs", "batch_size"):
             _check_number(name, getattr(self, name), numbers.Integral, 1)
-        for name in ("beta", "weight_decay", "lr"):
+        for name in ("beta", "complement_weight", "weight_decay", "lr"):
             _check_number(name, getattr(self, name), numbers.Real, 0)
         for name in ("dropout", "rationale_share"):
             _check_number(name, getattr(self, name), numbers.Real, 0, 1)
@@ -453,7 +461,8 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         if head_lr is None:
             head_lr = self.lr * (20 if self.head_init == "random" else 3)
         collate = PadCollate(self.tokenizer_.pad_token_id or 0)
-        measures = ["train_ce", *(GUIDANCE[self.guidance] if self.beta else ())]
+        guidance = self._guidance() if self.beta else None
+        measures = ["train_ce", *(guidance.measures if guidance else ())]
         callbacks = [(name, PassthroughScoring(name, on_train=True)) for name in measures]
         if self.warmup is not None:
             callbacks.append(("schedule", WarmupDecay(self.warmup)))
@@ -465,7 +474,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         }
         return GuidedNet(
             TextEncoderClassifier,
-            guidance=self._guidance() if self.beta else None,
+            guidance=guidance,
             amp=_resolve_amp(self.amp, device),
             head_init=self.head_init,
             module__model=folder,
@@ -502,6 +511,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             output=self.ig_target,
             n_distractors=self.n_distractors,
             share=self.rationale_share,
+            complement_weight=self.complement_weight,
         )
 
     def _baseline_token(self) -> int | None:

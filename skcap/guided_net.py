@@ -21,7 +21,7 @@ from skcap.distractors import add_distractors
 from skcap.encoder import TOKEN_COLUMNS, TextDataset
 from skcap.head import probe_head
 from skcap.losses import alignment_loss, normalize_scores
-from skcap.rationales import keep_words
+from skcap.rationales import keep_words, leave_words
 
 __all__ = ["GUIDANCE", "Guidance", "GuidedNet", "WarmupDecay"]
 
@@ -30,7 +30,7 @@ GUIDANCE = {
     "alignment": ("train_alignment",),
     "distraction": ("train_distracted",),
     "both": ("train_alignment", "train_distracted"),
-    "rationale": ("train_rationale",),
+    "rationale": ("train_rationale", "train_complement"),
 }
 
 
@@ -47,15 +47,22 @@ class Guidance:
     output: str
     n_distractors: int
     share: float
+    complement_weight: float
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What it adds to the loss, by its name in the history."""
+        unused = () if self.complement_weight else ("train_complement",)
+        return tuple(name for name in GUIDANCE[self.kind] if name not in unused)
 
 
 class GuidedNet(NeuralNetClassifier):
     """A net over batches of :class:`skcap.encoder.PadCollate`.
 
     The training loss is the weighted cross-entropy plus beta times what guides it: the alignment
-    loss, the cross-entropy of distracted texts, both, or the cross-entropy of rationales. The
-    validation loss is the cross-entropy alone. The history has the parts by batch, as ``train_ce``,
-    ``train_alignment``, ``train_distracted`` and ``train_rationale``.
+    loss, the cross-entropy of distracted texts, both, or the cross-entropy of rationales and what
+    the words outside of them tell. The validation loss is the cross-entropy alone. The history has
+    the parts by batch, as ``train_ce`` and the names in `GUIDANCE`.
 
     Parameters
     ----------
@@ -102,9 +109,7 @@ class GuidedNet(NeuralNetClassifier):
     def infer(self, x: Mapping[str, Tensor], **fit_params: Any) -> Tensor:
         """Compute the logits of a batch, shape (n_texts, n_classes)."""
         batch = to_tensor(x, device=self.device)
-        with self._autocast():
-            logits = self.module_(batch["input_ids"], batch["attention_mask"])
-        return logits.float()
+        return self._logits(batch["input_ids"], batch["attention_mask"])
 
     def get_loss(
         self, y_pred: Tensor, y_true: Tensor, X: Any = None, training: bool = False
@@ -128,13 +133,15 @@ class GuidedNet(NeuralNetClassifier):
             return step
         inputs, classes = to_tensor(unpack_data(batch), device=self.device)
         total = step["loss"].detach()
-        for name in GUIDANCE[self.guidance.kind]:
+        for name in self.guidance.measures:
             if name == "train_alignment":
                 parts = self._alignment(inputs, classes, self.guidance)
             elif name == "train_distracted":
                 parts = iter([self._distracted(inputs, classes, step["y_pred"], self.guidance)])
-            else:
+            elif name == "train_rationale":
                 parts = iter([self._by_rationale(inputs, classes, self.guidance)])
+            else:
+                parts = iter([self._by_complement(inputs, self.guidance)])
             loss = torch.zeros_like(total)
             for part in parts:
                 loss = loss + part.detach()
@@ -160,14 +167,29 @@ class GuidedNet(NeuralNetClassifier):
             batch["input_ids"][rows], mask, classes[rows], batch["weight"][rows]
         )
 
+    def _by_complement(self, batch: dict[str, Tensor], how: Guidance) -> Tensor:
+        """Compute what the texts without their rationales tell of the class.
+
+        That is the divergence of the model's probabilities from all classes being as likely.
+        """
+        mask, rows = leave_words(batch, how.share)
+        if not len(rows):
+            return batch["weight"].new_zeros(())
+        log_p = self._logits(batch["input_ids"][rows], mask).log_softmax(dim=1)
+        told = -log_p.mean(dim=1) - math.log(log_p.shape[1])
+        return how.complement_weight * (told * batch["weight"][rows]).mean()
+
     def _cross_entropy_of(
         self, ids: Tensor, mask: Tensor, classes: Tensor, weight: Tensor
     ) -> Tensor:
         if not len(ids):
             return weight.new_zeros(())
+        return (self.criterion_(self._logits(ids, mask), classes) * weight).mean()
+
+    def _logits(self, ids: Tensor, mask: Tensor) -> Tensor:
         with self._autocast():
             logits = self.module_(ids, mask)
-        return (self.criterion_(logits.float(), classes) * weight).mean()
+        return logits.float()
 
     def _alignment(
         self, batch: dict[str, Tensor], classes: Tensor, how: Guidance

@@ -1,4 +1,7 @@
-"""Texts of only the words that a prior speaks for: what a model should be able to decide by."""
+"""Texts of only the words that a prior speaks for, or only of the others.
+
+A model should be able to decide by the first, and have nothing to decide by in the second.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from torch import Tensor
 
 from skcap.distractors import choose_words, tokens_of_words
 
-__all__ = ["keep_words"]
+__all__ = ["keep_words", "leave_words"]
 
 
 def keep_words(batch: Mapping[str, Tensor], share: float) -> tuple[Tensor, Tensor]:
@@ -45,9 +48,48 @@ def keep_words(batch: Mapping[str, Tensor], share: float) -> tuple[Tensor, Tenso
     >>> mask.sum(dim=1).tolist(), rows.tolist()
     ([3], [0])
     """
+    return _only(batch, _draw(batch, share))
+
+
+def leave_words(batch: Mapping[str, Tensor], share: float) -> tuple[Tensor, Tensor]:
+    """Hide the words of each text that its prior speaks for: the complement of a rationale.
+
+    Parameters
+    ----------
+    batch, share
+        See :func:`keep_words`. The words that it would keep are hidden here, in a draw of its own.
+
+    Returns
+    -------
+    attention_mask : Tensor of int64, shape (n_made, n_tokens)
+    rows : Tensor of int64, shape (n_made,)
+        The text that each is of; texts of which no word with a score would be left are left out.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcap.rationales import leave_words
+    >>> batch = {
+    ...     "attention_mask": torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]]),
+    ...     "word_ids": torch.tensor([[-1, 0, 1, -1], [-1, 0, -1, -1]]),
+    ...     "prior": torch.tensor([[-9.0, 1.0], [5.0, float("nan")]]),
+    ... }
+    >>> mask, rows = leave_words(batch, 0.5)
+    >>> mask.tolist(), rows.tolist()
+    ([[1, 1, 0, 1]], [0])
+    """
+    return _only(batch, ~batch["prior"].isnan() & ~_draw(batch, share))
+
+
+def _draw(batch: Mapping[str, Tensor], share: float) -> Tensor:
+    """Draw the words of each rationale, shape (n_texts, n_words)."""
     counts = (~batch["prior"].isnan()).sum(dim=1, keepdim=True)
-    n_kept = (share * counts).round().clamp(min=1)
-    rows = counts.squeeze(1).nonzero().squeeze(1)
+    return choose_words(batch["prior"], (share * counts).round().clamp(min=1))
+
+
+def _only(batch: Mapping[str, Tensor], words: Tensor) -> tuple[Tensor, Tensor]:
+    """Hide all words but these, in the texts that have any of them."""
+    rows = words.any(dim=1).nonzero().squeeze(1)
     word_ids = batch["word_ids"][rows]
-    kept = tokens_of_words(word_ids, choose_words(batch["prior"], n_kept)[rows])
-    return batch["attention_mask"][rows] * (kept | (word_ids < 0)), rows
+    shown = tokens_of_words(word_ids, words[rows]) | (word_ids < 0)
+    return batch["attention_mask"][rows] * shown, rows

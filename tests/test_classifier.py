@@ -221,15 +221,37 @@ def test_distraction_by_a_prior_that_knows_the_keywords_teaches_to_withstand_the
     assert confidence[1] < confidence[0]
 
 
-def test_rationales_are_a_part_of_the_loss(make):
-    options = {"guidance": "rationale", "beta": 0.5, "max_epochs": 4}
+@pytest.mark.parametrize("weight", [0, 0.3])
+def test_rationales_are_a_part_of_the_loss(make, weight):
+    options = {"guidance": "rationale", "beta": 0.5, "complement_weight": weight, "max_epochs": 4}
     classifier = make(**options).fit(PRIOR, LABELS)
     history = classifier.net_.history
-    extra = 0.5 * np.array(history[:, "train_rationale"])
+    parts = ["train_rationale", *(["train_complement"] if weight else [])]
+    extra = 0.5 * sum(np.array(history[:, part]) for part in parts)
     np.testing.assert_allclose(history[:, "train_loss"], history[:, "train_ce"] + extra, 1e-5)
     assert history[-1, "train_rationale"] < history[0, "train_rationale"]
     assert "train_alignment" not in history[0]
+    assert ("train_complement" in history[0]) == bool(weight)
     assert same_weights(classifier, make(**options).fit(PRIOR, LABELS))
+
+
+def test_what_the_complement_tells_is_its_divergence_from_all_classes_alike(make):
+    from scipy.stats import entropy
+
+    prior = [np.array([9.0, -9.0, -9.0]), np.array([-9.0, -9.0, 9.0])]
+    classifier = make(guidance="rationale", rationale_share=0.3, complement_weight=2.0)
+    net = classifier.fit(PRIOR, LABELS).net_
+    net.module_.eval()
+    encoded = classifier._encode(["play some jazz", "set the alarm"])
+    rows = TextDataset(encoded, np.array([0, 1]), prior, np.array([0.5, 1.5]))
+    batch, _ = next(iter(net.get_iterator(rows)))
+    hidden = torch.tensor([[0], [2]])
+    mask = batch["attention_mask"] * (batch["word_ids"] != hidden)
+    with torch.no_grad():
+        told = net._by_complement(batch, net.guidance)
+        p = net.module_(batch["input_ids"], mask).softmax(dim=1).numpy()
+    each = entropy(np.full_like(p, 1 / p.shape[1]), p, axis=1)
+    assert told.item() == pytest.approx(2 * (0.5 * each[0] + 1.5 * each[1]) / 2, rel=1e-4)
 
 
 def test_rationales_keep_a_model_from_a_shortcut_that_the_prior_does_not_believe_in(make):
@@ -247,6 +269,13 @@ def test_rationales_keep_a_model_from_a_shortcut_that_the_prior_does_not_believe
     scores = [clf.score(misled, NEW_LABELS) for clf in (fooled, plain, guided)]
     assert scores[2] > scores[1] + 0.1
     assert scores[2] > scores[0] + 0.3
+
+
+def test_texts_of_one_word_have_no_complement(make):
+    prior = PriorMatrix(["jazz", "alarm"], [np.ones(1)] * 2)
+    history = make(guidance="rationale", max_epochs=1).fit(prior, ["music", "alarm"]).net_.history
+    assert history[0, "train_complement"] == 0
+    assert history[0, "train_rationale"] > 0
 
 
 def test_distraction_needs_a_prior(make):
@@ -810,6 +839,7 @@ def test_guidance_without_a_prior(make, X, message):
         ({"batch_size": 0}, "batch_size must be"),
         ({"dropout": 1.5}, "dropout must be a number from 0 to 1, got 1.5"),
         ({"rationale_share": 50}, "rationale_share must be a number from 0 to 1, got 50"),
+        ({"complement_weight": -1}, "complement_weight must be a number of at least 0, got -1"),
         ({"lr": float("nan")}, "lr must be a number of at least 0, got nan"),
         ({"head_lr": -0.1}, "head_lr must be"),
         ({"weight_decay": None}, "weight_decay must be"),

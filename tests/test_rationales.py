@@ -7,7 +7,7 @@ import torch
 from token_batches import NAN, make_batch
 from torch import Tensor
 
-from skcap.rationales import keep_words
+from skcap.rationales import keep_words, leave_words
 
 
 def tokens_left(batch: dict[str, Tensor], share: float) -> tuple[list[list[int]], list[int]]:
@@ -49,3 +49,15 @@ def test_draws_differ_and_a_seed_repeats_them() -> None:
         drawn.append(tokens_left(batch, 0.5)[0])
     assert drawn[0] == drawn[1]
     assert drawn[0] != drawn[2] or drawn[0] != drawn[3]
+
+
+def test_the_complement_is_what_a_rationale_hides() -> None:
+    batch = make_batch(
+        [[[1], [2, 3], [4, 5], [6]], [[7]], [], [[8], [9]]],
+        [[0.0, 9.0, -9.0, 8.0], [1.0], [], [NAN, 1.0]],
+    )
+    for seed in range(10):
+        torch.manual_seed(seed)
+        mask, rows = leave_words(batch, 0.5)
+        assert rows.tolist() == [0]  # all words with a score of the others are in their rationales
+        assert batch["input_ids"][0][mask[0].bool()].tolist() == [101, 1, 4, 5, 102]
