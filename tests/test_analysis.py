@@ -8,6 +8,7 @@ from skcap.analysis import (
     confusion_pairs,
     corrected_by_lexical_overlap,
     correlation_table,
+    disputed_words,
     embed_texts,
     errors_by_overlap,
     keyword_overlap,
@@ -59,6 +60,40 @@ def test_correlation_table_is_symmetric_with_its_pairs():
     assert np.diag(table).tolist() == [1, 1, 1]
     expected = prior_correlation(sources["CAP"], sources["IG"])
     assert table.loc["IG", "CAP"] == pytest.approx(expected)
+
+
+def test_words_are_disputed_by_their_mean_share_over_all_places():
+    texts = ["Ann: play jazz", "jazz, ANN", "stop -"]
+    explained = PriorMatrix(texts, [[6, -2, 2], [1, 1], [1, NAN]])
+    prior = PriorMatrix(texts, [[-1, 1, 2], [4, 0], [1, 1]])
+    table = disputed_words(explained, prior)
+    assert table.index.tolist() == ["ann", "jazz"]
+    np.testing.assert_allclose(
+        table.to_numpy(),
+        [[2, (0.6 + 0.5) / 2, (-0.25 + 0) / 2, 0.675], [2, 0.35, 0.75, -0.4]],
+        rtol=1e-6,
+    )
+    every = disputed_words(explained, prior, min_texts=1)
+    assert set(every.index) == {"ann", "jazz", "play", "stop"}  # punctuation is no word
+
+
+def test_words_that_either_side_does_not_score_are_not_disputed():
+    texts = ["play jazz", "play jazz"]
+    table = disputed_words(
+        PriorMatrix(texts, [[1, 1], [NAN, 1]]), PriorMatrix(texts, [[1, NAN], [1, NAN]])
+    )
+    assert table.empty
+    assert (
+        disputed_words(*[PriorMatrix(texts, [[1, 0], [0, 1]])] * 2).loc["play", "difference"] == 0
+    )
+
+
+def test_disputed_words_refuse_other_texts_and_no_texts():
+    with pytest.raises(ValueError, match="'explained' and 'prior' differ in row 0"):
+        disputed_words(PriorMatrix(["go on"], [[1, 2]]), PriorMatrix(["stop it"], [[1, 2]]))
+    one = PriorMatrix(["go on"], [[1, 2]])
+    with pytest.raises(ValueError, match="min_texts must be at least 1, got 0"):
+        disputed_words(one, one, min_texts=0)
 
 
 def test_keyword_overlap_by_hand():

@@ -1,0 +1,70 @@
+"""Does the disagreement between a model and a prior point at a shortcut?
+
+    python -m benchmarks.paper.disputed --datasets hwu64 --seeds 0 1 2
+
+The training texts are those of `shortcut.py`: all of a class begin with one speaker's name. An
+unguided model learns them, and words are ranked by how much more the model decides by them than
+the prior would (`skcap.analysis.disputed_words`), by the model's own attribution alone, and by the
+prior alone. As many of the top words as there are speakers should be speakers.
+
+Each run appends a line to ``benchmarks/paper/results/disputed.jsonl``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from dataclasses import replace
+
+import numpy as np
+
+from benchmarks._intents import LOADERS
+from benchmarks._record import environment
+from benchmarks.paper.draws import make_draw
+from benchmarks.paper.run import RESULTS
+from benchmarks.paper.settings import ROWS
+from benchmarks.paper.shortcut import said_by, speakers_of
+from benchmarks.paper.teachers import make_prior
+from skcap.analysis import disputed_words
+from skcap.classifier import GuidedTextClassifier
+
+PATH = RESULTS / "disputed.jsonl"
+
+
+def find_speakers(dataset: str, seed: int, source: str) -> dict[str, float]:
+    """Count the speakers among the words that each ranking puts first."""
+    draw = make_draw(dataset, 5, seed, "test")
+    classes = np.unique(draw.y)
+    speakers = speakers_of(classes, seed)
+    texts = said_by(draw.X, speakers[np.searchsorted(classes, draw.y)])
+    prior = make_prior(ROWS[source], replace(draw, X=texts), seed, {})
+    clf = GuidedTextClassifier(beta=0, random_state=seed).fit(texts, draw.y)
+    table = disputed_words(clf.explain(prior, draw.y, n_steps=8), prior)
+    found = {"n_words": len(table), "n_speakers": int(table.index.isin(speakers).sum())}
+    for name, ranked in (
+        ("by_difference", table),
+        ("by_explanation", table.sort_values("explained", ascending=False)),
+        ("by_prior", table.sort_values("prior")),
+    ):
+        found[name] = int(ranked.index[: found["n_speakers"]].isin(speakers).sum())
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--source", choices=["cap", "cap_paper"], default="cap")
+    options = parser.parse_args()
+    for seed, dataset in itertools.product(options.seeds, options.datasets):
+        found = find_speakers(dataset, seed, options.source)
+        setting = {"dataset": dataset, "seed": seed, "source": options.source}
+        record = {"settings": setting, "figures": found, "environment": environment()}
+        with PATH.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        print(f"{setting}: {found}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
