@@ -144,6 +144,15 @@ def test_runs_with_a_shortcut_are_averaged_over_seeds() -> None:
     assert "shortcut" not in page([])
 
 
+def test_speakers_that_were_found_have_a_table() -> None:
+    counts = {"n_words": 300, "n_speakers": 60, "by_difference": 50}
+    figures = {**counts, "by_explanation": 40, "by_prior": 30}
+    setting = {"dataset": "hwu64", "seed": 1, "source": "cap"}
+    text = page([], disputed=[{"settings": setting, "figures": figures}])
+    assert "| hwu64 | CAP | 1 | 300 | 60 | 50 | 40 | 30 |" in text
+    assert "speakers" not in page([])
+
+
 def test_the_picture_takes_rows_of_one_seed_and_of_some_data_sets(tmp_path: Path) -> None:
     seeds = [run(row, seed, 0.8 + seed / 50) for row in ("baseline", "cap") for seed in (0, 1)]
     draw_differences(collect([*seeds, run("shuffled", 0, 0.79)])[5, ""], tmp_path / "table.png")

@@ -1,4 +1,4 @@
-"""Does the disagreement between a model and a prior point at a shortcut?
+"""Find a shortcut by where a model and a prior disagree.
 
     python -m benchmarks.paper.disputed --datasets hwu64 --seeds 0 1 2
 
@@ -7,14 +7,14 @@ unguided model learns them, and words are ranked by how much more the model deci
 the prior would (`skcap.analysis.disputed_words`), by the model's own attribution alone, and by the
 prior alone. As many of the top words as there are speakers should be speakers.
 
-Each run appends a line to ``benchmarks/paper/results/disputed.jsonl``.
+Each run appends a line to ``benchmarks/paper/results/disputed.jsonl``; a run that is there is not
+repeated.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks._intents import LOADERS
 from benchmarks._record import environment
 from benchmarks.paper.draws import make_draw
-from benchmarks.paper.run import RESULTS
+from benchmarks.paper.run import RESULTS, add_line, read_lines
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.shortcut import said_by, speakers_of
 from benchmarks.paper.teachers import make_prior
@@ -58,11 +58,11 @@ def main() -> None:
     parser.add_argument("--source", choices=["cap", "cap_paper"], default="cap")
     options = parser.parse_args()
     for seed, dataset in itertools.product(options.seeds, options.datasets):
-        found = find_speakers(dataset, seed, options.source)
         setting = {"dataset": dataset, "seed": seed, "source": options.source}
-        record = {"settings": setting, "figures": found, "environment": environment()}
-        with PATH.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        if any(run["settings"] == setting for run in read_lines(PATH)):
+            continue
+        found = find_speakers(dataset, seed, options.source)
+        add_line(PATH, {"settings": setting, "figures": found, "environment": environment()})
         print(f"{setting}: {found}", flush=True)
 
 

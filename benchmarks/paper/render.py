@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks._intents import LOADERS
-from benchmarks.paper.run import read_cells
+from benchmarks.paper import disputed, shortcut
+from benchmarks.paper.run import CELLS, read_lines
 from benchmarks.paper.settings import ROWS
-from benchmarks.paper.shortcut import read_runs
 from skcap.classifier import GuidedTextClassifier
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -24,6 +24,11 @@ SHORTCUT_FIGURES = {
     "misleading": "another's speaker",
     "attributed": "attributed to the speaker",
     "attributed_by_prior": "by the prior",
+}
+DISPUTED_FIGURES = {
+    "by_difference": "of the most disputed words",
+    "by_explanation": "of the model's highest",
+    "by_prior": "of the prior's lowest",
 }
 N_RESAMPLES = 10_000
 PICTURE = "images/table1.png"
@@ -162,6 +167,18 @@ def shortcut_table(runs: Iterable[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def disputed_table(runs: Iterable[dict[str, Any]]) -> list[str]:
+    """Tabulate how many speakers are among as many words of each ranking."""
+    head = ("data", "prior", "seed", "words", "speakers", *DISPUTED_FIGURES.values())
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for run in runs:
+        settings, found = run["settings"], run["figures"]
+        cells = [settings["dataset"], ROWS[settings["source"]].title, settings["seed"]]
+        cells += [found[name] for name in ("n_words", "n_speakers", *DISPUTED_FIGURES)]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return lines
+
+
 def changed(settings: dict[str, Any]) -> str:
     """Name the classifier's parameters that are neither its defaults nor its row's."""
     row = ROWS[settings["row"]]
@@ -171,7 +188,11 @@ def changed(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in found.items())
 
 
-def page(records: list[dict[str, Any]], shortcuts: Sequence[dict[str, Any]] = ()) -> str:
+def page(
+    records: list[dict[str, Any]],
+    shortcuts: Sequence[dict[str, Any]] = (),
+    disputed: Sequence[dict[str, Any]] = (),
+) -> str:
     """Write docs/tables.md."""
     lines = ["# Tables", "", "Made by `benchmarks/paper/render.py` from the runs that are there."]
     for (shots, parameters), cells in collect(records).items():
@@ -186,6 +207,8 @@ def page(records: list[dict[str, Any]], shortcuts: Sequence[dict[str, Any]] = ()
                 lines += ["", CAPTION, "", *differences] if differences else []
     if shortcuts:
         lines += ["", "## A shortcut in the training texts", "", *shortcut_table(shortcuts)]
+    if disputed:
+        lines += ["", "## Speakers found", "", *disputed_table(disputed)]
     if any(record["settings"]["split"] == "valid" for record in records):
         lines += ["", "## Choices", "", "On training texts outside of the draw, never on the test"]
         lines += ["split; one run a line.", "", *choices(records)]
@@ -223,8 +246,8 @@ def draw_differences(cells: Cells, path: Path) -> None:
 
 
 def main() -> None:
-    records = read_cells()
-    text = page(records, read_runs())
+    records = read_lines(CELLS)
+    text = page(records, read_lines(shortcut.PATH), read_lines(disputed.PATH))
     (DOCS / "tables.md").write_text(text, encoding="utf-8")
     pictured = collect(records).get(PICTURED)
     if pictured:

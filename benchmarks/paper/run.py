@@ -31,9 +31,15 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "transformers", "scikit-learn", "captum")}
 
 
-def read_cells() -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[dict[str, Any]]:
     """Read what was run."""
-    return [json.loads(line) for line in CELLS.read_text().splitlines()] if CELLS.exists() else []
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def add_line(path: Path, record: dict[str, Any]) -> None:
+    """Keep a run as soon as it is done."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record, default=str) + "\n")
 
 
 def parse() -> argparse.Namespace:
@@ -50,7 +56,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     options = parse()
     RESULTS.mkdir(exist_ok=True)
-    done = {cell["key"] for cell in read_cells()}
+    done = {cell["key"] for cell in read_lines(CELLS)}
     # Seeds outside, so that after a stop all rows have the same seeds as far as possible.
     for seed, dataset, row, extra in itertools.product(
         options.seeds, options.datasets, options.rows, options.extra
@@ -68,8 +74,7 @@ def main() -> None:
             **run_cell(cell, draw, attacked),
             "environment": environment(),
         }
-        with CELLS.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record, default=str) + "\n")
+        add_line(CELLS, record)
         figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in record["figures"].items())
         print(f"{dataset}, {row}, seed {seed}, {extra}: {figures}; {record['seconds']}", flush=True)
 

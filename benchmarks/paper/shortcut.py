@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks._intents import LOADERS
 from benchmarks._record import environment
 from benchmarks.paper.draws import Draw, make_draw
-from benchmarks.paper.run import RESULTS
+from benchmarks.paper.run import RESULTS, add_line, read_lines
 from benchmarks.paper.settings import N_EXPLAINED, ROWS, SHARED
 from benchmarks.paper.teachers import make_prior
 from skcap.classifier import GuidedTextClassifier
@@ -97,10 +97,6 @@ def speakers_share(scores: list[np.ndarray]) -> float:
     return float(np.mean([size[0] / size.sum() for size in sizes if size.sum() > 0]))
 
 
-def read_runs() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in PATH.read_text().splitlines()] if PATH.exists() else []
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
@@ -117,12 +113,11 @@ def main() -> None:
         draw = make_draw(dataset, 5, seed, options.split)
         setting = {"dataset": dataset, "row": row, "seed": seed, "split": options.split}
         setting |= {"parameters": parameters, "data": draw.data_hash}
-        if any(run["settings"] == setting for run in read_runs()):
+        if any(run["settings"] == setting for run in read_lines(PATH)):
             continue
         found = measure(draw, row, seed, parameters)
         record = {"settings": setting, **found, "environment": environment()}
-        with PATH.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        add_line(PATH, record)
         print(f"{dataset}, {row}, seed {seed}, {parameters}: {found}", flush=True)
 
 
