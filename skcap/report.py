@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcap.analysis import class_report, confusion_pairs
+from skcap.analysis import class_report, confusion_pairs, disputed_words
 from skcap.html import color_words, legend, page
 from skcap.prior_matrix import PriorMatrix, check_same_texts
 from skcap.scoring import explain_texts, faithfulness_scores
@@ -21,7 +21,7 @@ from skcap.words import check_texts, split_words
 
 __all__ = ["write_report"]
 
-_TOP = 15  # pairs of classes, and classes, listed
+_TOP = 15  # pairs of classes, classes, and words listed
 
 
 def write_report(
@@ -53,7 +53,8 @@ def write_report(
         sufficiency; a few hundred give a fair figure if that takes too long.
     y : array-like of str or int, shape (n,)
     prior : PriorMatrix of length n, default=None
-        Scores of the same texts, shown under the model's own.
+        Scores of the same texts, shown under the model's own. Words that the model goes by and the
+        prior does not are listed, as a shortcut is one of them.
     baseline : fitted classifier, default=None
         Another model, such as an unguided one, to compare with: adds its scores, its confusions
         and the classes in which the two differ most.
@@ -117,6 +118,11 @@ def write_report(
             []
             if before is None
             else [("Against the baseline", _changes(labels, before, predicted))]
+        ),
+        *(
+            []
+            if prior is None
+            else [("Words", _words(classifier, texts, labels, predicted, prior))]
         ),
         ("Texts", _texts(classifier, texts, labels, predicted, prior, n_texts)),
         ("Model", f"<pre>{escape(repr(classifier))}</pre>"),
@@ -212,6 +218,32 @@ def _changes(y: np.ndarray, before: np.ndarray, predicted: np.ndarray) -> str:
     header += ["baseline takes it for", "this model takes it for"]
     note = f"The classes whose accuracy differs most: {len(shown)} of {len(report)} that differ."
     return f"{picture}<p><small>{note}</small></p>{_table(header, rows)}"
+
+
+def _words(
+    classifier: Any, texts: list[str], y: np.ndarray, predicted: np.ndarray, prior: PriorMatrix
+) -> str:
+    """List what the model goes by and the prior does not, in texts of which both tell the truth."""
+    rows = np.flatnonzero(predicted == y)
+    if not len(rows):
+        return "<p>No text is right.</p>"
+    own = explain_texts(classifier, [texts[row] for row in rows], y[rows])
+    if not isinstance(own, PriorMatrix):
+        own = PriorMatrix([texts[row] for row in rows], list(own))
+    table = disputed_words(own, prior[rows]).head(_TOP)
+    if table.empty:
+        return "<p>No word is in two texts that the model gets right.</p>"
+    header = ["word", "texts", "model", "prior", "difference"]
+    note = (
+        f"Words that the model goes by more than the prior would, in the {len(rows)} texts that "
+        "it gets right: their mean share of all that is attributed in a text. One that says "
+        "nothing about the class is a shortcut that the model has taken from its training texts."
+    )
+    listed = [
+        [word, n_texts, *(f"{share:+.0%}" for share in shares)]
+        for word, n_texts, *shares in table.itertuples()
+    ]
+    return f"<p><small>{note}</small></p>{_table(header, listed)}"
 
 
 def _partner(label: Any, count: int) -> str:

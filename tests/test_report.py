@@ -85,6 +85,32 @@ def test_report_shows_wrong_texts_first_and_counts_them(models, tmp_path):
     assert "Against the baseline" not in document
 
 
+def test_report_lists_words_that_the_model_goes_by_and_the_prior_does_not(tmp_path):
+    texts = ["ann: play jazz", "ann: play blues", "bob: stop it", "bob: stop now", "play, stop"]
+    truth = np.array(["music", "music", "end", "end", "music"])
+
+    class ByName:
+        """Goes by the first letter."""
+
+        classes_ = np.array(["end", "music"])
+
+        def predict_proba(self, X):
+            music = np.array([{"a": 0.9, "b": 0.1}.get(text[:1], 0.5 - 1e-9) for text in X])
+            return np.stack([1 - music, music], axis=1)
+
+        def predict(self, X):
+            return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    prior = PriorMatrix(texts, [[0, 1, 1], [0, 1, 0], [0, 1, 0], [0, 1, 1], [1, 0]])
+    document, _ = read(write_report(tmp_path / "r.html", ByName(), texts, truth, prior=prior))
+    words = document[document.index("in the 4 texts") :]
+    assert words.index("<td>ann</td>") < words.index("<td>bob</td>") < words.index("<td>stop</td>")
+    assert "<td>ann</td><td>2</td><td>+100%</td><td>+0%</td><td>+100%</td>" in words
+    for labels, note in ((truth[::-1], "No word is in two"), (["no"] * 5, "No text is right")):
+        other = write_report(tmp_path / "other.html", ByName(), texts, labels, prior=prior)
+        assert note in read(other)[0]
+
+
 def test_report_shows_the_prior_of_the_shown_texts(models, tmp_path):
     prior = PriorMatrix(TEXTS, [np.full(len(text.split()), 0.125) for text in TEXTS])
     document, _ = read(write_report(tmp_path / "r.html", models[0], TEXTS, TRUTH, prior=prior))
