@@ -399,7 +399,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         dataset = TextDataset(self._encode(texts), codes, priors, weights / weights.mean())
         if names is not None:
             net.set_params(names=self._encode_names(names, name_weight, priors is not None))
-        if priors is not None:
+        if net.guidance is not None and "train_alignment" in net.guidance.measures:
             self._warn_of_flat_path(net.module_)
         with _seeded(seed, device):
             net.partial_fit(dataset, y=codes)

@@ -525,6 +525,11 @@ def test_path_from_zero_is_flat_in_models_without_positions(make, tiny_model):
         make(model=tiny_model("modernbert"), ig_baseline="zero", max_epochs=1).fit(PRIOR, LABELS)
 
 
+def test_a_flat_path_is_no_matter_where_nothing_is_attributed(make, tiny_model):
+    options = {"ig_baseline": "zero", "guidance": "rationale", "max_epochs": 1}
+    make(model=tiny_model("modernbert"), **options).fit(PRIOR, LABELS)  # warnings are errors
+
+
 # -- scikit-learn ---------------------------------------------------------------------------------
 
 with warnings.catch_warnings():
