@@ -31,6 +31,7 @@ from skcap.adversarial import (
     keyword_addition,
     keyword_replacement,
 )
+from skcap.priors.cap import PAPER_FORM
 from skcap.priors.masks import content_seed
 
 NEUTRAL = ("wooden", "window", "yellow", "pencil", "curtain", "basket", "pebble", "lantern")
@@ -160,7 +161,12 @@ def run(name: str, limit: int | None) -> None:
         rows = np.sort(np.random.default_rng(0).permutation(len(X_test))[:limit])
         X_test, y_test = [X_test[row] for row in rows], y_test[rows]
     sets = build_sets(
-        X, y, X_test, y_test, n_targets=N_TARGETS[name], prior=CAPPriorTransformer(verbose=1)
+        X,
+        y,
+        X_test,
+        y_test,
+        n_targets=N_TARGETS[name],
+        prior=CAPPriorTransformer(**PAPER_FORM, verbose=1),
     )
     clf = GuidedTextClassifier(beta=0, random_state=0).fit(X, y)
     measured = accuracies(clf, X_test, y_test, sets)

@@ -27,6 +27,7 @@ from skcap import (
 )
 from skcap.analysis import correlation_table
 from skcap.datasets import load_banking77
+from skcap.priors.cap import PAPER_FORM
 
 PAGE = Path(__file__).parents[1] / "docs" / "sources.md"
 SHOWN = range(0, 385, 39)  # ten texts, spread over the classes
@@ -78,7 +79,7 @@ def main() -> None:
     X, y = load_banking77("train", shots="published", return_X_y=True)
     makers = {
         "CAP": CAPPriorTransformer(verbose=1),
-        "CAP, centred": CAPPriorTransformer(target="log_prob", fit_intercept=True, verbose=1),
+        "CAP, the paper's form": CAPPriorTransformer(**PAPER_FORM, verbose=1),
         "LIME": LimePriorTransformer(num_samples=options.samples, verbose=1),
         "SHAP": ShapPriorTransformer(max_evals=options.samples, verbose=1),
         "IG": IGPriorTransformer(verbose=1),

@@ -262,7 +262,7 @@ def measure_accuracy(options: argparse.Namespace) -> None:
         X, y = X[:40], y[:40]
     llm = FakeLLM() if options.small else "smollm2-135m"
     cache = False if options.small else None
-    source = CAPPriorTransformer(llm, target="log_prob", fit_intercept=True, cache=cache, verbose=1)
+    source = CAPPriorTransformer(llm, cache=cache, verbose=1)
     prior = source.fit_transform(X, y)
     X_unseen, y_unseen = unseen_texts(X, options.small)
     epochs = {"max_epochs": 2 if options.small else GuidedTextClassifier().max_epochs}

@@ -121,9 +121,7 @@ def main() -> None:
     name, X, y, X_test, y_test = load(n_classes, seed)
     print(f"{name}: {len(X)} training and {len(X_test)} test texts, {len(set(y))} classes\n")
 
-    prior = CAPPriorTransformer(
-        fit_intercept=True, target="log_prob", n_masks=8 if options.small else 16, verbose=1
-    )
+    prior = CAPPriorTransformer(n_masks=8 if options.small else 16, verbose=1)
     start = time.perf_counter()
     matrix = prior.fit_transform(X, y)
     rows = [("extraction of the priors", None, time.perf_counter() - start)]

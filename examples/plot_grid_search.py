@@ -35,12 +35,7 @@ def make_pipeline(small: bool, random_state: int) -> Pipeline:
         [
             (
                 "cap",
-                CAPPriorTransformer(
-                    "smollm2-135m",
-                    n_masks=8 if small else 32,
-                    fit_intercept=True,
-                    target="log_prob",
-                ),
+                CAPPriorTransformer("smollm2-135m", n_masks=8 if small else 32),
             ),
             ("lime", LimePriorTransformer("smollm2-135m", num_samples=16 if small else 64)),
             (

@@ -11,13 +11,15 @@ from benchmarks.paper.draws import Draw
 from benchmarks.paper.settings import N_ATTACKED
 from skcap import CAPPriorTransformer
 from skcap.adversarial import AdversarialSet, keyword_addition, keyword_replacement
+from skcap.priors.cap import PAPER_FORM
 from skcap.priors.masks import content_seed
 
 
 @functools.cache
 def _plan(dataset: str) -> tuple[dict[str, dict[str, float]], dict[str, list[str]]]:
     X, y = LOADERS[dataset]("train", shots="published", return_X_y=True)
-    return keywords_and_targets(X, y, N_TARGETS[dataset], CAPPriorTransformer(verbose=1))
+    prior = CAPPriorTransformer(**PAPER_FORM, verbose=1)
+    return keywords_and_targets(X, y, N_TARGETS[dataset], prior)
 
 
 def make_attack(dataset: str, draw: Draw) -> AdversarialSet:

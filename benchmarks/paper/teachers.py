@@ -18,6 +18,7 @@ from skcap import (
 )
 from skcap.adversarial.word_forms import bare
 from skcap.classifier import GuidedTextClassifier
+from skcap.priors.cap import PAPER_FORM
 from skcap.priors.precomputed import PrecomputedPrior
 from skcap.words import split_words
 
@@ -34,12 +35,12 @@ def make_prior(row: Row, draw: Draw, seed: int, parameters: dict[str, Any]) -> P
 
 def make_source(name: str, draw: Draw, seed: int, parameters: dict[str, Any]) -> Any:
     if name == "cap":
-        return CAPPriorTransformer(target="log_prob", fit_intercept=True, verbose=1)
+        return CAPPriorTransformer(verbose=1)
     if name == "cap_bfloat16":
         llm = TransformersLLM(dtype="bfloat16")
-        return CAPPriorTransformer(llm, target="log_prob", fit_intercept=True, verbose=1)
+        return CAPPriorTransformer(llm, verbose=1)
     if name == "cap_paper":
-        return CAPPriorTransformer(verbose=1)
+        return CAPPriorTransformer(**PAPER_FORM, verbose=1)
     if name == "lime":
         return LimePriorTransformer(num_samples=64, verbose=1)
     if name == "ig":

@@ -16,7 +16,7 @@ from skcap.priors.masks import apply_mask, content_seed, draw_masks
 from skcap.priors.ridge import solve_ridge
 from skcap.words import split_words
 
-__all__ = ["CAPPriorTransformer"]
+__all__ = ["PAPER_FORM", "CAPPriorTransformer"]
 
 # -1 / log p has a pole at p = 1. Probabilities above exp(-0.01) = 0.99 count as that, so that no
 # single variant outweighs all others in the regression.
@@ -27,6 +27,9 @@ _TARGETS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "log_prob": lambda log_p: log_p,
     "prob": np.exp,
 }
+
+#: The form of the scores that the paper has, for ``CAPPriorTransformer(**PAPER_FORM)``.
+PAPER_FORM: dict[str, Any] = {"target": "neg_inverse_log", "fit_intercept": False}
 
 
 class CAPPriorTransformer(BaseLLMPrior):
@@ -52,12 +55,13 @@ class CAPPriorTransformer(BaseLLMPrior):
         proportional price.
     alpha : float, default=1.0
         The ridge (the paper's lambda, whose value it does not give).
-    fit_intercept : bool, default=False
-        The paper has no intercept, which gives every word a share of the mean; True sharpens the
-        scores by regressing on centred values.
-    target : {"neg_inverse_log", "log_prob", "prob"}, default="neg_inverse_log"
+    fit_intercept : bool, default=True
+        Regress on centred values. The paper has no intercept, which gives every word a share of
+        the mean, so that all scores of a text are alike.
+    target : {"neg_inverse_log", "log_prob", "prob"}, default="log_prob"
         What is regressed on the masks: the paper's ``-1 / log p`` (p above 0.99 counts as 0.99,
-        because of the pole at 1), ``log p``, or ``p``.
+        because of the pole at 1), ``log p``, or ``p``. The paper's own form of both parameters is
+        `PAPER_FORM`.
     random_state : int, RandomState or None, default=0
         Seeds the masks, together with each text and label. The default is fixed, so that a second
         run finds the cache; None draws new masks in each fit and never hits it.
@@ -98,7 +102,7 @@ class CAPPriorTransformer(BaseLLMPrior):
     >>> from skcap import CAPPriorTransformer
     >>> from skcap.llm import FakeLLM
     >>> llm = FakeLLM({"cancel": {"cancel alarm": 4.0}, "wake": {"set alarm": 4.0}})
-    >>> prior = CAPPriorTransformer(llm, target="log_prob", fit_intercept=True, cache=False)
+    >>> prior = CAPPriorTransformer(llm, cache=False)
     >>> matrix = prior.fit_transform(
     ...     ["cancel the alarm", "wake me up at seven"], ["cancel_alarm", "set_alarm"]
     ... )
@@ -118,8 +122,8 @@ class CAPPriorTransformer(BaseLLMPrior):
         template: str = "{instruction}\n\nLabels: {labels}\n\nText: {text}\nLabel:",
         n_masks: int = 32,
         alpha: float = 1.0,
-        fit_intercept: bool = False,
-        target: Literal["neg_inverse_log", "log_prob", "prob"] = "neg_inverse_log",
+        fit_intercept: bool = True,
+        target: Literal["neg_inverse_log", "log_prob", "prob"] = "log_prob",
         random_state: int | np.random.RandomState | None = 0,
         cache: PriorCache | str | PathLike[str] | Literal[False] | None = None,
         n_jobs: int | None = None,

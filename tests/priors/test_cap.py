@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from skcap import CAPPriorTransformer, FakeLLM, PriorMatrix, TransformersLLM
 from skcap.llm import BaseLLM, PromptTooLongError, release_models
 from skcap.llm import transformers as backend
+from skcap.priors.cap import PAPER_FORM
 from skcap.priors.masks import apply_mask, content_seed, draw_masks
 
 TEXTS = [
@@ -101,20 +102,22 @@ def test_is_the_method_written_out(target, fit_intercept):
         np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_default_is_the_form_of_the_paper():
+def test_default_is_the_form_that_did_best_and_the_papers_has_a_name():
     parameters = CAPPriorTransformer().get_params()
-    assert parameters["target"] == "neg_inverse_log"
-    assert parameters["fit_intercept"] is False
+    assert parameters["target"] == "log_prob"
+    assert parameters["fit_intercept"] is True
+    assert PAPER_FORM == {"target": "neg_inverse_log", "fit_intercept": False}
 
 
 def test_words_that_tell_the_label_from_its_rivals_score_highest():
-    prior = CAPPriorTransformer(FakeLLM(AFFINITIES), target="log_prob", cache=False)
-    matrix = prior.set_params(fit_intercept=True).fit_transform(TEXTS[:2], LABELS[:2])
+    prior = CAPPriorTransformer(FakeLLM(AFFINITIES), cache=False)
+    matrix = prior.fit_transform(TEXTS[:2], LABELS[:2])
     assert [r.words[r.scores.argmax()] for r in matrix] == ["cancel", "wake"]
 
 
 def test_probabilities_near_one_count_as_99_percent():
-    prior = CAPPriorTransformer(RecordingLLM(lambda _: -1e-9), n_masks=0, alpha=1.0, cache=False)
+    llm = RecordingLLM(lambda _: -1e-9)
+    prior = CAPPriorTransformer(llm, n_masks=0, alpha=1.0, cache=False, **PAPER_FORM)
     (scores,) = prior.fit_transform(["a b"], ["x"]).scores
     # Both variants have z = 100; each word stands in one of them: (1 + 1) a = 100.
     np.testing.assert_allclose(scores, [50, 50])
@@ -144,8 +147,8 @@ def test_provenance_says_how_the_scores_were_made():
         "random_state": 7,
         "n_masks": 3,
         "alpha": 2.0,
-        "fit_intercept": False,
-        "target": "neg_inverse_log",
+        "fit_intercept": True,
+        "target": "log_prob",
     }
 
 
@@ -153,9 +156,13 @@ def test_provenance_says_how_the_scores_were_made():
 
 
 def test_texts_of_one_word_are_scored_whole_and_empty(make, log):
-    (scores,) = make(alpha=1.0, target="log_prob").fit_transform(["stop"], ["cancel"]).scores
+    (scores,) = make(alpha=1.0).fit_transform(["stop"], ["cancel"]).scores
     assert scored(log) == [("stop", "cancel"), ("", "cancel")]
-    np.testing.assert_allclose(scores, FakeLLM().log_likelihood(["stop"], ["cancel"]) / 2)
+    whole, empty = FakeLLM().log_likelihood(["stop", ""], ["cancel"] * 2)
+    # Centred, the mask is a half either way: (1/2 + 1) a = (whole - empty) / 2.
+    np.testing.assert_allclose(scores, (whole - empty) / 3, rtol=1e-6)
+    (scores,) = make(alpha=1.0, fit_intercept=False).fit_transform(["stop"], ["cancel"]).scores
+    np.testing.assert_allclose(scores, whole / 2)
 
 
 def test_texts_of_two_words(make, log):
