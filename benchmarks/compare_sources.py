@@ -2,7 +2,7 @@
 
     python benchmarks/compare_sources.py [--texts 385] [--samples 64]
 
-CAP (the paper's form, and centred), LIME, SHAP and integrated gradients on the published 5-shot
+CAP (the paper's form, and ours), LIME, SHAP and integrated gradients on the published 5-shot
 draw of Banking77, SmolLM2-135M and all-MiniLM-L6-v2; LIME and SHAP with about as many variants of a
 text as CAP asks for. Writes `docs/sources.md`. Texts that are scored already come from the prior
 cache, so the run can be stopped and started again.
@@ -78,8 +78,8 @@ def main() -> None:
     options = parser.parse_args()
     X, y = load_banking77("train", shots="published", return_X_y=True)
     makers = {
-        "CAP": CAPPriorTransformer(verbose=1),
         "CAP, the paper's form": CAPPriorTransformer(**PAPER_FORM, verbose=1),
+        "CAP": CAPPriorTransformer(verbose=1),
         "LIME": LimePriorTransformer(num_samples=options.samples, verbose=1),
         "SHAP": ShapPriorTransformer(max_evals=options.samples, verbose=1),
         "IG": IGPriorTransformer(verbose=1),
