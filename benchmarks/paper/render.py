@@ -160,7 +160,7 @@ def shortcut_table(runs: Iterable[dict[str, Any]]) -> list[str]:
         places.setdefault(key, []).append(run["figures"])
     head = ("data", "split", "row", "parameters", "seeds", *SHORTCUT_FIGURES.values())
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for key, found in places.items():
+    for key, found in sorted(places.items(), key=lambda place: place[0][:2]):
         runs_of = {seed: {"figures": figures} for seed, figures in enumerate(found)}
         cells = [*map(str, key), str(len(found)), *(spread(runs_of, m) for m in SHORTCUT_FIGURES)]
         lines.append("| " + " | ".join(cells) + " |")
