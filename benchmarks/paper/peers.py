@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -35,15 +36,17 @@ class SetFitClassifier:
         labels, codes = np.unique(y, return_inverse=True)
         self.classes_ = labels
         self.net_ = SetFitModel.from_pretrained(resolve_model(self.model), device="cpu")
-        arguments = TrainingArguments(
-            num_iterations=self.num_iterations,
-            num_epochs=1,
-            seed=self.random_state,
-            save_strategy="no",
-            report_to="none",
-        )
         data = Dataset.from_dict({"text": list(X), "label": codes.tolist()})
-        Trainer(self.net_, args=arguments, train_dataset=data).train()
+        with TemporaryDirectory() as folder:  # made even where nothing is saved
+            arguments = TrainingArguments(
+                folder,
+                num_iterations=self.num_iterations,
+                num_epochs=1,
+                seed=self.random_state,
+                save_strategy="no",
+                report_to="none",
+            )
+            Trainer(self.net_, args=arguments, train_dataset=data).train()
         return self
 
     def predict(self, X: list[str]) -> np.ndarray:
