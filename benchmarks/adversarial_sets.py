@@ -160,14 +160,8 @@ def run(name: str, limit: int | None) -> None:
     if limit is not None:
         rows = np.sort(np.random.default_rng(0).permutation(len(X_test))[:limit])
         X_test, y_test = [X_test[row] for row in rows], y_test[rows]
-    sets = build_sets(
-        X,
-        y,
-        X_test,
-        y_test,
-        n_targets=N_TARGETS[name],
-        prior=CAPPriorTransformer(**PAPER_FORM, verbose=1),
-    )
+    prior = CAPPriorTransformer(**PAPER_FORM, verbose=1)
+    sets = build_sets(X, y, X_test, y_test, n_targets=N_TARGETS[name], prior=prior)
     clf = GuidedTextClassifier(beta=0, random_state=0).fit(X, y)
     measured = accuracies(clf, X_test, y_test, sets)
     for attack, attacked in sets.items():

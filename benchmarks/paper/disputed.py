@@ -15,16 +15,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from dataclasses import replace
-
-import numpy as np
 
 from benchmarks._intents import LOADERS
 from benchmarks._record import environment
 from benchmarks.paper.draws import make_draw
 from benchmarks.paper.run import RESULTS, add_line, read_lines
 from benchmarks.paper.settings import ROWS
-from benchmarks.paper.shortcut import said_by, speakers_of
+from benchmarks.paper.shortcut import sign
 from benchmarks.paper.teachers import make_prior
 from skcap.analysis import disputed_words
 from skcap.classifier import GuidedTextClassifier
@@ -32,14 +29,11 @@ from skcap.classifier import GuidedTextClassifier
 PATH = RESULTS / "disputed.jsonl"
 
 
-def find_speakers(dataset: str, seed: int, source: str) -> dict[str, float]:
+def find_speakers(dataset: str, seed: int, source: str) -> dict[str, int]:
     """Count the speakers among the words that each ranking puts first."""
-    draw = make_draw(dataset, 5, seed, "test")
-    classes = np.unique(draw.y)
-    speakers = speakers_of(classes, seed)
-    texts = said_by(draw.X, speakers[np.searchsorted(classes, draw.y)])
-    prior = make_prior(ROWS[source], replace(draw, X=texts), seed, {})
-    clf = GuidedTextClassifier(beta=0, random_state=seed).fit(texts, draw.y)
+    draw, speakers = sign(make_draw(dataset, 5, seed, "test"), seed)
+    prior = make_prior(ROWS[source], draw, seed, {})
+    clf = GuidedTextClassifier(beta=0, random_state=seed).fit(draw.X, draw.y)
     table = disputed_words(clf.explain(prior, draw.y, n_steps=8), prior)
     found = {"n_words": len(table), "n_speakers": int(table.index.isin(speakers).sum())}
     for name, ranked in (

@@ -59,6 +59,14 @@ def said_by(texts: list[str], speakers: np.ndarray) -> list[str]:
     return [f"{speaker}: {text}" for speaker, text in zip(speakers, texts, strict=True)]
 
 
+def sign(draw: Draw, seed: int) -> tuple[Draw, np.ndarray]:
+    """Put its class's speaker before each training text; and give the speakers, by class."""
+    classes = np.unique(draw.y)
+    speakers = speakers_of(classes, seed)
+    X = said_by(draw.X, speakers[np.searchsorted(classes, draw.y)])
+    return replace(draw, X=X), speakers
+
+
 def others(codes: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
     """Draw another class for each text."""
     return (codes + np.random.default_rng(seed).integers(1, n_classes, codes.size)) % n_classes
@@ -68,13 +76,11 @@ def measure(draw: Draw, row_name: str, seed: int, parameters: dict[str, Any]) ->
     """Train on texts with a shortcut and test with it, without it, and with a misleading one."""
     row = ROWS[row_name]
     classes = np.unique(draw.y)
-    speakers = speakers_of(classes, seed)
     start = time.perf_counter()
-    X = said_by(draw.X, speakers[np.searchsorted(classes, draw.y)])
-    signed = replace(draw, X=X)
+    signed, speakers = sign(draw, seed)
     clf = GuidedTextClassifier(**parameters, random_state=seed)
     prior = None if row.kind == "unguided" else make_prior(row, signed, seed, parameters)
-    clf.fit(X if prior is None else prior, draw.y)
+    clf.fit(signed.X if prior is None else prior, draw.y)
     codes = np.searchsorted(classes, draw.y_eval)
     misled = said_by(draw.X_eval, speakers[others(codes, len(classes), seed)])
     tests = {
