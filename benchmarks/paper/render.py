@@ -159,24 +159,29 @@ def shortcut_table(runs: Iterable[dict[str, Any]]) -> list[str]:
         key = (settings["dataset"], settings["split"], title, "" if shown == "beta=0" else shown)
         places.setdefault(key, []).append(run["figures"])
     head = ("data", "split", "row", "parameters", "seeds", *SHORTCUT_FIGURES.values())
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    rows = []
     for key, found in sorted(places.items(), key=lambda place: place[0][:2]):
         runs_of = {seed: {"figures": figures} for seed, figures in enumerate(found)}
-        cells = [*map(str, key), str(len(found)), *(spread(runs_of, m) for m in SHORTCUT_FIGURES)]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+        rows.append([*key, len(found), *(spread(runs_of, m) for m in SHORTCUT_FIGURES)])
+    return as_markdown(head, rows)
 
 
 def disputed_table(runs: Iterable[dict[str, Any]]) -> list[str]:
     """Tabulate how many speakers are among as many words of each ranking."""
     head = ("data", "prior", "seed", "words", "speakers", *DISPUTED_FIGURES.values())
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    rows = []
     for run in runs:
         settings, found = run["settings"], run["figures"]
-        cells = [settings["dataset"], ROWS[settings["source"]].title, settings["seed"]]
-        cells += [found[name] for name in ("n_words", "n_speakers", *DISPUTED_FIGURES)]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return lines
+        figures = [found[name] for name in ("n_words", "n_speakers", *DISPUTED_FIGURES)]
+        title = ROWS[settings["source"]].title
+        rows.append([settings["dataset"], title, settings["seed"], *figures])
+    return as_markdown(head, rows)
+
+
+def as_markdown(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Write a table, a line a row."""
+    lines = ["| " + " | ".join(map(str, cells)) + " |" for cells in (head, *rows)]
+    return [lines[0], "|---" * len(head) + "|", *lines[1:]]
 
 
 def changed(settings: dict[str, Any]) -> str:
