@@ -342,6 +342,23 @@ def missed(records: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in all_targets(records) if not row["met"] and row["number"] in REASONS]
 
 
+def plot_sources(part: Mapping[str, Any]) -> plt.Figure:
+    """Draw seconds a text of each source, in padded rows and as trees."""
+    found = {name: row["seconds"] for name, row in part.items() if isinstance(row, dict)}
+    figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+    ways = (("padded", "padded full prompts", 0.2), ("tree", "ours, as trees", -0.2))
+    for way, label, offset in ways:
+        places = [place + offset for place in range(len(found))]
+        seconds = [row[way] / part["n_texts"] for row in found.values()]
+        bars = ax.barh(places, seconds, 0.38, label=label)
+        ax.bar_label(bars, fmt="%.2g", padding=3)
+    ax.set_yticks(range(len(found)), [name.upper() for name in found])
+    ax.set(xscale="log", xlabel="seconds a text")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+    return figure
+
+
 def scoring_lines(parts: Mapping[str, Any]) -> list[str]:
     """Tell what has no target: other sources by the tree, and bfloat16."""
     lines: list[str] = []
@@ -361,6 +378,8 @@ def scoring_lines(parts: Mapping[str, Any]) -> list[str]:
         lines += [
             "",
             "## Scoring: all sources that ask a language model",
+            "",
+            "![Seconds a text](images/speed_sources.png)",
             "",
             f"Of Banking77, {part['n_texts']} texts, {threads_of(part)}. LIME",
             "and SHAP ask without the label space: their prompts are short, with little to share.",
@@ -459,6 +478,8 @@ def main() -> None:
     figures = {"targets": plot_targets(all_targets(records))}
     if "training" in records:
         figures["training"] = plot_training(records["training"], runs)
+    if "sources" in records.get("scoring", {}).get("parts", {}):
+        figures["sources"] = plot_sources(records["scoring"]["parts"]["sources"])
     if "scaling" in records:
         figures["scaling"] = plot_scaling(records["scaling"])
     (options.docs / "images").mkdir(parents=True, exist_ok=True)
