@@ -1,1 +1,1 @@
-pytest_plugins = ["tiny_models"]
+pytest_plugins = ["tiny_llms", "tiny_models"]

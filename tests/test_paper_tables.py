@@ -21,7 +21,7 @@ from benchmarks.paper.render import (
     text_noise,
 )
 from benchmarks.paper.settings import ROWS
-from benchmarks.paper.shortcut import others, said_by, speakers_of, speakers_share
+from benchmarks.paper.shortcut import KINDS, marks_of, others, put, share_of_mark
 from benchmarks.paper.teachers import oracle, spoil
 from skcap import PriorMatrix
 
@@ -134,12 +134,18 @@ def test_runs_with_other_parameters_or_shots_have_tables_of_their_own() -> None:
 
 
 def test_runs_with_a_shortcut_are_averaged_over_seeds() -> None:
-    setting = {"dataset": "hwu64", "split": "test", "row": "cap", "parameters": {"beta": 9}}
+    setting = {
+        "dataset": "hwu64",
+        "split": "test",
+        "kind": "speaker",
+        "row": "cap",
+        "parameters": {"beta": 9},
+    }
     runs = [
         {"settings": {**setting, "seed": seed}, "figures": {"same": 0.9, "misleading": share}}
         for seed, share in enumerate((0.5, 0.7))
     ]
-    line = "| hwu64 | test | CAP | beta=9 | 2 | 90.0 ± 0.0 |  | 60.0 ± 14.1 |  |  |"
+    line = "| hwu64 | speaker | test | CAP | beta=9 | 2 | 90.0 ± 0.0 |  | 60.0 ± 14.1 |  |  |"
     assert line in page([], runs)
     assert "shortcut" not in page([])
 
@@ -195,18 +201,25 @@ def test_few_draws_so_many_of_each_class() -> None:
     assert rows.tolist() != few(y, 2, seed=1).tolist()
 
 
-def test_each_class_has_a_speaker_and_a_misleading_one_is_of_another_class() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_class_has_a_mark_of_its_own(kind: str) -> None:
     classes = np.arange(151)
-    speakers = speakers_of(classes, seed=0)
-    assert len({*speakers}) == len(classes)
-    assert speakers.tolist() != speakers_of(classes, seed=1).tolist()
+    marks = marks_of(classes, 0, kind)
+    assert len({*marks}) == len(classes)
+    assert marks.tolist() != marks_of(classes, 1, kind).tolist()
+    text = put(["wake me"], marks[:1], kind)[0]
+    assert marks[0] in text.split()[KINDS[kind]]
+    assert len(text.split()) == 3
+
+
+def test_a_misleading_mark_is_that_of_another_class() -> None:
+    classes = np.arange(151)
     codes = np.repeat(classes, 3)
     drawn = others(codes, len(classes), seed=0)
     assert (drawn != codes).all()
     assert {*drawn} <= {*classes}
-    assert said_by(["wake me"], speakers[:1]) == [f"{speakers[0]}: wake me"]
 
 
 def test_share_of_the_speaker_counts_signs_alike_and_leaves_out_empty_rows() -> None:
     rows = [np.array([-1.0, 1.0, 2.0]), np.array([1.0, 0.0]), np.zeros(3)]
-    assert speakers_share(rows) == pytest.approx((0.25 + 1) / 2)
+    assert share_of_mark(rows, 0) == pytest.approx((0.25 + 1) / 2)

@@ -9,25 +9,28 @@ import numpy as np
 from benchmarks._intents import LOADERS, N_TARGETS, keywords_and_targets
 from benchmarks.paper.draws import Draw
 from benchmarks.paper.settings import N_ATTACKED
-from skcap import CAPPriorTransformer
+from benchmarks.paper.teachers import make_source
 from skcap.adversarial import AdversarialSet, keyword_addition, keyword_replacement
-from skcap.priors.cap import PAPER_FORM
 from skcap.priors.masks import content_seed
 
 
 @functools.cache
 def _plan(dataset: str) -> tuple[dict[str, dict[str, float]], dict[str, list[str]]]:
     X, y = LOADERS[dataset]("train", shots="published", return_X_y=True)
-    prior = CAPPriorTransformer(**PAPER_FORM, verbose=1)
-    return keywords_and_targets(X, y, N_TARGETS[dataset], prior)
+    return keywords_and_targets(X, y, N_TARGETS[dataset], make_source("cap_paper"))
 
 
 def make_attack(dataset: str, draw: Draw) -> AdversarialSet:
     """Attack the texts to evaluate on with keywords of the published draw, by both ways."""
+    return _attack(dataset, tuple(draw.X_eval), tuple(draw.y_eval.tolist()))
+
+
+@functools.lru_cache(maxsize=16)  # the test split is attacked once for all draws
+def _attack(dataset: str, X: tuple[str, ...], y: tuple[str, ...]) -> AdversarialSet:
     keywords, targets = _plan(dataset)
     items = []
     for attack in (keyword_addition, keyword_replacement):
-        made = attack(draw.X_eval, draw.y_eval, keywords, targets).made
+        made = attack(list(X), np.array(y), keywords, targets).made
         # By content, so that the same texts are drawn wherever they stand.
         made.sort(key=lambda item: content_seed(0, item.original, str(item.target), item.text))
         items += made[: N_ATTACKED // 2]

@@ -129,7 +129,7 @@ def _probe(parameters: dict[str, Any]) -> GuidedTextClassifier:
     return GuidedTextClassifier(**{**parameters, **frozen})
 
 
-@functools.lru_cache(maxsize=1)  # rows of one draw come one after the other
+@functools.lru_cache(maxsize=8)  # rows of one draw come soon after one another
 def prepare(dataset: str, shots: int | None, seed: int, split: str) -> tuple[Draw, Any]:
     """Load what cells are trained on and tested with."""
     draw = make_draw(dataset, shots, seed, split)

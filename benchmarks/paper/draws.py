@@ -36,7 +36,8 @@ def make_draw(dataset: str, shots: int | None, seed: int, split: str) -> Draw:
 
     Seed 0 is the published 5-shot draw, any other (or another number of shots) a draw of our own;
     no `shots` takes all training texts. `split` is "test", or "valid" for `N_VALID` training texts
-    that are not in the draw, the same for all draws as far as they can be.
+    that are not in the draw, the same for all draws as far as they can be; of all training texts
+    they are taken out.
     """
     load = LOADERS[dataset]
     X_pool, y_pool = load("train", return_X_y=True)
@@ -49,7 +50,10 @@ def make_draw(dataset: str, shots: int | None, seed: int, split: str) -> Draw:
     if split == "test":
         X_eval, y_eval = load("test", return_X_y=True)
     else:
-        X_eval, y_eval = _held_out(X_pool, y_pool, X)
+        X_eval, y_eval = _held_out(X_pool, y_pool, [] if shots is None else X)
+        if shots is None:
+            left = ~np.isin([text.lower() for text in X], [text.lower() for text in X_eval])
+            X, y = np.asarray(X, dtype=object)[left].tolist(), np.asarray(y)[left]
     return Draw(list(X), np.asarray(y), X_eval, y_eval, list(X_pool), np.asarray(y_pool))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skcap.models import resolve_model
+from skcap.models import resolve_device, resolve_model
 
 
 class SetFitClassifier:
@@ -35,7 +35,8 @@ class SetFitClassifier:
 
         labels, codes = np.unique(y, return_inverse=True)
         self.classes_ = labels
-        self.net_ = SetFitModel.from_pretrained(resolve_model(self.model), device="cpu")
+        folder, device = resolve_model(self.model), resolve_device("auto")
+        self.net_ = SetFitModel.from_pretrained(folder, device=device)
         data = Dataset.from_dict({"text": list(X), "label": codes.tolist()})
         with TemporaryDirectory() as folder:  # made even where nothing is saved
             arguments = TrainingArguments(

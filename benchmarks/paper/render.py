@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks._intents import LOADERS
 from benchmarks.paper import disputed, shortcut
 from benchmarks.paper.run import CELLS, read_lines
-from benchmarks.paper.settings import ROWS
+from benchmarks.paper.settings import ROWS, SHARED
 from skcap.classifier import GuidedTextClassifier
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -19,10 +19,10 @@ MEASURES = ("accuracy", "adversarial", "comprehensiveness", "sufficiency")
 CONTROLLED = [("cap", "shuffled"), ("hybrid", "hybrid_shuffled")]  # rows and what they must beat
 CAPTION = "Differences in points over the seeds that both have, with 95 % bootstrap intervals:"
 SHORTCUT_FIGURES = {
-    "same": "same speaker",
-    "none": "no speaker",
-    "misleading": "another's speaker",
-    "attributed": "attributed to the speaker",
+    "same": "same mark",
+    "none": "no mark",
+    "misleading": "another's mark",
+    "attributed": "attributed to the mark",
     "attributed_by_prior": "by the prior",
 }
 DISPUTED_FIGURES = {
@@ -156,11 +156,12 @@ def shortcut_table(runs: Iterable[dict[str, Any]]) -> list[str]:
         settings = run["settings"]
         title, parameters = ROWS[settings["row"]].title, settings["parameters"]
         shown = ", ".join(f"{name}={value}" for name, value in parameters.items())
-        key = (settings["dataset"], settings["split"], title, "" if shown == "beta=0" else shown)
+        place = [settings[name] for name in ("dataset", "kind", "split")]
+        key = (*place, title, "" if shown == "beta=0" else shown)
         places.setdefault(key, []).append(run["figures"])
-    head = ("data", "split", "row", "parameters", "seeds", *SHORTCUT_FIGURES.values())
+    head = ("data", "mark", "split", "row", "parameters", "seeds", *SHORTCUT_FIGURES.values())
     rows = []
-    for key, found in sorted(places.items(), key=lambda place: place[0][:2]):
+    for key, found in sorted(places.items(), key=lambda place: place[0][:3]):
         runs_of = {seed: {"figures": figures} for seed, figures in enumerate(found)}
         rows.append([*key, len(found), *(spread(runs_of, m) for m in SHORTCUT_FIGURES)])
     return as_markdown(head, rows)
@@ -188,7 +189,7 @@ def changed(settings: dict[str, Any]) -> str:
     """Name the classifier's parameters that are neither its defaults nor its row's."""
     row = ROWS[settings["row"]]
     own = {"beta": 0} if row.kind == "unguided" else {}
-    expected = {**GuidedTextClassifier().get_params(), **row.parameters, **own}
+    expected = {**GuidedTextClassifier().get_params(), **SHARED, **row.parameters, **own}
     found = {k: v for k, v in settings["classifier"].items() if expected.get(k, v) != v}
     return ", ".join(f"{name}={value}" for name, value in found.items())
 

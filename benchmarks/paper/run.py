@@ -4,7 +4,8 @@
     python -m benchmarks.paper.run --split valid --rows cap --extra '{"beta": 0.3}'   # choices
 
 Each run appends a line to ``benchmarks/paper/results/cells.jsonl`` as soon as it is done; a run
-whose settings, data and versions are there already is not repeated. Stop it when you like.
+whose settings, data and versions are there already is not repeated. Stop it when you like. On a
+GPU, ``--n-jobs 12`` keeps it busy.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Any
 from benchmarks._intents import LOADERS
 from benchmarks._record import environment
 from benchmarks.paper.cell import Cell, key_of, prepare, run_cell
+from benchmarks.paper.draws import make_draw
+from benchmarks.paper.pool import fill_cache, run_all
 from benchmarks.paper.settings import ROWS
 
 RESULTS = Path(__file__).parent / "results"
@@ -50,33 +53,55 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--shots", type=int, default=5, help="0 takes all training texts")
     parser.add_argument("--split", choices=["test", "valid"], default="test")
     parser.add_argument("--extra", nargs="+", default=["{}"], help="JSON of more parameters")
+    parser.add_argument("--n-jobs", type=int, default=1, help="runs at once; for a GPU")
     return parser.parse_args()
+
+
+def run_missing(cell: Cell, done: frozenset[str]) -> dict[str, Any] | None:
+    """Run a cell and describe all that it depends on; None if it is done."""
+    draw, attacked = prepare(cell.dataset, cell.shots, cell.seed, cell.split)
+    settings = cell.settings(draw, attacked.content_hash[:16])
+    key = key_of(settings, versions())
+    if key in done:
+        return None
+    return {
+        "key": key,
+        "settings": settings,
+        "versions": {**versions(), "python": platform.python_version()},
+        **run_cell(cell, draw, attacked),
+        "environment": environment(),
+    }
 
 
 def main() -> None:
     options = parse()
     RESULTS.mkdir(exist_ok=True)
-    done = {cell["key"] for cell in read_lines(CELLS)}
+    done = frozenset(cell["key"] for cell in read_lines(CELLS))
     # Seeds outside, so that after a stop all rows have the same seeds as far as possible.
-    for seed, dataset, row, extra in itertools.product(
-        options.seeds, options.datasets, options.rows, options.extra
-    ):
-        cell = Cell(dataset, row, seed, options.shots or None, options.split, extra)
-        draw, attacked = prepare(cell.dataset, cell.shots, cell.seed, cell.split)
-        settings = cell.settings(draw, attacked.content_hash[:16])
-        key = key_of(settings, versions())
-        if key in done:
-            continue
-        record = {
-            "key": key,
-            "settings": settings,
-            "versions": {**versions(), "python": platform.python_version()},
-            **run_cell(cell, draw, attacked),
-            "environment": environment(),
-        }
-        add_line(CELLS, record)
-        figures = ", ".join(f"{k} {100 * v:.1f}" for k, v in record["figures"].items())
-        print(f"{dataset}, {row}, seed {seed}, {extra}: {figures}; {record['seconds']}", flush=True)
+    cells = [
+        Cell(dataset, row, seed, options.shots or None, options.split, extra)
+        for seed, dataset, row, extra in itertools.product(
+            options.seeds, options.datasets, options.rows, options.extra
+        )
+    ]
+    if options.n_jobs > 1:
+        asked = {(c.dataset, c.shots, c.seed, c.split): () for c in cells}
+        for c in cells:
+            asked[c.dataset, c.shots, c.seed, c.split] += ROWS[c.row].sources
+        draws = [(sources, make_draw(*key)) for key, sources in asked.items()]
+        fill_cache([(s, d.X, d.y) for sources, d in draws for s in {*sources}], options.n_jobs)
+    for record in run_all(run_missing, [(cell, done) for cell in cells], options.n_jobs):
+        if record is not None:
+            add_line(CELLS, record)
+            print(told(record), flush=True)
+
+
+def told(record: dict[str, Any]) -> str:
+    """Say in a line what came of a run."""
+    settings, figures = record["settings"], record["figures"]
+    what = [settings[name] for name in ("dataset", "row", "seed", "shots", "split")]
+    found = ", ".join(f"{name} {100 * value:.1f}" for name, value in figures.items())
+    return f"{what}: {found}; {record['seconds']}"
 
 
 if __name__ == "__main__":

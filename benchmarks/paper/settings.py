@@ -49,7 +49,8 @@ ROWS = {
 }
 
 #: Parameters of the classifier, the same in every row. See docs/study.md for how they were chosen.
-SHARED: dict[str, Any] = {}
+#: In float32 on a GPU, too, so that machines compare.
+SHARED: dict[str, Any] = {"amp": False}
 
 N_VALID = 1200  # training texts outside of the draw, for choices
 N_ATTACKED = 1500  # attacked texts a run answers, of both attacks

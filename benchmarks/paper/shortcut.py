@@ -3,10 +3,11 @@
     python -m benchmarks.paper.shortcut --datasets hwu64 --rows baseline cap shuffled --seeds 0 1 2
     python -m benchmarks.paper.shortcut --split valid --rows cap --extra '{"beta": 10}'   # choices
 
-Each training text begins with who says it, and all of one class are said by one person, as happens
-where few people wrote the training texts. The model is tested on texts of the same speakers, on
-texts with no speaker, and on texts said by the speaker of another class. Nothing but the words of
-the text tells the class there, so what a model loses is what it had taken from the speaker.
+Each training text has a mark, the same for all of a class: it begins with who says it, as happens
+where few people wrote the training texts, or (``--kind reference``) ends in a number, as texts from
+a ticket system do. The model is tested on texts with their class's mark, on texts without any, and
+on texts with the mark of another class. Nothing but the words of the text tells the class there, so
+what a model loses is what it had taken from the mark.
 
 Each run appends a line to ``benchmarks/paper/results/shortcut.jsonl``; a run that is there is not
 repeated.
@@ -18,7 +19,7 @@ import argparse
 import itertools
 import json
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,15 @@ import numpy as np
 from benchmarks._intents import LOADERS
 from benchmarks._record import environment
 from benchmarks.paper.draws import Draw, make_draw
+from benchmarks.paper.pool import fill_cache, run_all
 from benchmarks.paper.run import RESULTS, add_line, read_lines
 from benchmarks.paper.settings import N_EXPLAINED, ROWS, SHARED
 from benchmarks.paper.teachers import make_prior
 from skcap.classifier import GuidedTextClassifier
 from skcap.priors.masks import content_seed
 
+N_DIGITS = 4  # of a reference number
+KINDS = {"speaker": 0, "reference": -1}  # what marks a class, and which word of the text that is
 PATH = RESULTS / "shortcut.jsonl"
 SPEAKERS = """
 
@@ -50,21 +54,28 @@ SPEAKERS = """
 """
 
 
-def speakers_of(classes: np.ndarray, seed: int) -> np.ndarray:
-    """Give each class a speaker of its own."""
-    return np.random.default_rng(seed).permutation(SPEAKERS.split())[: len(classes)]
+def marks_of(classes: np.ndarray, seed: int, kind: str = "speaker") -> np.ndarray:
+    """Give each class a mark of its own."""
+    rng = np.random.default_rng(seed)
+    if kind == "speaker":
+        return rng.permutation(SPEAKERS.split())[: len(classes)]
+    low = 10 ** (N_DIGITS - 1)
+    numbers = low + rng.choice(9 * low, size=len(classes), replace=False)
+    return np.array([f"#{number}" for number in numbers])
 
 
-def said_by(texts: list[str], speakers: np.ndarray) -> list[str]:
-    return [f"{speaker}: {text}" for speaker, text in zip(speakers, texts, strict=True)]
+def put(texts: list[str], marks: np.ndarray, kind: str = "speaker") -> list[str]:
+    """Put its mark into each text."""
+    form = "{mark}: {text}" if kind == "speaker" else "{text} {mark}"
+    return [form.format(mark=mark, text=text) for mark, text in zip(marks, texts, strict=True)]
 
 
-def sign(draw: Draw, seed: int) -> tuple[Draw, np.ndarray]:
-    """Put its class's speaker before each training text; and give the speakers, by class."""
+def sign(draw: Draw, seed: int, kind: str = "speaker") -> tuple[Draw, np.ndarray]:
+    """Put its class's mark into each training text; and give the marks, by class."""
     classes = np.unique(draw.y)
-    speakers = speakers_of(classes, seed)
-    X = said_by(draw.X, speakers[np.searchsorted(classes, draw.y)])
-    return replace(draw, X=X), speakers
+    marks = marks_of(classes, seed, kind)
+    X = put(draw.X, marks[np.searchsorted(classes, draw.y)], kind)
+    return replace(draw, X=X), marks
 
 
 def others(codes: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
@@ -72,59 +83,101 @@ def others(codes: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
     return (codes + np.random.default_rng(seed).integers(1, n_classes, codes.size)) % n_classes
 
 
-def measure(draw: Draw, row_name: str, seed: int, parameters: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Run:
+    """What tells one run from another."""
+
+    dataset: str
+    row: str
+    seed: int
+    split: str
+    kind: str
+    extra: str
+
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the classifier that are not the defaults."""
+        return {"beta": 0} if ROWS[self.row].kind == "unguided" else json.loads(self.extra)
+
+    def settings(self, draw: Draw) -> dict[str, Any]:
+        """Everything that the figures depend on, versions aside."""
+        setting = {"dataset": self.dataset, "row": self.row, "seed": self.seed}
+        setting |= {"split": self.split, "kind": self.kind}
+        return setting | {"parameters": self.parameters(), "data": draw.data_hash}
+
+
+def measure(run: Run, draw: Draw) -> dict[str, Any]:
     """Train on texts with a shortcut and test with it, without it, and with a misleading one."""
-    row = ROWS[row_name]
+    row, seed, kind = ROWS[run.row], run.seed, run.kind
+    parameters = {**SHARED, **run.parameters()}
     classes = np.unique(draw.y)
     start = time.perf_counter()
-    signed, speakers = sign(draw, seed)
+    signed, marks = sign(draw, seed, kind)
     clf = GuidedTextClassifier(**parameters, random_state=seed)
     prior = None if row.kind == "unguided" else make_prior(row, signed, seed, parameters)
     clf.fit(signed.X if prior is None else prior, draw.y)
     codes = np.searchsorted(classes, draw.y_eval)
-    misled = said_by(draw.X_eval, speakers[others(codes, len(classes), seed)])
+    misled = put(draw.X_eval, marks[others(codes, len(classes), seed)], kind)
     tests = {
-        "same": said_by(draw.X_eval, speakers[codes]),
+        "same": put(draw.X_eval, marks[codes], kind),
         "none": draw.X_eval,
         "misleading": misled,
     }
     figures = {name: float(clf.score(texts, draw.y_eval)) for name, texts in tests.items()}
     some = sorted(misled, key=lambda text: content_seed(0, "explained", text))[:N_EXPLAINED]
-    figures["attributed"] = speakers_share(list(clf.explain(some, n_steps=8).scores))
+    place = KINDS[kind]
+    figures["attributed"] = share_of_mark(list(clf.explain(some, n_steps=8).scores), place)
     if prior is not None:
-        figures["attributed_by_prior"] = speakers_share(list(prior.scores))
+        figures["attributed_by_prior"] = share_of_mark(list(prior.scores), place)
     seconds = round(time.perf_counter() - start, 1)
     return {"figures": {k: round(v, 5) for k, v in figures.items()}, "seconds": seconds}
 
 
-def speakers_share(scores: list[np.ndarray]) -> float:
-    """Mean share that the first word, the speaker, has in all that is attributed."""
+def share_of_mark(scores: list[np.ndarray], place: int) -> float:
+    """Mean share that the mark, the first or the last word, has in all that is attributed."""
     sizes = [np.abs(row) for row in scores]
-    return float(np.mean([size[0] / size.sum() for size in sizes if size.sum() > 0]))
+    return float(np.mean([size[place] / size.sum() for size in sizes if size.sum() > 0]))
 
 
-def main() -> None:
+def run_missing(run: Run, done: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Measure, and describe all that it depends on; None if it is done."""
+    draw = make_draw(run.dataset, 5, run.seed, run.split)
+    settings = run.settings(draw)
+    if settings in done:
+        return None
+    return {"settings": settings, **measure(run, draw), "environment": environment()}
+
+
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
     parser.add_argument("--rows", nargs="+", default=["baseline", "cap", "shuffled"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--kind", choices=list(KINDS), default="speaker")
     parser.add_argument("--extra", nargs="+", default=["{}"], help="JSON of more parameters")
     parser.add_argument("--split", choices=["test", "valid"], default="test")
-    options = parser.parse_args()
-    for seed, dataset, row, extra in itertools.product(
-        options.seeds, options.datasets, options.rows, options.extra
-    ):
-        own = {"beta": 0} if ROWS[row].kind == "unguided" else json.loads(extra)
-        parameters = {**SHARED, **own}
-        draw = make_draw(dataset, 5, seed, options.split)
-        setting = {"dataset": dataset, "row": row, "seed": seed, "split": options.split}
-        setting |= {"parameters": parameters, "data": draw.data_hash}
-        if any(run["settings"] == setting for run in read_lines(PATH)):
-            continue
-        found = measure(draw, row, seed, parameters)
-        record = {"settings": setting, **found, "environment": environment()}
-        add_line(PATH, record)
-        print(f"{dataset}, {row}, seed {seed}, {parameters}: {found}", flush=True)
+    parser.add_argument("--n-jobs", type=int, default=1, help="runs at once; for a GPU")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parse()
+    done = [run["settings"] for run in read_lines(PATH)]
+    runs = [
+        Run(dataset, row, seed, options.split, options.kind, extra)
+        for seed, dataset, row, extra in itertools.product(
+            options.seeds, options.datasets, options.rows, options.extra
+        )
+    ]
+    if options.n_jobs > 1:
+        sources = sorted({source for row in options.rows for source in ROWS[row].sources})
+        places = itertools.product(options.datasets, options.seeds)
+        signed = [sign(make_draw(d, 5, s, options.split), s, options.kind)[0] for d, s in places]
+        asked = [(source, draw.X, draw.y) for draw in signed for source in sources]
+        fill_cache(asked, options.n_jobs)
+    for record in run_all(run_missing, [(run, done) for run in runs], options.n_jobs):
+        if record is not None:
+            add_line(PATH, record)
+            print(record["settings"], record["figures"], flush=True)
 
 
 if __name__ == "__main__":

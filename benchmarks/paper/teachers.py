@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.paper.draws import Draw
 from benchmarks.paper.settings import Row
@@ -22,6 +23,8 @@ from skcap.priors.cap import PAPER_FORM
 from skcap.priors.precomputed import PrecomputedPrior
 from skcap.words import split_words
 
+SCORED_BY_LLM = ("cap", "cap_paper", "cap_bfloat16", "lime")
+
 
 def make_prior(row: Row, draw: Draw, seed: int, parameters: dict[str, Any]) -> PriorMatrix:
     """Fuse a row's sources on the training texts of a draw, and apply its control."""
@@ -33,22 +36,32 @@ def make_prior(row: Row, draw: Draw, seed: int, parameters: dict[str, Any]) -> P
     return matrix if row.control is None else spoil(matrix, row.control, seed)
 
 
-def make_source(name: str, draw: Draw, seed: int, parameters: dict[str, Any]) -> Any:
+def make_source(
+    name: str,
+    draw: Draw | None = None,
+    seed: int = 0,
+    parameters: dict[str, Any] | None = None,
+) -> Any:
+    """Make a source of priors; what a language model scores needs no more than its name."""
     if name == "cap":
-        return CAPPriorTransformer(verbose=1)
+        return CAPPriorTransformer(teacher(), verbose=1)
     if name == "cap_bfloat16":
-        llm = TransformersLLM(dtype="bfloat16")
-        return CAPPriorTransformer(llm, verbose=1)
+        return CAPPriorTransformer(teacher("bfloat16"), verbose=1)
     if name == "cap_paper":
-        return CAPPriorTransformer(**PAPER_FORM, verbose=1)
+        return CAPPriorTransformer(teacher(), **PAPER_FORM, verbose=1)
     if name == "lime":
-        return LimePriorTransformer(num_samples=64, verbose=1)
+        return LimePriorTransformer(teacher(), num_samples=64, verbose=1)
     if name == "ig":
-        unguided = GuidedTextClassifier(**{**parameters, "beta": 0, "random_state": seed})
-        return IGPriorTransformer(unguided, n_steps=20)
-    if name == "oracle":
+        own = {**(parameters or {}), "beta": 0, "random_state": seed}
+        return IGPriorTransformer(GuidedTextClassifier(**own), n_steps=20)
+    if name == "oracle" and draw is not None:
         return PrecomputedPrior(oracle(draw))
     raise ValueError(f"There is no source {name!r}.")
+
+
+def teacher(dtype: str = "float32") -> TransformersLLM:
+    """Make the language model; of the same type on all machines, so that figures compare."""
+    return TransformersLLM(dtype=dtype, batch_size=4096 if torch.cuda.is_available() else 512)
 
 
 def spoil(matrix: PriorMatrix, control: str, seed: int) -> PriorMatrix:

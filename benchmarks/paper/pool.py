@@ -1,0 +1,68 @@
+"""Runs side by side, each in a process with one thread: for a GPU, which one run does not fill."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed, parallel_config
+
+from benchmarks.paper.teachers import SCORED_BY_LLM, make_source
+
+_PARTS = 4  # of a set of texts, so that the longest set is not the last to be done
+
+
+def run_all(function: Callable[..., Any], jobs: Iterable[tuple], n_jobs: int) -> Iterator[Any]:
+    """Call a function with the arguments of each job; yield what it returns, as it is done.
+
+    A job that fails is told of at once and does not keep the others from being done.
+
+    Raises
+    ------
+    RuntimeError
+        At the end, if any job failed.
+    """
+    n_failed = 0
+    with parallel_config(backend="loky", inner_max_num_threads=1 if n_jobs > 1 else None):
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
+        for result, error in parallel(delayed(_attempt)(function, job, n_jobs) for job in jobs):
+            if error is None:
+                yield result
+            else:
+                n_failed += 1
+                print(error, file=sys.stderr, flush=True)
+    if n_failed:
+        raise RuntimeError(f"{n_failed} jobs failed; what is wrong stands above.")
+
+
+def _attempt(function: Callable[..., Any], job: tuple, n_jobs: int) -> tuple[Any, str | None]:
+    if n_jobs > 1:
+        torch.set_num_threads(1)
+    try:
+        return function(*job), None
+    except Exception:
+        return None, f"{job}: {traceback.format_exc()}"
+
+
+def fill_cache(texts_of: Iterable[tuple[str, list[str], np.ndarray]], n_jobs: int) -> None:
+    """Ask language models, side by side, for what several runs need: (source, texts, labels).
+
+    Else runs that start together would each ask for the same.
+    """
+    jobs = [
+        (source, texts, labels, part)
+        for source, texts, labels in texts_of
+        if source in SCORED_BY_LLM
+        for part in range(_PARTS)
+    ]
+    for _ in run_all(_score, jobs, n_jobs):
+        pass
+
+
+def _score(source: str, texts: list[str], labels: np.ndarray, part: int) -> None:
+    prior = make_source(source).fit(texts, labels)  # on all texts, for all labels
+    prior.attribute(texts[part::_PARTS], labels[part::_PARTS])

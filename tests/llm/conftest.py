@@ -1,3 +1,0 @@
-from tiny_llms import tiny_llm
-
-__all__ = ["tiny_llm"]
