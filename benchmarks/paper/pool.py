@@ -13,7 +13,7 @@ from joblib import Parallel, delayed, parallel_config
 
 from benchmarks.paper.teachers import SCORED_BY_LLM, make_source
 
-_PARTS = 4  # of a set of texts, so that the longest set is not the last to be done
+_AT_ONCE = 100  # texts of a job of the language model: few, so that all jobs end together
 
 
 def run_all(function: Callable[..., Any], jobs: Iterable[tuple], n_jobs: int) -> Iterator[Any]:
@@ -54,15 +54,15 @@ def fill_cache(texts_of: Iterable[tuple[str, list[str], np.ndarray]], n_jobs: in
     Else runs that start together would each ask for the same.
     """
     jobs = [
-        (source, texts, labels, part)
+        (source, texts, labels, start)
         for source, texts, labels in texts_of
         if source in SCORED_BY_LLM
-        for part in range(_PARTS)
+        for start in range(0, len(texts), _AT_ONCE)
     ]
     for _ in run_all(_score, jobs, n_jobs):
         pass
 
 
-def _score(source: str, texts: list[str], labels: np.ndarray, part: int) -> None:
+def _score(source: str, texts: list[str], labels: np.ndarray, start: int) -> None:
     prior = make_source(source).fit(texts, labels)  # on all texts, for all labels
-    prior.attribute(texts[part::_PARTS], labels[part::_PARTS])
+    prior.attribute(texts[start : start + _AT_ONCE], labels[start : start + _AT_ONCE])

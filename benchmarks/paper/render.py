@@ -190,7 +190,10 @@ def changed(settings: dict[str, Any]) -> str:
     row = ROWS[settings["row"]]
     own = {"beta": 0} if row.kind == "unguided" else {}
     expected = {**GuidedTextClassifier().get_params(), **SHARED, **row.parameters, **own}
-    found = {k: v for k, v in settings["classifier"].items() if expected.get(k, v) != v}
+    # What is no default is one of skorch's parameters: not set unless by the run.
+    found = {
+        k: v for k, v in settings["classifier"].items() if k not in expected or expected[k] != v
+    }
     return ", ".join(f"{name}={value}" for name, value in found.items())
 
 
