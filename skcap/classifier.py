@@ -31,10 +31,10 @@ from skcap.encoder import (
     encode_texts,
     load_tokenizer,
 )
-from skcap.guided_net import GUIDANCE, Guidance, GuidedNet, WarmupDecay
+from skcap.guided_net import BETA_SCHEDULES, GUIDANCE, Guidance, GuidedNet, WarmupDecay
 from skcap.head import HEAD_INITS
 from skcap.length_groups import training_loader
-from skcap.losses import NORMS
+from skcap.losses import ALIGNMENT_LOSSES, NORMS
 from skcap.models import explain_load_errors, resolve_device, resolve_model
 from skcap.prior_matrix import PriorMatrix
 from skcap.priors.base import check_labels
@@ -63,6 +63,9 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
     beta : float, default=1.0
         Weight of the guidance. 0 trains on cross-entropy alone, takes plain texts, and computes no
         attributions; with a positive one `X` must be a PriorMatrix with scores.
+    beta_schedule : {"constant", "rise", "fall"}, default="constant"
+        Whether the weight stays, rises from near 0 to `beta`, or falls from `beta` to near 0, in
+        equal parts an epoch.
     guidance : {"alignment", "distraction", "both", "rationale"}, default="alignment"
         What priors teach. "alignment", the paper's: the model's own attribution shall agree with
         the prior. "distraction": the class of a text shall not change when words come in that the
@@ -79,6 +82,9 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         Of what the other words tell in "rationale", where what the rationale tells counts 1: the
         divergence of the predicted probabilities from all classes being as likely. 0 leaves the
         other words alone.
+    alignment_loss : {"mse", "cosine", "rank", "kl"}, default="mse"
+        What "alignment" compares attributions and priors by, see
+        :func:`skcap.losses.alignment_loss`. "kl" needs ``normalize="softmax"``.
     normalize : {"l2", "max", "sum", "minmax", "softmax"} or None, default="l2"
         Norm of priors and attributions, see :func:`skcap.losses.normalize_scores`.
     ig_steps : int, default=1
@@ -185,10 +191,12 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         model: str = "all-minilm-l6-v2",
         *,
         beta: float = 1.0,
+        beta_schedule: str = "constant",
         guidance: str = "alignment",
         n_distractors: int = 2,
         rationale_share: float = 0.5,
         complement_weight: float = 0.3,
+        alignment_loss: str = "mse",
         normalize: str | None = "l2",
         ig_steps: int = 1,
         ig_path: str = "gausslegendre",
@@ -222,10 +230,12 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.model = model
         self.beta = beta
+        self.beta_schedule = beta_schedule
         self.guidance = guidance
         self.n_distractors = n_distractors
         self.rationale_share = rationale_share
         self.complement_weight = complement_weight
+        self.alignment_loss = alignment_loss
         self.normalize = normalize
         self.ig_steps = ig_steps
         self.ig_path = ig_path
@@ -316,7 +326,9 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         for name, allowed in (
+            ("beta_schedule", tuple(BETA_SCHEDULES)),
             ("guidance", tuple(GUIDANCE)),
+            ("alignment_loss", ALIGNMENT_LOSSES),
             ("normalize", NORMS),
             ("ig_path", PATHS),
             ("ig_baseline", _BASELINES),
@@ -336,6 +348,11 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             _check_number(name, getattr(self, name), numbers.Real, 0)
         for name in ("dropout", "rationale_share"):
             _check_number(name, getattr(self, name), numbers.Real, 0, 1)
+        if self.alignment_loss == "kl" and self.normalize != "softmax":
+            raise ValueError(
+                "alignment_loss='kl' compares shares of one, which normalize="
+                f"{self.normalize!r} does not give. Set normalize='softmax'."
+            )
         if self.head_lr is not None:
             _check_number("head_lr", self.head_lr, numbers.Real, 0)
         if self.warmup is not None:
@@ -504,6 +521,8 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         return Guidance(
             kind=self.guidance,
             beta=self.beta,
+            beta_schedule=self.beta_schedule,
+            alignment_loss=self.alignment_loss,
             normalize=self.normalize,
             n_steps=self.ig_steps,
             path=self.ig_path,

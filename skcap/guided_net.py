@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ from skcap.head import probe_head
 from skcap.losses import alignment_loss, normalize_scores
 from skcap.rationales import keep_words, leave_words
 
-__all__ = ["GUIDANCE", "Guidance", "GuidedNet", "WarmupDecay"]
+__all__ = ["BETA_SCHEDULES", "GUIDANCE", "Guidance", "GuidedNet", "WarmupDecay"]
 
 #: What ``guidance`` parameters accept, and what each adds to the loss, by its name in the history.
 GUIDANCE = {
@@ -33,6 +33,13 @@ GUIDANCE = {
     "rationale": ("train_rationale", "train_complement"),
 }
 
+#: What ``beta_schedule`` accepts: what is used of beta, by the share of the training that is over.
+BETA_SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda progress: 1.0,
+    "rise": lambda progress: progress,
+    "fall": lambda progress: 1 - progress,
+}
+
 
 @dataclass(frozen=True)
 class Guidance:
@@ -40,6 +47,8 @@ class Guidance:
 
     kind: str  # of GUIDANCE
     beta: float
+    beta_schedule: str  # of BETA_SCHEDULES
+    alignment_loss: str
     normalize: str | None
     n_steps: int
     path: str
@@ -54,6 +63,10 @@ class Guidance:
         """What it adds to the loss, by its name in the history."""
         unused = () if self.complement_weight else ("train_complement",)
         return tuple(name for name in GUIDANCE[self.kind] if name not in unused)
+
+    def beta_at(self, progress: float) -> float:
+        """Weight at a share of the training that is over, from 0 to 1."""
+        return self.beta * BETA_SCHEDULES[self.beta_schedule](progress)
 
 
 class GuidedNet(NeuralNetClassifier):
@@ -133,6 +146,9 @@ class GuidedNet(NeuralNetClassifier):
             return step
         inputs, classes = to_tensor(unpack_data(batch), device=self.device)
         total = step["loss"].detach()
+        # The middle of this epoch's place among all epochs; further fits stay at the end.
+        over = min(1.0, (len(self.history) - 0.5) / self.max_epochs)
+        beta = self.guidance.beta_at(over)
         for name in self.guidance.measures:
             if name == "train_alignment":
                 parts = self._alignment(inputs, classes, self.guidance)
@@ -146,9 +162,9 @@ class GuidedNet(NeuralNetClassifier):
             for part in parts:
                 loss = loss + part.detach()
                 if part.requires_grad:  # not if the batch has nothing to learn from here
-                    (self.guidance.beta * part).backward()
+                    (beta * part).backward()
             self.history.record_batch(name, loss.item())
-            total = total + self.guidance.beta * loss
+            total = total + beta * loss
         return {**step, "loss": total}
 
     def _distracted(
@@ -234,6 +250,7 @@ class GuidedNet(NeuralNetClassifier):
             normalize_scores(attribution, supervised, how.normalize),
             supervised,
             batch["weight"],
+            how.alignment_loss,
         )
 
 

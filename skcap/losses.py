@@ -1,14 +1,17 @@
-"""Norms of word scores, shared by priors and self-attributions, and the alignment loss."""
+"""Norms of word scores, shared by priors and self-attributions, and the alignment losses."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["NORMS", "alignment_loss", "normalize_scores"]
+__all__ = ["ALIGNMENT_LOSSES", "NORMS", "alignment_loss", "normalize_scores"]
 
 NORMS = ("l2", "max", "sum", "minmax", "softmax", None)
 """What ``normalize`` parameters accept."""
+
+ALIGNMENT_LOSSES = ("mse", "cosine", "rank", "kl")
+"""What ``alignment_loss`` parameters accept."""
 
 
 def normalize_scores(scores: Tensor, mask: Tensor, how: str | None = "l2") -> Tensor:
@@ -69,9 +72,13 @@ def normalize_scores(scores: Tensor, mask: Tensor, how: str | None = "l2") -> Te
 
 
 def alignment_loss(
-    prior: Tensor, attribution: Tensor, mask: Tensor, weight: Tensor | None = None
+    prior: Tensor,
+    attribution: Tensor,
+    mask: Tensor,
+    weight: Tensor | None = None,
+    kind: str = "mse",
 ) -> Tensor:
-    """Mean squared error of prior and attribution over the masked words of a batch.
+    """How far attributions are from priors, over the masked words of a batch.
 
     Parameters
     ----------
@@ -81,11 +88,23 @@ def alignment_loss(
         True at the supervised words.
     weight : Tensor of float, shape (n_texts,), default=None
         How much the words of each text count; None weighs all the same.
+    kind : {"mse", "cosine", "rank", "kl"}, default="mse"
+        What the two sides of a text are compared by. "mse": their mean squared error, the
+        paper's. "cosine": one less their cosine. "rank": of each pair of words, how much less the
+        attribution sets them apart, the right way round, than the prior does; no more is asked.
+        "kl": the divergence from the prior to the attribution, both of them shares of one, as
+        the norm "softmax" makes them.
 
     Returns
     -------
     Tensor of float, shape ()
-        Exactly 0, with a graph, if no word is supervised.
+        The mean over texts, weighted by their words and by `weight`. Exactly 0, with a graph, if
+        no word is supervised.
+
+    Raises
+    ------
+    ValueError
+        If `kind` is unknown.
 
     Examples
     --------
@@ -95,11 +114,45 @@ def alignment_loss(
     >>> alignment_loss(prior, torch.tensor([[0.5, 0.5]]), ~prior.isnan())
     tensor(0.2500)
     """
-    error = torch.where(mask, prior - attribution, 0.0).square()
-    share = mask.to(error.dtype)
-    if weight is not None:
-        share = share * weight.to(error.dtype).unsqueeze(1)
-    return _divide((error * share).sum(), share.sum())
+    if kind not in ALIGNMENT_LOSSES:
+        allowed = ", ".join(map(repr, ALIGNMENT_LOSSES))
+        raise ValueError(f"alignment_loss must be one of {allowed}, got {kind!r}.")
+    prior, attribution = torch.where(mask, prior, 0.0), torch.where(mask, attribution, 0.0)
+    words = mask.sum(dim=1).to(attribution.dtype)
+    if kind == "mse":
+        distance = _divide((prior - attribution).square().sum(dim=1), words)
+    elif kind == "cosine":
+        distance = _cosine_distance(prior, attribution)
+    elif kind == "rank":
+        distance = _missing_gaps(prior, attribution, mask)
+    else:
+        distance = _divergence(prior, attribution)
+    share = words if weight is None else words * weight.to(words.dtype)
+    return _divide((distance * share).sum(), share.sum())
+
+
+def _cosine_distance(prior: Tensor, attribution: Tensor) -> Tensor:
+    sides = [
+        normalize_scores(side, torch.ones_like(side, dtype=torch.bool), "l2")
+        for side in (prior, attribution)
+    ]
+    return 1 - (sides[0] * sides[1]).sum(dim=1)
+
+
+def _missing_gaps(prior: Tensor, attribution: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the pairs of words of a text, each the way round that the prior has it."""
+    wanted = prior.unsqueeze(2) - prior.unsqueeze(1)
+    there = attribution.unsqueeze(2) - attribution.unsqueeze(1)
+    pairs = mask.unsqueeze(2) & mask.unsqueeze(1) & (wanted > 0)
+    missing = torch.where(pairs, (wanted - there).relu(), 0.0).sum(dim=(1, 2))
+    return _divide(missing, pairs.sum(dim=(1, 2)).to(missing.dtype))
+
+
+def _divergence(prior: Tensor, attribution: Tensor) -> Tensor:
+    """Kullback-Leibler divergence; no share is taken for smaller than rounding makes it."""
+    least = torch.finfo(attribution.dtype).eps
+    ratio = prior.clamp(min=least).log() - attribution.clamp(min=least).log()
+    return (prior * ratio).sum(dim=1)
 
 
 def _minmax(scores: Tensor, mask: Tensor) -> Tensor:

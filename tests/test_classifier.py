@@ -20,7 +20,7 @@ from skorch.dataset import ValidSplit
 from skcap import attribution, guided_net
 from skcap.classifier import GuidedTextClassifier
 from skcap.encoder import TextDataset
-from skcap.losses import alignment_loss, normalize_scores
+from skcap.losses import ALIGNMENT_LOSSES, alignment_loss, normalize_scores
 from skcap.prior_matrix import PriorMatrix
 
 KEYWORDS = ["alarm", "music", "rain"]
@@ -177,15 +177,17 @@ def test_embeddings_have_unit_length_if_asked_for(make):
         assert np.allclose(lengths, 1, atol=1e-5) == asked
 
 
+@pytest.mark.parametrize("kind", ALIGNMENT_LOSSES)
 @pytest.mark.parametrize("n_steps", [1, 3, 40])
-def test_parts_of_the_alignment_loss_add_up_to_that_of_the_batch(guided, n_steps):
+def test_parts_of_the_alignment_loss_add_up_to_that_of_the_batch(guided, n_steps, kind):
     net = guided.net_
     scores = [np.full(5, np.nan), *np.eye(5)[PLACES][1:10]]  # a text without supervision
     scores[3][2:] = np.nan
     weights = np.linspace(0, 2, 10)
     dataset = TextDataset(guided._encode(TEXTS[:10]), np.arange(10) % 3, scores, weights)
     batch, classes = next(iter(net.get_iterator(dataset, training=False)))
-    how = dataclasses.replace(guided._guidance(), n_steps=n_steps, path="gausslegendre")
+    changes = {"n_steps": n_steps, "path": "gausslegendre", "alignment_loss": kind}
+    how = dataclasses.replace(guided._guidance(), **changes)
     net.module_.eval()
     parts = list(net._alignment(batch, classes, how))
     assert len(parts) == {1: 2, 3: 9, 40: 9}[n_steps]  # nine texts by five, and one by one
@@ -194,6 +196,37 @@ def test_parts_of_the_alignment_loss_add_up_to_that_of_the_batch(guided, n_steps
     assert sum(parts).item() == pytest.approx(whole.item(), rel=1e-5)
     nothing = {**batch, "weight": torch.zeros(10)}
     assert sum(net._alignment(nothing, classes, how)).item() == 0
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"alignment_loss": "cosine"},
+        {"alignment_loss": "rank"},
+        {"alignment_loss": "kl", "normalize": "softmax"},
+    ],
+    ids=lambda parameters: parameters["alignment_loss"],
+)
+def test_every_alignment_loss_falls(make, parameters):
+    classifier = make(beta=2.0, max_epochs=10, **parameters).fit(PRIOR, LABELS)
+    alignment = classifier.net_.history[:, "train_alignment"]
+    assert alignment[-1] < alignment[0]
+    assert classifier.score(NEW_TEXTS, NEW_LABELS) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("schedule", "shares"),
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("rise", [1 / 8, 3 / 8, 5 / 8, 7 / 8]),
+        ("fall", [7 / 8, 5 / 8, 3 / 8, 1 / 8]),
+    ],
+)
+def test_weight_of_the_guidance_follows_its_schedule(make, schedule, shares):
+    classifier = make(beta=2.0, beta_schedule=schedule, max_epochs=4).fit(PRIOR, LABELS)
+    history = classifier.net_.history
+    guided = np.array(history[:, "train_loss"]) - history[:, "train_ce"]
+    np.testing.assert_allclose(guided / history[:, "train_alignment"], 2 * np.array(shares), 1e-4)
 
 
 @pytest.mark.parametrize("guidance", ["distraction", "both"])
@@ -834,6 +867,9 @@ def test_guidance_without_a_prior(make, X, message):
         ({"beta": -1}, "beta must be a number of at least 0, got -1"),
         ({"beta": "1"}, "beta must be a number of at least 0, got '1'"),
         ({"normalize": "l1"}, "normalize must be one of 'l2', 'max', .*, None, got 'l1'"),
+        ({"alignment_loss": "l1"}, "alignment_loss must be one of 'mse', .*, got 'l1'"),
+        ({"alignment_loss": "kl"}, "normalize='l2' does not give. Set normalize='softmax'"),
+        ({"beta_schedule": "cosine"}, "beta_schedule must be one of 'constant', 'rise', 'fall'"),
         ({"ig_steps": 0}, "ig_steps must be an integer of at least 1, got 0"),
         ({"ig_path": "curved"}, "ig_path must be one of 'gausslegendre', 'random', got 'curved'"),
         ({"ig_baseline": "none"}, "ig_baseline must be one of 'pad', 'mask', 'zero', got 'none'"),

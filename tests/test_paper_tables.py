@@ -22,7 +22,7 @@ from benchmarks.paper.render import (
 )
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.shortcut import KINDS, marks_of, others, put, share_of_mark
-from benchmarks.paper.teachers import oracle, spoil
+from benchmarks.paper.teachers import half, oracle, spoil
 from skcap import PriorMatrix
 
 
@@ -61,6 +61,15 @@ def test_controls_keep_texts_and_lose_the_scores(control: str) -> None:
     kept = np.array_equal(np.sort(spoiled.scores[0]), matrix.scores[0])
     assert kept == (control == "shuffled")
     assert spoil(matrix, control, seed=1) == spoiled
+
+
+@pytest.mark.parametrize(("which", "kept"), [("surest", [1, 2]), ("least_sure", [0, 2])])
+def test_half_of_the_texts_keep_their_priors(which: str, kept: list[int]) -> None:
+    matrix = PriorMatrix(["one two", "three", "four"], [[0.1, 0.2], [0.3], [0.4]])
+    confidences = np.array([-3.0, -1.0, -2.0])
+    halved = half(matrix, confidences, which)
+    there = [not np.isnan(scores).any() for scores in halved.scores]
+    assert np.flatnonzero(there).tolist() == kept
 
 
 def test_oracle_knows_the_words_of_a_class(draw: Draw) -> None:

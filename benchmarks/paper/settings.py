@@ -39,6 +39,12 @@ ROWS = {
     "hybrid": Row("CAP Hybrid", HYBRID),
     "cap_paper": Row("CAP, the paper's form", ("cap_paper",)),
     "cap_bfloat16": Row("CAP, scored in bfloat16", ("cap_bfloat16",)),
+    "cap_surest": Row(
+        "CAP, half of the texts: where the teacher is surest", ("cap",), control="surest"
+    ),
+    "cap_least_sure": Row(
+        "CAP, half of the texts: where the teacher is least sure", ("cap",), control="least_sure"
+    ),
     "shuffled": Row("control: CAP shuffled within each text", ("cap",), control="shuffled"),
     "hybrid_shuffled": Row("control: CAP Hybrid shuffled", HYBRID, control="shuffled"),
     "random": Row("control: random prior", control="random"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import log_softmax
+from tqdm.auto import tqdm
 
 from benchmarks.paper.draws import Draw
 from benchmarks.paper.settings import Row
@@ -33,6 +36,8 @@ def make_prior(row: Row, draw: Draw, seed: int, parameters: dict[str, Any]) -> P
         return spoil(PriorMatrix(draw.X, blank), row.control, seed)
     sources = [(name, make_source(name, draw, seed, parameters)) for name in row.sources]
     matrix = HybridPrior(sources).fit_transform(draw.X, draw.y)
+    if row.control in ("surest", "least_sure"):
+        return half(matrix, confidence(tuple(draw.X), tuple(draw.y)), row.control)
     return matrix if row.control is None else spoil(matrix, row.control, seed)
 
 
@@ -73,6 +78,37 @@ def spoil(matrix: PriorMatrix, control: str, seed: int) -> PriorMatrix:
         "uniform": np.ones_like,
     }[control]
     return PriorMatrix(matrix.texts, [how(scores) for scores in matrix.scores])
+
+
+def half(matrix: PriorMatrix, confidences: np.ndarray, which: str) -> PriorMatrix:
+    """Keep the priors of the half of the texts whose labels the teacher is surest of, or least."""
+    order = np.argsort(confidences, kind="stable")
+    n_dropped = len(order) // 2
+    dropped = {*(order[:n_dropped] if which == "surest" else order[-n_dropped:]).tolist()}
+    scores = [
+        np.full_like(row, np.nan) if place in dropped else row
+        for place, row in enumerate(matrix.scores)
+    ]
+    return PriorMatrix(matrix.texts, scores)
+
+
+@functools.lru_cache(maxsize=1)  # both halves of a draw are asked for one after the other
+def confidence(texts: tuple[str, ...], labels: tuple[Any, ...]) -> np.ndarray:
+    """Probability that the teacher gives each text's label, among all labels."""
+    prior = make_source("cap").fit(list(texts), np.asarray(labels))
+    names, prompt = prior.label_names_, prior.prompt_
+    codes = np.searchsorted(prior.classes_, np.asarray(labels))
+    scores = np.stack(
+        [
+            teacher().log_likelihood(
+                [text] * len(names), names, prefix=prompt.prefix, suffix=prompt.suffix
+            )
+            for text in tqdm(texts, desc="confidence", unit="text")
+        ]
+    )
+    n_right = (scores.argmax(axis=1) == codes).sum()
+    print(f"The teacher itself is right on {n_right} of {len(texts)} training texts.", flush=True)
+    return np.asarray(log_softmax(scores, axis=1)[np.arange(len(texts)), codes])
 
 
 def oracle(draw: Draw) -> PriorMatrix:
