@@ -11,6 +11,7 @@ import torch
 from benchmarks.paper.cell import Cell, key_of, pack
 from benchmarks.paper.draws import Draw
 from benchmarks.paper.frozen import _token_weights, few, kept, positive
+from benchmarks.paper.hardest import by_row, hardest_texts
 from benchmarks.paper.render import (
     collect,
     contrasts,
@@ -232,3 +233,23 @@ def test_a_misleading_mark_is_that_of_another_class() -> None:
 def test_share_of_the_speaker_counts_signs_alike_and_leaves_out_empty_rows() -> None:
     rows = [np.array([-1.0, 1.0, 2.0]), np.array([1.0, 0.0]), np.zeros(3)]
     assert share_of_mark(rows, 0) == pytest.approx((0.25 + 1) / 2)
+
+
+def test_hardest_classes_are_chosen_without_the_run_itself() -> None:
+    codes = np.repeat(np.arange(4), 2)
+    missed = np.zeros((3, 8), dtype=bool)
+    missed[0, codes == 0] = True  # one unlucky run
+    missed[1:, codes == 2] = True
+    assert hardest_texts(missed, codes, 0).tolist() == (codes == 2).tolist()
+    assert not hardest_texts(missed, codes, 0)[codes == 0].any()
+    missed[2] = codes == 0
+    assert hardest_texts(missed, codes, 1).tolist() == (codes == 0).tolist()
+
+
+def test_accuracy_on_the_hardest_classes_is_paired_by_seed() -> None:
+    codes = np.repeat(np.arange(4), 2)
+    miss_class = [pack(codes != missed) for missed in (3, 3, 3, 1)]
+    base = {seed: run("baseline", seed, 0.75, right) for seed, right in enumerate(miss_class)}
+    found = by_row({"baseline": base, "cap": {1: run("cap", 1, 1.0, pack(codes >= 0))}}, codes)
+    assert found["baseline"]["hardest"] == [0.0, 0.0, 0.0, 1.0]
+    assert found["cap"] == {"seeds": [1], "hardest": [1.0], "others": [1.0]}
