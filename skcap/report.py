@@ -16,7 +16,11 @@ from numpy.typing import ArrayLike
 from skcap.analysis import class_report, confusion_pairs, disputed_words
 from skcap.html import color_words, legend, page
 from skcap.prior_matrix import PriorMatrix, check_same_texts
-from skcap.scoring import explain_texts, faithfulness_scores
+from skcap.scoring import (
+    explain_texts,
+    make_comprehensiveness_scorer,
+    make_neg_sufficiency_scorer,
+)
 from skcap.words import check_texts, split_words
 
 __all__ = ["write_report"]
@@ -106,25 +110,23 @@ def write_report(
     if prior is not None:
         check_same_texts([PriorMatrix(texts), prior], ["X", "prior"])
     predicted = np.asarray(classifier.predict(texts))
-    models = {"this model": (classifier, predicted)}
-    if baseline is not None:
-        models["baseline"] = (baseline, np.asarray(baseline.predict(texts)))
-    before = models["baseline"][1] if baseline is not None else None
+    own = _explained(classifier, texts)  # once, for all parts of the page
+    before = None if baseline is None else np.asarray(baseline.predict(texts))
+    scores = [_score("this model", classifier, texts, labels, predicted, own)]
+    if before is not None:
+        theirs = _explained(baseline, texts)
+        scores.append(_score("baseline", baseline, texts, labels, before, theirs))
     document = page(
         title,
-        ("Scores", _scores(models, texts, labels)),
+        ("Scores", _scores(scores, labels)),
         ("Hardest pairs of classes", _pairs(labels, predicted, before)),
         *(
             []
             if before is None
             else [("Against the baseline", _changes(labels, before, predicted))]
         ),
-        *(
-            []
-            if prior is None
-            else [("Words", _words(classifier, texts, labels, predicted, prior))]
-        ),
-        ("Texts", _texts(classifier, texts, labels, predicted, prior, n_texts)),
+        *([] if prior is None else [("Words", _words(own, labels, predicted, prior))]),
+        ("Texts", _texts(classifier, own, labels, predicted, prior, n_texts)),
         ("Model", f"<pre>{escape(repr(classifier))}</pre>"),
     )
     target = Path(path)
@@ -154,21 +156,40 @@ def _image(figure: Any, description: str) -> str:
     return f'<p><img alt="{escape(description)}" src="data:image/png;base64,{data}"></p>'
 
 
-def _scores(models: dict[str, tuple[Any, np.ndarray]], texts: list[str], y: np.ndarray) -> str:
-    rows = []
-    for name, (classifier, predicted) in models.items():
-        faithfulness = faithfulness_scores(classifier, texts)
-        accuracy = f"{np.mean(predicted == y):.1%}"
-        comprehensiveness = f"{faithfulness['comprehensiveness']:.3f}"
-        rows.append([name, accuracy, comprehensiveness, f"{-faithfulness['neg_sufficiency']:.3f}"])
+def _explained(classifier: Any, texts: list[str]) -> PriorMatrix:
+    """Explain the predicted class of each text."""
+    own = explain_texts(classifier, texts)
+    return own if isinstance(own, PriorMatrix) else PriorMatrix(texts, list(own))
+
+
+def _score(
+    name: str,
+    classifier: Any,
+    texts: list[str],
+    y: np.ndarray,
+    predicted: np.ndarray,
+    own: PriorMatrix,
+) -> list[str]:
+    """Fill a line of the scores, from explanations that are there."""
+
+    def known(*_: Any) -> PriorMatrix:
+        return own
+
+    comprehensiveness = make_comprehensiveness_scorer(attribution=known)(classifier, texts)
+    sufficiency = -make_neg_sufficiency_scorer(attribution=known)(classifier, texts)
+    accuracy = f"{np.mean(predicted == y):.1%}"
+    return [name, accuracy, f"{comprehensiveness:.3f}", f"{sufficiency:.3f}"]
+
+
+def _scores(lines: list[list[str]], y: np.ndarray) -> str:
     header = ["", "accuracy", "comprehensiveness ↑", "sufficiency ↓"]
     note = (
-        f"{len(texts)} texts, {len(np.unique(y))} classes. Comprehensiveness: what the predicted "
+        f"{len(y)} texts, {len(np.unique(y))} classes. Comprehensiveness: what the predicted "
         "class loses when the words that the explanation names are taken away; higher is better. "
         "Sufficiency: what it loses when only they are left; lower is better. Both are averages "
         "over 1, 5, 10, 20 and 50 % of the words."
     )
-    return f"{_table(header, rows)}<p><small>{note}</small></p>"
+    return f"{_table(header, lines)}<p><small>{note}</small></p>"
 
 
 def _pairs(y: np.ndarray, predicted: np.ndarray, before: np.ndarray | None) -> str:
@@ -220,17 +241,12 @@ def _changes(y: np.ndarray, before: np.ndarray, predicted: np.ndarray) -> str:
     return f"{picture}<p><small>{note}</small></p>{_table(header, rows)}"
 
 
-def _words(
-    classifier: Any, texts: list[str], y: np.ndarray, predicted: np.ndarray, prior: PriorMatrix
-) -> str:
+def _words(own: PriorMatrix, y: np.ndarray, predicted: np.ndarray, prior: PriorMatrix) -> str:
     """List what the model goes by and the prior does not, in texts of which both tell the truth."""
     rows = np.flatnonzero(predicted == y)
     if not len(rows):
         return "<p>No text is right.</p>"
-    own = explain_texts(classifier, [texts[row] for row in rows], y[rows])
-    if not isinstance(own, PriorMatrix):
-        own = PriorMatrix([texts[row] for row in rows], list(own))
-    table = disputed_words(own, prior[rows]).head(_TOP)
+    table = disputed_words(own[rows], prior[rows]).head(_TOP)
     if table.empty:
         return "<p>No word is in two texts that the model gets right.</p>"
     header = ["word", "texts", "model", "prior", "difference"]
@@ -252,27 +268,24 @@ def _partner(label: Any, count: int) -> str:
 
 def _texts(
     classifier: Any,
-    texts: list[str],
+    own: PriorMatrix,
     y: np.ndarray,
     predicted: np.ndarray,
     prior: PriorMatrix | None,
     n_texts: int,
 ) -> str:
-    wrong = predicted != y
+    texts, wrong = own.texts.tolist(), predicted != y
     confidence = np.asarray(classifier.predict_proba(texts)).max(axis=1)
     order = np.lexsort((np.where(wrong, -confidence, confidence), ~wrong))[:n_texts]
     note = f"{len(order)} of {len(texts)} texts; {np.count_nonzero(wrong)} are wrong. "
     note += "Coloured is what speaks for the predicted class in the eyes of the model"
     note += ", and below it what the prior says of the true one." if prior is not None else "."
     parts = [f"<p><small>{note}</small></p>", legend()]
-    chosen = [texts[row] for row in order]
-    own = explain_texts(classifier, chosen) if chosen else []
-    own_scores = own.scores if isinstance(own, PriorMatrix) else [np.asarray(row) for row in own]
-    for row, scores in zip(order, own_scores, strict=True):
+    for row in order.tolist():
         words, label = split_words(texts[row]), escape(str(predicted[row]))
         truth = f", in truth {escape(str(y[row]))}" if wrong[row] else ""
         verdict = f"{'✗' if wrong[row] else '✓'} {label}{truth} · {confidence[row]:.0%}"
-        parts.append(f"<p><small>{verdict}</small></p>{color_words(words, scores)}")
+        parts.append(f"<p><small>{verdict}</small></p>{color_words(words, own[row].scores)}")
         if prior is not None:
-            parts.append(f"<small>prior</small>{color_words(words, prior[int(row)].scores)}")
+            parts.append(f"<small>prior</small>{color_words(words, prior[row].scores)}")
     return "\n".join(parts)

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline  # noqa: E402
 
 from skcap.prior_matrix import PriorMatrix  # noqa: E402
 from skcap.report import write_report  # noqa: E402
+from skcap.scoring import faithfulness_scores  # noqa: E402
 
 TRAIN = ["play some jazz", "play the blues", "book a table", "book a room", "rain today", "snow"]
 LABELS = ["music", "music", "place & <b>room</b>", "place & <b>room</b>", "weather", "weather"]
@@ -148,3 +149,26 @@ def test_report_without_matplotlib_names_the_extra(models, tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'skcap\[plots\]'"):
         write_report(tmp_path / "r.html", models[0], TEXTS, TRUTH)
+
+
+def test_texts_are_explained_once_for_all_parts(models, tmp_path):
+    explained = []
+
+    class Explaining:
+        classes_ = models[0].classes_
+        predict, predict_proba = models[0].predict, models[0].predict_proba
+
+        def explain(self, texts, y=None):
+            explained.append(list(texts))
+            return PriorMatrix(texts, [np.ones(len(text.split())) for text in texts])
+
+    texts, truth = TEXTS[:3], TRUTH[:3]
+    prior = PriorMatrix(texts, [np.ones(len(text.split())) for text in texts])
+    write_report(tmp_path / "report.html", Explaining(), texts, truth, prior=prior)
+    assert explained == [texts]
+
+
+def test_scores_are_those_of_the_scorers(models, tmp_path):
+    document, _ = read(write_report(tmp_path / "report.html", models[0], TEXTS, TRUTH))
+    for name, value in faithfulness_scores(models[0], TEXTS).items():
+        assert f"<td>{-value if name.startswith('neg') else value:.3f}</td>" in document
