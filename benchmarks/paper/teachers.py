@@ -10,6 +10,7 @@ import torch
 from scipy.special import log_softmax
 from tqdm.auto import tqdm
 
+from benchmarks.paper import second_teacher
 from benchmarks.paper.draws import Draw
 from benchmarks.paper.settings import Row
 from skcap import (
@@ -26,7 +27,7 @@ from skcap.priors.cap import PAPER_FORM
 from skcap.priors.precomputed import PrecomputedPrior
 from skcap.words import split_words
 
-SCORED_BY_LLM = ("cap", "cap_paper", "cap_bfloat16", "lime")
+SCORED_BY_LLM = ("cap", "cap_paper", "cap_bfloat16", "cap_gemma", "lime")
 
 
 def make_prior(row: Row, draw: Draw, seed: int, parameters: dict[str, Any]) -> PriorMatrix:
@@ -52,6 +53,8 @@ def make_source(
         return CAPPriorTransformer(teacher(), verbose=1)
     if name == "cap_bfloat16":
         return CAPPriorTransformer(teacher("bfloat16"), verbose=1)
+    if name == "cap_gemma":
+        return CAPPriorTransformer(teacher(model=second_teacher.folder()), verbose=1)
     if name == "cap_paper":
         return CAPPriorTransformer(teacher(), **PAPER_FORM, verbose=1)
     if name == "lime":
@@ -64,9 +67,10 @@ def make_source(
     raise ValueError(f"There is no source {name!r}.")
 
 
-def teacher(dtype: str = "float32") -> TransformersLLM:
-    """Make the language model; of the same type on all machines, so that figures compare."""
-    return TransformersLLM(dtype=dtype, batch_size=4096 if torch.cuda.is_available() else 512)
+def teacher(dtype: str = "float32", model: str = "smollm2-135m") -> TransformersLLM:
+    """Make a language model; of the same type on all machines, so that figures compare."""
+    batch_size = 4096 if torch.cuda.is_available() else 512
+    return TransformersLLM(model, dtype=dtype, batch_size=batch_size)
 
 
 def spoil(matrix: PriorMatrix, control: str, seed: int) -> PriorMatrix:
