@@ -39,6 +39,10 @@ ROWS = {
     "hybrid": Row("CAP Hybrid", HYBRID),
     "cap_paper": Row("CAP, the paper's form", ("cap_paper",)),
     "cap_bfloat16": Row("CAP, scored in bfloat16", ("cap_bfloat16",)),
+    "cap_rivals": Row("CAP against four rivals", ("cap_rivals",)),
+    "rivals_shuffled": Row(
+        "control: CAP against four rivals, shuffled", ("cap_rivals",), control="shuffled"
+    ),
     "cap_gemma": Row("CAP by Gemma 3 270M", ("cap_gemma",)),
     "cap_both": Row("CAP by SmolLM2 and by Gemma, fused", ("cap", "cap_gemma")),
     "gemma_shuffled": Row("control: CAP by Gemma shuffled", ("cap_gemma",), control="shuffled"),

@@ -27,7 +27,7 @@ from skcap.priors.cap import PAPER_FORM
 from skcap.priors.precomputed import PrecomputedPrior
 from skcap.words import split_words
 
-SCORED_BY_LLM = ("cap", "cap_paper", "cap_bfloat16", "cap_gemma", "lime")
+SCORED_BY_LLM = ("cap", "cap_rivals", "cap_paper", "cap_bfloat16", "cap_gemma", "lime")
 
 
 def make_prior(row: Row, draw: Draw, seed: int, parameters: dict[str, Any]) -> PriorMatrix:
@@ -53,6 +53,8 @@ def make_source(
         return CAPPriorTransformer(teacher(), verbose=1)
     if name == "cap_bfloat16":
         return CAPPriorTransformer(teacher("bfloat16"), verbose=1)
+    if name == "cap_rivals":
+        return CAPPriorTransformer(teacher(), n_rivals=4, verbose=1)
     if name == "cap_gemma":
         return CAPPriorTransformer(teacher(model=second_teacher.folder()), verbose=1)
     if name == "cap_paper":

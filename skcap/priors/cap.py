@@ -62,6 +62,10 @@ class CAPPriorTransformer(BaseLLMPrior):
         What is regressed on the masks: the paper's ``-1 / log p`` (p above 0.99 counts as 0.99,
         because of the pole at 1), ``log p``, or ``p``. The paper's own form of both parameters is
         `PAPER_FORM`.
+    n_rivals : int, default=0
+        Other labels that the true one is compared with: the mean of their log p is taken from its
+        own, so that what makes any answer likelier speaks for none. They are drawn for each text;
+        where there are not as many, all are taken. Needs ``target="log_prob"``.
     random_state : int, RandomState or None, default=0
         Seeds the masks, together with each text and label. The default is fixed, so that a second
         run finds the cache; None draws new masks in each fit and never hits it.
@@ -124,6 +128,7 @@ class CAPPriorTransformer(BaseLLMPrior):
         alpha: float = 1.0,
         fit_intercept: bool = True,
         target: Literal["neg_inverse_log", "log_prob", "prob"] = "log_prob",
+        n_rivals: int = 0,
         random_state: int | np.random.RandomState | None = 0,
         cache: PriorCache | str | PathLike[str] | Literal[False] | None = None,
         n_jobs: int | None = None,
@@ -137,6 +142,7 @@ class CAPPriorTransformer(BaseLLMPrior):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
         self.target = target
+        self.n_rivals = n_rivals
         self.random_state = random_state
         self.cache = cache
         self.n_jobs = n_jobs
@@ -155,13 +161,29 @@ class CAPPriorTransformer(BaseLLMPrior):
             )
         if self.target not in _TARGETS:
             raise ValueError(f"target must be one of {sorted(_TARGETS)}, got {self.target!r}.")
+        if not isinstance(self.n_rivals, numbers.Integral) or self.n_rivals < 0:
+            raise ValueError(f"n_rivals must be an integer of 0 or more, got {self.n_rivals!r}.")
+        if self.n_rivals and self.target != "log_prob":
+            raise ValueError(
+                f"n_rivals={self.n_rivals!r} compares log p, but target={self.target!r}. Set "
+                "target='log_prob', or n_rivals=0."
+            )
 
     def _masks(self, text: str, name: str) -> np.ndarray:
         seed = content_seed(self.seed_, text, name)
         return draw_masks(len(split_words(text)), int(self.n_masks), seed)
 
+    def _rivals(self, text: str, name: str) -> list[str]:
+        """Draw the labels that a text's own is compared with."""
+        others = [other for other in self.label_names_ if other != name]
+        rng = np.random.default_rng(content_seed(self.seed_, "rivals", text, name))
+        n_drawn = min(int(self.n_rivals), len(others))
+        return [others[place] for place in rng.choice(len(others), size=n_drawn, replace=False)]
+
     def _evidence_parameters(self, text: str, name: str) -> dict[str, Any]:
-        return {"masks": self._masks(text, name)}
+        rivals = self._rivals(text, name)
+        # Left out where there are none, so that what older versions have cached is found.
+        return {"masks": self._masks(text, name), **({"rivals": rivals} if rivals else {})}
 
     def _solve_parameters(self) -> dict[str, Any]:
         return {
@@ -169,11 +191,17 @@ class CAPPriorTransformer(BaseLLMPrior):
             "alpha": float(self.alpha),
             "fit_intercept": bool(self.fit_intercept),
             "target": self.target,
+            **({"n_rivals": int(self.n_rivals)} if self.n_rivals else {}),
         }
 
     def _evidence(self, llm: BaseLLM, text: str, name: str) -> np.ndarray:
         words = split_words(text)
-        return self._score(llm, [apply_mask(words, m) for m in self._masks(text, name)], name)
+        variants = [apply_mask(words, mask) for mask in self._masks(text, name)]
+        rivals = self._rivals(text, name)
+        if not rivals:
+            return self._score(llm, variants, name)
+        log_p = self._score(llm, variants, name, *rivals)
+        return log_p[0] - log_p[1:].mean(axis=0)
 
     def _solve(
         self, texts: list[str], names: list[str], evidence: list[np.ndarray]

@@ -155,20 +155,28 @@ class BaseLLMPrior(BasePrior):
             **self._solve_parameters(),
         }
 
-    def _score(self, llm: BaseLLM, variants: Sequence[str], name: str) -> np.ndarray:
-        """Log-likelihood of a label's name for each variant of a text; equal ones once."""
+    def _score(self, llm: BaseLLM, variants: Sequence[str], *names: str) -> np.ndarray:
+        """Log-likelihood of labels' names for each variant of a text; equal ones once.
+
+        Of shape (n_variants,), or with more than one name (n_names, n_variants).
+        """
         unique = list(dict.fromkeys(variants))
         scores = llm.log_likelihood(
-            unique, [name] * len(unique), prefix=self.prompt_.prefix, suffix=self.prompt_.suffix
-        )
+            unique * len(names),
+            [name for name in names for _ in unique],
+            prefix=self.prompt_.prefix,
+            suffix=self.prompt_.suffix,
+        ).reshape(len(names), len(unique))
         if not np.isfinite(scores).all():
             # Would be cached for good, and NaN means "no supervision" to whoever trains on it.
+            wrong = np.argwhere(~np.isfinite(scores))[0]
             raise FloatingPointError(
-                f"The language model gave the log-likelihood {scores[~np.isfinite(scores)][0]} for "
-                f"the label {name!r}. Where its dtype is float16, use 'bfloat16' or 'float32'."
+                f"The language model gave the log-likelihood {scores[tuple(wrong)]} for the label "
+                f"{names[wrong[0]]!r}. Where its dtype is float16, use 'bfloat16' or 'float32'."
             )
-        by_variant = dict(zip(unique, scores, strict=True))
-        return np.array([by_variant[variant] for variant in variants])
+        place = {variant: column for column, variant in enumerate(unique)}
+        found = scores[:, [place[variant] for variant in variants]]
+        return found[0] if len(names) == 1 else found
 
     @abstractmethod
     def _check_parameters(self) -> None:
