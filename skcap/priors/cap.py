@@ -173,15 +173,18 @@ class CAPPriorTransformer(BaseLLMPrior):
         seed = content_seed(self.seed_, text, name)
         return draw_masks(len(split_words(text)), int(self.n_masks), seed)
 
-    def _rivals(self, text: str, name: str) -> list[str]:
-        """Draw the labels that a text's own is compared with."""
+    def _answers(self, text: str, name: str) -> list[str]:
+        """Name the text's own label, and draw those that it is compared with."""
+        if not self.n_rivals:
+            return [name]
         others = [other for other in self.label_names_ if other != name]
         rng = np.random.default_rng(content_seed(self.seed_, "rivals", text, name))
         n_drawn = min(int(self.n_rivals), len(others))
-        return [others[place] for place in rng.choice(len(others), size=n_drawn, replace=False)]
+        drawn = rng.choice(len(others), size=n_drawn, replace=False)
+        return [name, *(others[place] for place in drawn)]
 
     def _evidence_parameters(self, text: str, name: str) -> dict[str, Any]:
-        rivals = self._rivals(text, name)
+        _, *rivals = self._answers(text, name)
         # Left out where there are none, so that what older versions have cached is found.
         return {"masks": self._masks(text, name), **({"rivals": rivals} if rivals else {})}
 
@@ -197,11 +200,9 @@ class CAPPriorTransformer(BaseLLMPrior):
     def _evidence(self, llm: BaseLLM, text: str, name: str) -> np.ndarray:
         words = split_words(text)
         variants = [apply_mask(words, mask) for mask in self._masks(text, name)]
-        rivals = self._rivals(text, name)
-        if not rivals:
-            return self._score(llm, variants, name)
-        log_p = self._score(llm, variants, name, *rivals)
-        return log_p[0] - log_p[1:].mean(axis=0)
+        names = self._answers(text, name)
+        log_p = self._score(llm, variants, *names)
+        return log_p if len(names) == 1 else log_p[0] - log_p[1:].mean(axis=0)
 
     def _solve(
         self, texts: list[str], names: list[str], evidence: list[np.ndarray]

@@ -92,9 +92,14 @@ class BaseLLMPrior(BasePrior):
         keys = self._keys(llm, texts, names)
         missing = [row for row, key in enumerate(keys) if cache is None or cache.get(key) is None]
         if missing:
+            asked = [
+                (" ".join(split_words(texts[row])), answer)
+                for row in missing
+                for answer in self._answers(texts[row], names[row])
+            ]
             llm.check_context(
-                [" ".join(split_words(texts[row])) for row in missing],
-                [names[row] for row in missing],
+                [body for body, _ in asked],
+                [answer for _, answer in asked],
                 prefix=self.prompt_.prefix,
                 suffix=self.prompt_.suffix,
             )
@@ -154,6 +159,10 @@ class BaseLLMPrior(BasePrior):
             "random_state": self.seed_,
             **self._solve_parameters(),
         }
+
+    def _answers(self, text: str, name: str) -> list[str]:
+        """Names of the labels whose likelihood is asked for, the text's own first."""
+        return [name]
 
     def _score(self, llm: BaseLLM, variants: Sequence[str], *names: str) -> np.ndarray:
         """Log-likelihood of labels' names for each variant of a text; equal ones once.

@@ -109,6 +109,57 @@ def test_default_is_the_form_that_did_best_and_the_papers_has_a_name():
     assert PAPER_FORM == {"target": "neg_inverse_log", "fit_intercept": False}
 
 
+def test_rivals_are_compared_with():
+    llm, labels = FakeLLM(), ["cancel_alarm", "set_alarm", "query_alarm"] * 2
+    names = ["cancel alarm", "query alarm", "set alarm"]
+    matrix = CAPPriorTransformer(llm, n_masks=10, n_rivals=2, cache=False).fit_transform(
+        TEXTS, labels
+    )
+    for text, label, scores in zip(TEXTS, labels, matrix.scores, strict=True):
+        name = label.replace("_", " ")
+        masks = draw_masks(len(text.split()), 10, content_seed(0, text, name))
+        variants = [apply_mask(text.split(), mask) for mask in masks]
+        log_p = {n: llm.log_likelihood(variants, [n] * len(variants)) for n in names}
+        z = log_p.pop(name) - np.mean(list(log_p.values()), axis=0)  # both others: that is all
+        M, z = masks - masks.mean(0), z - z.mean()
+        expected = np.linalg.solve(M.T @ M + np.eye(M.shape[1]), M.T @ z)
+        np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_word_that_makes_any_answer_likelier_speaks_for_none():
+    every = {"cancel alarm": 2.0, "set alarm": 2.0}
+    llm = FakeLLM({"please": every, "cancel": {"cancel alarm": 1.0}})
+    text, other = ["please cancel it"], ["now"]
+    scores = [
+        CAPPriorTransformer(llm, n_rivals=n_rivals, cache=False)
+        .fit_transform(text + other, LABELS[:2])
+        .scores[0]
+        for n_rivals in (0, 1)
+    ]
+    assert scores[0].argmax() == 0
+    assert scores[1].argmax() == 1
+
+
+def test_rivals_are_drawn_for_each_text_and_the_same_again():
+    labels = [f"label_{number}" for number in range(6)]
+    prior = CAPPriorTransformer(RecordingLLM(), n_masks=0, n_rivals=2, cache=False)
+    matrix = prior.fit_transform(TEXTS, labels)
+    asked = {}
+    for prompt, name in RecordingLLM.prompts:
+        asked.setdefault(prompt, set()).add(name)
+    assert {len(names) for names in asked.values()} == {3}
+    assert len({tuple(sorted(names)) for names in asked.values()}) > 2
+    assert prior.fit_transform(TEXTS, labels) == matrix
+
+
+def test_rivals_take_part_in_the_check_of_lengths(make, log):
+    labels = ["short", "a_label_of_so_many_words_that_the_prompt_is_longer_by_all_of_them"]
+    own = make(llm=FakeLLM(context_length=45, log_path=log)).fit(TEXTS[:2], labels)
+    own.attribute(TEXTS[:1], labels[:1])
+    with pytest.raises(PromptTooLongError):
+        own.set_params(n_rivals=1).attribute(TEXTS[:1], labels[:1])
+
+
 def test_words_that_tell_the_label_from_its_rivals_score_highest():
     prior = CAPPriorTransformer(FakeLLM(AFFINITIES), cache=False)
     matrix = prior.fit_transform(TEXTS[:2], LABELS[:2])
@@ -369,6 +420,7 @@ def test_solving_parameters_cost_no_call(make, log):
         {"instruction": "Other."},
         {"template": "{labels} {text} ="},
         {"n_masks": 7},
+        {"n_rivals": 1},
         {"random_state": 1},
         {"label_names": str.upper},
         {"llm__random_state": 1},
@@ -415,6 +467,8 @@ def test_nan_is_refused_and_not_kept(tmp_path, value):
     [
         ({"n_masks": -1}, ValueError, "n_masks must be an integer of 0 or more, got -1"),
         ({"n_masks": 2.0}, ValueError, "n_masks must be an integer"),
+        ({"n_rivals": -1}, ValueError, "n_rivals must be an integer of 0 or more, got -1"),
+        ({"n_rivals": 2, "target": "prob"}, ValueError, "Set target='log_prob', or n_rivals=0"),
         ({"alpha": 0}, ValueError, "alpha must be a number above 0, got 0"),
         ({"alpha": np.inf}, ValueError, "alpha must be a number above 0"),
         ({"alpha": "1"}, ValueError, "alpha must be a number above 0"),
