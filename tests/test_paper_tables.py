@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.paper import draws
+from benchmarks.paper.agreement import agreement
 from benchmarks.paper.cell import Cell, key_of, pack
 from benchmarks.paper.draws import Draw
 from benchmarks.paper.frozen import _token_weights, few, kept, positive
 from benchmarks.paper.hardest import by_row, hardest_texts
+from benchmarks.paper.pool import run_all
 from benchmarks.paper.render import (
     collect,
     contrasts,
@@ -253,3 +256,35 @@ def test_accuracy_on_the_hardest_classes_is_paired_by_seed() -> None:
     found = by_row({"baseline": base, "cap": {1: run("cap", 1, 1.0, pack(codes >= 0))}}, codes)
     assert found["baseline"]["hardest"] == [0.0, 0.0, 0.0, 1.0]
     assert found["cap"] == {"seeds": [1], "hardest": [1.0], "others": [1.0]}
+
+
+def test_a_run_that_fails_keeps_no_other_from_being_done(capsys: pytest.CaptureFixture) -> None:
+    results = run_all(divmod, [(7, 2), (1, 0), (9, 4)], n_jobs=1)
+    assert next(results) == (3, 1)
+    assert next(results) == (2, 1)
+    with pytest.raises(RuntimeError, match="Jobs that failed: 1"):
+        next(results)
+    assert "(1, 0): Traceback" in capsys.readouterr().err
+
+
+def test_agreement_is_that_of_the_order_within_texts() -> None:
+    texts = ["one two three", "four five six", "seven eight", "nine ten eleven"]
+    truth = PriorMatrix(texts, [[1, 2, 3], [1, 2, 3], [1, 2], [1, 1, 1]])
+    prior = PriorMatrix(texts, [[10, 20, 90], [3, 2, 1], [2, 1], [1, 2, 3]])
+    # Two words make no order to speak of, and equal ones none at all.
+    assert agreement(prior, truth) == {"spearman": 0.0, "same_first_word": 0.5, "n_texts": 2}
+
+
+def test_full_data_leaves_out_what_choices_are_made_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"text {number}" for number in range(2000)]
+    labels = np.arange(2000) % 4
+
+    def load(subset: str, **_: object) -> tuple[list[str], np.ndarray]:
+        assert subset == "train"
+        return texts, labels
+
+    monkeypatch.setitem(draws.LOADERS, "hwu64", load)
+    draw = draws.make_draw("hwu64", None, 0, "valid")
+    assert len(draw.X_eval) == draws.N_VALID
+    assert sorted([*draw.X, *draw.X_eval]) == sorted(texts)
+    assert all(labels[texts.index(text)] == y for text, y in zip(draw.X, draw.y, strict=True))

@@ -36,7 +36,7 @@ def run_all(function: Callable[..., Any], jobs: Iterable[tuple], n_jobs: int) ->
                 n_failed += 1
                 print(error, file=sys.stderr, flush=True)
     if n_failed:
-        raise RuntimeError(f"{n_failed} jobs failed; what is wrong stands above.")
+        raise RuntimeError(f"Jobs that failed: {n_failed}. What went wrong stands above.")
 
 
 def _attempt(function: Callable[..., Any], job: tuple, n_jobs: int) -> tuple[Any, str | None]:
