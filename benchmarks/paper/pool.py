@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-import torch
 from joblib import Parallel, delayed, parallel_config
 
 from benchmarks.paper.teachers import SCORED_BY_LLM, make_source
@@ -29,7 +28,7 @@ def run_all(function: Callable[..., Any], jobs: Iterable[tuple], n_jobs: int) ->
     n_failed = 0
     with parallel_config(backend="loky", inner_max_num_threads=1 if n_jobs > 1 else None):
         parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
-        for result, error in parallel(delayed(_attempt)(function, job, n_jobs) for job in jobs):
+        for result, error in parallel(delayed(_attempt)(function, job) for job in jobs):
             if error is None:
                 yield result
             else:
@@ -39,9 +38,7 @@ def run_all(function: Callable[..., Any], jobs: Iterable[tuple], n_jobs: int) ->
         raise RuntimeError(f"Jobs that failed: {n_failed}. What went wrong stands above.")
 
 
-def _attempt(function: Callable[..., Any], job: tuple, n_jobs: int) -> tuple[Any, str | None]:
-    if n_jobs > 1:
-        torch.set_num_threads(1)
+def _attempt(function: Callable[..., Any], job: tuple) -> tuple[Any, str | None]:
     try:
         return function(*job), None
     except Exception:

@@ -100,7 +100,7 @@ def half(matrix: PriorMatrix, confidences: np.ndarray, which: str) -> PriorMatri
 
 @functools.lru_cache(maxsize=1)  # both halves of a draw are asked for one after the other
 def confidence(texts: tuple[str, ...], labels: tuple[Any, ...]) -> np.ndarray:
-    """Probability that the teacher gives each text's label, among all labels."""
+    """Log-probability that the teacher gives each text's label, among all labels."""
     prior = make_source("cap").fit(list(texts), np.asarray(labels))
     names, prompt = prior.label_names_, prior.prompt_
     codes = np.searchsorted(prior.classes_, np.asarray(labels))

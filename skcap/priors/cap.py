@@ -200,9 +200,8 @@ class CAPPriorTransformer(BaseLLMPrior):
     def _evidence(self, llm: BaseLLM, text: str, name: str) -> np.ndarray:
         words = split_words(text)
         variants = [apply_mask(words, mask) for mask in self._masks(text, name)]
-        names = self._answers(text, name)
-        log_p = self._score(llm, variants, *names)
-        return log_p if len(names) == 1 else log_p[0] - log_p[1:].mean(axis=0)
+        own, *rivals = self._score(llm, variants, self._answers(text, name))
+        return own - np.mean(rivals, axis=0) if rivals else own
 
     def _solve(
         self, texts: list[str], names: list[str], evidence: list[np.ndarray]

@@ -164,10 +164,10 @@ class BaseLLMPrior(BasePrior):
         """Names of the labels whose likelihood is asked for, the text's own first."""
         return [name]
 
-    def _score(self, llm: BaseLLM, variants: Sequence[str], *names: str) -> np.ndarray:
+    def _score(self, llm: BaseLLM, variants: Sequence[str], names: Sequence[str]) -> np.ndarray:
         """Log-likelihood of labels' names for each variant of a text; equal ones once.
 
-        Of shape (n_variants,), or with more than one name (n_names, n_variants).
+        Of shape (n_names, n_variants).
         """
         unique = list(dict.fromkeys(variants))
         scores = llm.log_likelihood(
@@ -184,8 +184,7 @@ class BaseLLMPrior(BasePrior):
                 f"{names[wrong[0]]!r}. Where its dtype is float16, use 'bfloat16' or 'float32'."
             )
         place = {variant: column for column, variant in enumerate(unique)}
-        found = scores[:, [place[variant] for variant in variants]]
-        return found[0] if len(names) == 1 else found
+        return scores[:, [place[variant] for variant in variants]]
 
     @abstractmethod
     def _check_parameters(self) -> None:

@@ -112,7 +112,7 @@ class BasePerturbationPrior(BaseLLMPrior):
             return np.zeros(0)
 
         def value(masks: np.ndarray) -> np.ndarray:
-            log_p = self._score(llm, [apply_mask(words, mask) for mask in masks], name)
+            log_p = self._score(llm, [apply_mask(words, mask) for mask in masks], [name])[0]
             if self._resolved_target() == "prob":
                 return np.exp(log_p)
             if log_p.min() <= LEAST_LOG_PROB:
