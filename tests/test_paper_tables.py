@@ -16,6 +16,7 @@ from benchmarks.paper.frozen import _token_weights, few, kept, positive
 from benchmarks.paper.hardest import by_row, hardest_texts
 from benchmarks.paper.pool import run_all
 from benchmarks.paper.render import (
+    by_machine,
     collect,
     contrasts,
     difference,
@@ -129,7 +130,7 @@ def test_page_keeps_choices_apart_from_tests() -> None:
     assert f"| {ROWS['cap'].title} | 1 | 82.0 | 41.0 | 70.0 | 10.0 |" in tables
     assert "| CAP | Unguided | 1 | +2.0 | +1.0 | +0.0 | +0.0 |" in tables
     assert "90.0" not in tables
-    assert "| banking77 | CAP | beta=2.0 | 0 | 90.0 | 45.0 | 30.0 | 70.0 | 10.0 |" in chosen
+    assert "| banking77 | CAP | beta=2.0 | CPU | 1 | 90.0 | 45.0 | 30.0 | 70.0 | 10.0 |" in chosen
     assert "82.0" not in chosen
     assert "hwu64" not in text
 
@@ -144,6 +145,21 @@ def test_runs_with_other_parameters_or_shots_have_tables_of_their_own() -> None:
     text = page([one, *others])
     assert "## 1-shot, banking77\n" in text
     assert "## 5-shot, banking77, label_weight=0\n" in text
+
+
+def test_differences_are_of_runs_on_one_machine() -> None:
+    here = [run("baseline", 0, 0.80), run("cap", 0, 0.81)]
+    there = [run(row, seed, 0.90) for row in ("baseline", "cap") for seed in (0, 1)]
+    for record in there:
+        record["environment"] = {"gpu": "a GPU"}
+    assert [len(runs) for runs in by_machine([*here, *there]).values()] == [4, 2]
+    text = page([*here, *there])
+    first, second = text.split("## 5-shot, banking77, on a GPU\n")[1].split("on CPU\n")
+    assert "| CAP | Unguided | 2 | +0.0 (" in first
+    assert "| CAP | Unguided | 1 | +1.0 |" in second
+    # Two of four were run on both: 90 - 80 and 90 - 81 points.
+    assert "| banking77 | accuracy | 2 | +9.5 | 9.5 | 10.0 |" in text
+    assert "two machines" not in page(here)
 
 
 def test_runs_with_a_shortcut_are_averaged_over_seeds() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,14 @@ def collect(records: Iterable[dict[str, Any]]) -> dict[tuple[int | None, str], C
             place[settings["seed"]] = record
     # 5-shot by default first, as it is what most runs are of.
     return dict(sorted(tables.items(), key=lambda item: (item[0][0] != 5, str(item[0]))))
+
+
+def by_machine(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Part runs by where they were made, most runs first: differences are of one machine."""
+    places: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        places.setdefault(record["environment"].get("gpu", "CPU"), []).append(record)
+    return dict(sorted(places.items(), key=lambda place: -len(place[1])))
 
 
 def difference(ours: dict[int, Any], base: dict[int, Any], measure: str) -> str:
@@ -134,19 +143,50 @@ def spread(runs: dict[int, Any], measure: str) -> str:
     )
 
 
+def repeated(machines: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Tabulate by how many points runs of the same settings differ between two machines."""
+    one, other = (
+        {json.dumps(run["settings"]): run["figures"] for run in runs}
+        for runs in list(machines.values())[:2]
+    )
+    rows = []
+    for dataset in LOADERS:
+        both = [s for s in one if s in other and json.loads(s)["dataset"] == dataset]
+        for measure in MEASURES:
+            found = [
+                100 * (one[s][measure] - other[s][measure])
+                for s in both
+                if measure in one[s] and measure in other[s]
+            ]
+            if found:
+                size = [f"{np.mean(found):+.1f}", f"{np.mean(np.abs(found)):.1f}"]
+                rows.append([dataset, measure, len(found), *size, f"{np.max(np.abs(found)):.1f}"])
+    return as_markdown(("data", "measure", "runs", "mean", "mean size", "largest"), rows)
+
+
 def choices(records: Iterable[dict[str, Any]]) -> list[str]:
-    """List the runs on validation texts, with the parameters that are not the defaults."""
-    lines = [
-        "| data | row | parameters | seed | accuracy | adversarial | addition | compr. | suff. |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    """Tabulate the runs on validation texts, with the parameters that are not the defaults."""
+    places: dict[tuple[str, ...], dict[int, dict[str, Any]]] = {}
     for record in records:
-        settings, figures = record["settings"], record["figures"]
+        settings = record["settings"]
         if settings["split"] == "valid":
-            shown = [f"{100 * figures[m]:.1f}" for m in (*MEASURES[:2], "addition", *MEASURES[2:])]
-            cells = [settings["dataset"], ROWS[settings["row"]].title, changed(settings)]
-            lines.append("| " + " | ".join([*cells, str(settings["seed"]), *shown]) + " |")
-    return lines
+            where = "GPU" if "gpu" in record["environment"] else "CPU"
+            key = (settings["dataset"], ROWS[settings["row"]].title, changed(settings), where)
+            places.setdefault(key, {})[settings["seed"]] = record
+    measures = (*MEASURES[:2], "addition", *MEASURES[2:])
+    head = (
+        "data",
+        "row",
+        "parameters",
+        "on",
+        "seeds",
+        *MEASURES[:2],
+        "addition",
+        "compr.",
+        "suff.",
+    )
+    rows = [[*key, len(runs), *(spread(runs, m) for m in measures)] for key, runs in places.items()]
+    return as_markdown(head, rows)
 
 
 def shortcut_table(runs: Iterable[dict[str, Any]]) -> list[str]:
@@ -197,6 +237,20 @@ def changed(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in found.items())
 
 
+def tables(of_shots: dict[tuple[int | None, str], Cells], where: str) -> list[str]:
+    """Write one machine's tables of results, each under its heading."""
+    lines = []
+    for (shots, parameters), cells in of_shots.items():
+        title = "Full data" if shots is None else f"{shots}-shot"
+        for dataset in LOADERS:
+            if any(place == dataset for place, _ in cells):
+                heading = ", ".join(filter(None, [title, dataset, parameters, where]))
+                lines += ["", f"## {heading}", "", *table(cells, dataset)]
+                differences = contrasts(cells, dataset)
+                lines += ["", CAPTION, "", *differences] if differences else []
+    return lines
+
+
 def page(
     records: list[dict[str, Any]],
     shortcuts: Sequence[dict[str, Any]] = (),
@@ -204,26 +258,23 @@ def page(
 ) -> str:
     """Write docs/tables.md."""
     lines = ["# Tables", "", "Made by `benchmarks/paper/render.py` from the runs that are there."]
-    for (shots, parameters), cells in collect(records).items():
-        if (shots, parameters) == PICTURED:
-            lines += ["", f"![Differences to the unguided model]({PICTURE})"]
-        title = "Full data" if shots is None else f"{shots}-shot"
-        for dataset in LOADERS:
-            if any(place == dataset for place, _ in cells):
-                heading = ", ".join(filter(None, [title, dataset, parameters]))
-                lines += ["", f"## {heading}", "", *table(cells, dataset)]
-                differences = contrasts(cells, dataset)
-                lines += ["", CAPTION, "", *differences] if differences else []
+    if records:
+        lines += ["", f"![Differences to the unguided model]({PICTURE})"]
+    machines = by_machine(records)
+    for machine, runs in machines.items():
+        lines += tables(collect(runs), f"on {machine}" if len(machines) > 1 else "")
+    if len(machines) > 1:
+        lines += ["", "## The same runs on two machines", "", *repeated(machines)]
     if shortcuts:
         lines += ["", "## A shortcut in the training texts", "", *shortcut_table(shortcuts)]
     if disputed:
         lines += ["", "## Speakers found", "", *disputed_table(disputed)]
     if any(record["settings"]["split"] == "valid" for record in records):
         lines += ["", "## Choices", "", "On training texts outside of the draw, never on the test"]
-        lines += ["split; one run a line.", "", *choices(records)]
-    if records:
-        where = records[-1]["environment"]
-        lines += ["", "Last run with " + ", ".join(f"{k} {v}" for k, v in where.items()) + "."]
+        lines += ["split.", "", *choices(records)]
+    for runs in machines.values():
+        where = ", ".join(f"{k} {v}" for k, v in runs[-1]["environment"].items())
+        lines += ["", f"Last run with {where}."]
     return "\n".join(lines) + "\n"
 
 
@@ -258,9 +309,10 @@ def main() -> None:
     records = read_lines(CELLS)
     text = page(records, read_lines(shortcut.PATH), read_lines(disputed.PATH))
     (DOCS / "tables.md").write_text(text, encoding="utf-8")
-    pictured = collect(records).get(PICTURED)
-    if pictured:
-        draw_differences(pictured, DOCS / PICTURE)
+    for runs in list(by_machine(records).values())[:1]:
+        pictured = collect(runs).get(PICTURED)
+        if pictured:
+            draw_differences(pictured, DOCS / PICTURE)
     print(text)
 
 
