@@ -162,6 +162,22 @@ def test_differences_are_of_runs_on_one_machine() -> None:
     assert "two machines" not in page(here)
 
 
+def test_all_data_sets_together_are_paired_run_by_run() -> None:
+    records = [run(row, 0, accuracy) for row, accuracy in (("baseline", 0.8), ("cap", 0.82))]
+    records += [run("baseline", 0, 0.6), run("cap", 0, 0.58), run("cap", 1, 0.1)]
+    for record in records[2:]:
+        record["settings"]["dataset"] = "hwu64"
+    text = page(records).split("## 5-shot, all data sets\n")[1]
+    assert "| CAP | Unguided | 2 | -0.0 (-2.0 to +2.0) |" in text
+
+
+def test_without_names_the_bare_row_is_the_unguided_one() -> None:
+    bare = {"label_weight": 0, "normalize_embeddings": False}
+    records = [run("bare", 0, 0.7, beta=0, **bare), run("cap", 0, 0.72, **bare)]
+    heading = "## 5-shot, banking77, label_weight=0, normalize_embeddings=False\n"
+    assert "| CAP | Unguided | 1 | +2.0 |" in page(records).split(heading)[1]
+
+
 def test_runs_with_a_shortcut_are_averaged_over_seeds() -> None:
     setting = {
         "dataset": "hwu64",

@@ -35,7 +35,9 @@ N_RESAMPLES = 10_000
 PICTURE = "images/table1.png"
 PICTURED = (5, "")  # shots, and parameters other than the defaults
 
-Cells = dict[tuple[str, str], dict[int, dict[str, Any]]]  # (dataset, row) -> seed -> run
+PARAMETERS_OF_BARE = "label_weight=0, normalize_embeddings=False"
+
+Cells = dict[tuple[str, str], dict[Any, dict[str, Any]]]  # (dataset, row) -> seed -> run
 
 
 def collect(records: Iterable[dict[str, Any]]) -> dict[tuple[int | None, str], Cells]:
@@ -47,6 +49,12 @@ def collect(records: Iterable[dict[str, Any]]) -> dict[tuple[int | None, str], C
             cells = tables.setdefault((settings["shots"], changed(settings)), {})
             place = cells.setdefault((settings["dataset"], settings["row"]), {})
             place[settings["seed"]] = record
+    # What has no names nor unit length in any row is compared with the row that has neither.
+    for (shots, parameters), cells in tables.items():
+        if parameters == PARAMETERS_OF_BARE:
+            for (dataset, row), runs in tables.get((shots, ""), {}).items():
+                if row == "bare":
+                    cells[dataset, "baseline"] = runs
     # 5-shot by default first, as it is what most runs are of.
     return dict(sorted(tables.items(), key=lambda item: (item[0][0] != 5, str(item[0]))))
 
@@ -59,7 +67,7 @@ def by_machine(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, An
     return dict(sorted(places.items(), key=lambda place: -len(place[1])))
 
 
-def difference(ours: dict[int, Any], base: dict[int, Any], measure: str) -> str:
+def difference(ours: dict[Any, Any], base: dict[Any, Any], measure: str) -> str:
     """Write the mean difference, with its interval if there are two seeds."""
     found = interval(ours, base, measure)
     if found is None:
@@ -69,7 +77,7 @@ def difference(ours: dict[int, Any], base: dict[int, Any], measure: str) -> str:
 
 
 def interval(
-    ours: dict[int, Any], base: dict[int, Any], measure: str
+    ours: dict[Any, Any], base: dict[Any, Any], measure: str
 ) -> tuple[float, float, float] | None:
     """Mean difference over the seeds that both have, and the ends of a 95 % bootstrap interval.
 
@@ -248,7 +256,19 @@ def tables(of_shots: dict[tuple[int | None, str], Cells], where: str) -> list[st
                 lines += ["", f"## {heading}", "", *table(cells, dataset)]
                 differences = contrasts(cells, dataset)
                 lines += ["", CAPTION, "", *differences] if differences else []
+        if len({dataset for dataset, _ in cells}) > 1:
+            heading = ", ".join(filter(None, [title, "all data sets", parameters, where]))
+            lines += ["", f"## {heading}", "", CAPTION, "", *contrasts(pooled(cells), "all")]
     return lines
+
+
+def pooled(cells: Cells) -> Cells:
+    """Take the seeds of all data sets together, each run still paired with its own."""
+    together: Cells = {}
+    for (dataset, row), runs in cells.items():
+        place = together.setdefault(("all", row), {})
+        place.update({f"{dataset} {seed}": run for seed, run in runs.items()})
+    return together
 
 
 def page(
