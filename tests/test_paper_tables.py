@@ -21,6 +21,7 @@ from benchmarks.paper.render import (
     contrasts,
     difference,
     draw_differences,
+    most_runs,
     page,
     spread,
     text_noise,
@@ -176,6 +177,17 @@ def test_without_names_the_bare_row_is_the_unguided_one() -> None:
     records = [run("bare", 0, 0.7, beta=0, **bare), run("cap", 0, 0.72, **bare)]
     heading = "## 5-shot, banking77, label_weight=0, normalize_embeddings=False\n"
     assert "| CAP | Unguided | 1 | +2.0 |" in page(records).split(heading)[1]
+
+
+def test_unguided_rows_stand_beside_guidance_of_every_kind() -> None:
+    base = run("baseline", 0, 0.7, ig_path="gausslegendre")
+    records = [base, run("cap", 0, 0.72, ig_path="gausslegendre")]
+    assert list(collect(records)) == [(5, "ig_path=gausslegendre")]
+    assert "| CAP | Unguided | 1 | +2.0 |" in page(records)
+    assert {row for _, row in most_runs(records)} == {"baseline", "cap"}
+    tables = collect([*records, run("cap", 0, 0.73)])
+    assert list(tables) == [(5, ""), (5, "ig_path=gausslegendre")]
+    assert all(cells["banking77", "baseline"][0] is base for cells in tables.values())
 
 
 def test_runs_with_a_shortcut_are_averaged_over_seeds() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks._intents import LOADERS
 from benchmarks._record import save
-from benchmarks.paper.render import PICTURED, by_machine, collect, unpack
+from benchmarks.paper.render import most_runs, unpack
 from benchmarks.paper.run import CELLS, RESULTS, read_lines
 
 ROWS_SHOWN = ("baseline", "cap", "shuffled", "hybrid", "hybrid_shuffled")
@@ -64,8 +64,7 @@ def by_row(runs: dict[str, dict[int, Any]], codes: np.ndarray) -> dict[str, Any]
 
 
 def main() -> None:
-    runs = next(iter(by_machine(read_lines(CELLS)).values()))
-    cells = collect(runs)[PICTURED]
+    cells = most_runs(read_lines(CELLS))
     figures = {}
     for dataset, load in LOADERS.items():
         runs = {row: cells.get((dataset, row), {}) for row in ROWS_SHOWN}

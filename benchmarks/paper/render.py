@@ -33,7 +33,17 @@ DISPUTED_FIGURES = {
 }
 N_RESAMPLES = 10_000
 PICTURE = "images/table1.png"
-PICTURED = (5, "")  # shots, and parameters other than the defaults
+# What makes no difference to a model that is not guided.
+OF_GUIDANCE = (
+    "alignment_loss",
+    "beta",
+    "beta_schedule",
+    "complement_weight",
+    "guidance",
+    "ig_path",
+    "ig_steps",
+    "rationale_share",
+)
 
 PARAMETERS_OF_BARE = "label_weight=0, normalize_embeddings=False"
 
@@ -42,21 +52,44 @@ Cells = dict[tuple[str, str], dict[Any, dict[str, Any]]]  # (dataset, row) -> se
 
 def collect(records: Iterable[dict[str, Any]]) -> dict[tuple[int | None, str], Cells]:
     """Arrange the runs on test splits by shots and parameters, the rows' own left out."""
-    tables: dict[tuple[int | None, str], Cells] = {}
+    found: dict[tuple[int | None, str], Cells] = {}
     for record in records:
         settings = record["settings"]
         if settings["split"] == "test":
-            cells = tables.setdefault((settings["shots"], changed(settings)), {})
+            cells = found.setdefault((settings["shots"], changed(settings)), {})
             place = cells.setdefault((settings["dataset"], settings["row"]), {})
             place[settings["seed"]] = record
-    # What has no names nor unit length in any row is compared with the row that has neither.
-    for (shots, parameters), cells in tables.items():
-        if parameters == PARAMETERS_OF_BARE:
-            for (dataset, row), runs in tables.get((shots, ""), {}).items():
+    share_unguided(found)
+    # 5-shot by default first, as it is what most runs are of.
+    return dict(sorted(found.items(), key=lambda item: (item[0][0] != 5, str(item[0]))))
+
+
+def share_unguided(found: dict[tuple[int | None, str], Cells]) -> None:
+    """Put the rows that guidance does not touch into each table that they can be compared in."""
+    shared = set()
+    for (shots, parameters), cells in found.items():
+        parts = [part for part in parameters.split(", ") if part.split("=")[0] not in OF_GUIDANCE]
+        home = (shots, ", ".join(parts))
+        if home != (shots, parameters) and home in found:
+            shared.add(home)
+            for place, runs in found[home].items():
+                if ROWS[place[1]].kind != "guided":
+                    cells.setdefault(place, runs)
+        if ", ".join(parts) == PARAMETERS_OF_BARE:
+            for (dataset, row), runs in found.get((shots, ""), {}).items():
                 if row == "bare":
                     cells[dataset, "baseline"] = runs
-    # 5-shot by default first, as it is what most runs are of.
-    return dict(sorted(tables.items(), key=lambda item: (item[0][0] != 5, str(item[0]))))
+    for home in shared:
+        if all(ROWS[row].kind != "guided" for _, row in found[home]):
+            del found[home]
+
+
+def most_runs(records: Iterable[dict[str, Any]], shots: int = 5) -> Cells:
+    """Choose the table of one machine that most runs are in."""
+    machines = by_machine(records)
+    found = collect(next(iter(machines.values()), []))
+    of_shots = [cells for (number, _), cells in found.items() if number == shots]
+    return max(of_shots, key=lambda cells: sum(map(len, cells.values())), default={})
 
 
 def by_machine(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -242,6 +275,8 @@ def changed(settings: dict[str, Any]) -> str:
     found = {
         k: v for k, v in settings["classifier"].items() if k not in expected or expected[k] != v
     }
+    if row.kind != "guided":
+        found = {k: v for k, v in found.items() if k not in OF_GUIDANCE}
     return ", ".join(f"{name}={value}" for name, value in found.items())
 
 
@@ -329,10 +364,9 @@ def main() -> None:
     records = read_lines(CELLS)
     text = page(records, read_lines(shortcut.PATH), read_lines(disputed.PATH))
     (DOCS / "tables.md").write_text(text, encoding="utf-8")
-    for runs in list(by_machine(records).values())[:1]:
-        pictured = collect(runs).get(PICTURED)
-        if pictured:
-            draw_differences(pictured, DOCS / PICTURE)
+    pictured = most_runs(records)
+    if pictured:
+        draw_differences(pictured, DOCS / PICTURE)
     print(text)
 
 

@@ -1,0 +1,99 @@
+"""Does a model's explanation say what it goes by? Compare it with leaving words out, one by one.
+
+    python -m benchmarks.paper.leaving_out --rows baseline cap_paper uniform --paths random
+
+What a word is worth when it alone is left out needs no gradient and no baseline, so a training that
+bends the gradients and nothing else shows here: the words that the explanation names are then not
+those that the model misses. Writes `results/leaving_out.json` as each run ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from benchmarks._intents import LOADERS
+from benchmarks._record import save
+from benchmarks.paper.draws import Draw, make_draw
+from benchmarks.paper.run import RESULTS
+from benchmarks.paper.settings import EXPLAIN_STEPS, N_EXPLAINED, RATIONALE, ROWS, SHARED
+from benchmarks.paper.teachers import make_prior
+from skcap import PriorMatrix
+from skcap.attribution import PATHS
+from skcap.classifier import GuidedTextClassifier
+from skcap.metrics import faithfulness_curve
+from skcap.priors.masks import content_seed
+from skcap.words import split_words
+
+PATH = RESULTS / "leaving_out.json"
+
+
+def left_out(clf: Any, texts: list[str]) -> PriorMatrix:
+    """Give each word what the predicted class's probability loses when it alone is left out."""
+    probabilities = clf.predict_proba(texts)
+    words = [split_words(text) for text in texts]
+    shorter = [" ".join(own[:k] + own[k + 1 :]) for own in words for k in range(len(own))]
+    rows = np.repeat(np.arange(len(texts)), [len(own) for own in words])
+    codes = probabilities.argmax(axis=1)
+    lost = (
+        probabilities.max(axis=1)[rows]
+        - clf.predict_proba(shorter)[np.arange(len(rows)), codes[rows]]
+    )
+    return PriorMatrix(texts, [lost[rows == row] for row in range(len(texts))])
+
+
+def compare(clf: Any, texts: list[str]) -> dict[str, float]:
+    """Measure the model's explanation and leaving words out in the same way, and both together."""
+    told, found = clf.explain(texts, n_steps=EXPLAIN_STEPS), left_out(clf, texts)
+    figures = {}
+    for name, scores in {"explanation": told, "leaving_out": found}.items():
+        curve = faithfulness_curve(clf.predict_proba, texts, scores, k=(RATIONALE,))
+        full = np.asarray(curve.full)
+        figures[f"comprehensiveness, {name}"] = float((full - curve.without[:, 0]).mean())
+        figures[f"sufficiency, {name}"] = float((full - curve.only[:, 0]).mean())
+    pairs = zip(told.scores, found.scores, strict=True)
+    same = [spearmanr(one, other).statistic for one, other in pairs if len(one) > 2]
+    middle = clf.explain(texts, n_steps=1)
+    return {
+        **{name: round(100 * value, 1) for name, value in figures.items()},
+        "rank correlation": round(float(np.nanmean(same)), 2),
+        "sum of scores": round(float(np.mean([row.sum() for row in told.scores])), 2),
+        "sum by the middle alone": round(float(np.mean([row.sum() for row in middle.scores])), 2),
+    }
+
+
+def measure(draw: Draw, row: str, path: str, seed: int) -> dict[str, Any]:
+    """Train a row with training points at one place and compare."""
+    guided = ROWS[row].kind != "unguided"
+    parameters = {**SHARED, "ig_path": path, "beta": 1.0 if guided else 0}
+    prior = make_prior(ROWS[row], draw, seed, parameters) if guided else draw.X
+    clf = GuidedTextClassifier(**parameters, random_state=seed).fit(prior, draw.y)
+    texts = sorted(draw.X_eval, key=lambda text: content_seed(0, "explained", text))[:N_EXPLAINED]
+    accuracy = round(100 * float(clf.score(draw.X_eval, draw.y_eval)), 1)
+    return {"accuracy": accuracy, **compare(clf, texts)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", choices=list(LOADERS), default="hwu64")
+    parser.add_argument("--rows", nargs="+", default=["baseline", "cap", "cap_paper", "uniform"])
+    parser.add_argument("--paths", nargs="+", choices=PATHS, default=list(PATHS))
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    draw = make_draw(options.dataset, 5, options.seed, "valid")
+    for row, path in itertools.product(options.rows, options.paths):
+        found = measure(draw, row, path, options.seed)
+        print(row, path, found, flush=True)
+        figures: dict[str, Any] = json.loads(PATH.read_text()) if PATH.exists() else {}
+        figures.pop("environment", None)
+        name = f"{options.dataset}, draw {options.seed}, {ROWS[row].title}, {path}"
+        save("leaving_out", figures | {name: found}, RESULTS)
+
+
+if __name__ == "__main__":
+    main()
