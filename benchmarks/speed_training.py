@@ -338,8 +338,8 @@ def measured_costs(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "costs": costs,
         "targets": [
-            target(7, f"guided step by default ({DEFAULT})", default["time_ratio"], 3),
-            target(7, "memory of a guided step by default", default["memory_ratio"], 1.6),
+            target(7, "guided step, one point", default["time_ratio"], 3),
+            target(7, "memory of a guided step, one point", default["memory_ratio"], 1.6),
         ],
     }
 
