@@ -310,7 +310,7 @@ def against_eight_points(default: str, runs: Mapping[str, list[dict[str, Any]]])
         "Target 7 also asks for the accuracy and alignment of eight points. Against those the",
         f"default is {behind:.1f} points of accuracy behind, on {n_unseen:,} texts,",
         f"and its alignment loss is {alignment / alignment_8:.2f} times theirs. Twice the weight",
-        "on one point, in the middle, does not make up for that, nor do eight at every eighth step,",
+        "on one point in the middle does not make up for that, nor do eight at every eighth step,",
         "at about the same cost (82.0 % and 0.0656, in trials whose code is not kept; without",
         "guidance 81.3 % and 0.0882).",
     ]

@@ -14,6 +14,7 @@ from benchmarks.paper.cell import Cell, key_of, pack
 from benchmarks.paper.draws import Draw
 from benchmarks.paper.frozen import _token_weights, few, kept, positive
 from benchmarks.paper.hardest import by_row, hardest_texts
+from benchmarks.paper.leaving_out import compare, left_out
 from benchmarks.paper.pool import run_all
 from benchmarks.paper.render import (
     by_machine,
@@ -170,6 +171,8 @@ def test_all_data_sets_together_are_paired_run_by_run() -> None:
         record["settings"]["dataset"] = "hwu64"
     text = page(records).split("## 5-shot, all data sets\n")[1]
     assert "| CAP | Unguided | 2 | -0.0 (-2.0 to +2.0) |" in text
+    records[1]["figures"]["sufficiency"] = 0.21  # the others' is 0.1
+    assert "| CAP | 2 | 1 |" in page(records)
 
 
 def test_without_names_the_bare_row_is_the_unguided_one() -> None:
@@ -309,6 +312,35 @@ def test_a_run_that_fails_keeps_no_other_from_being_done(capsys: pytest.CaptureF
     with pytest.raises(RuntimeError, match="Jobs that failed: 1"):
         next(results)
     assert "(1, 0): Traceback" in capsys.readouterr().err
+
+
+class CountsWords:
+    """Says "alarm" the surer, the more often the word stands there; explains what it is told to."""
+
+    def __init__(self, scores: list[list[float]]) -> None:
+        self.scores = scores
+
+    def predict_proba(self, texts: list[str]) -> np.ndarray:
+        share = np.array([0.2 + 0.3 * text.split().count("alarm") for text in texts])
+        return np.stack([share, 1 - share], axis=1)
+
+    def explain(self, texts: list[str], n_steps: int) -> PriorMatrix:
+        return PriorMatrix(texts, [np.array(row) * n_steps for row in self.scores])
+
+
+def test_leaving_words_out_shows_an_explanation_that_misleads() -> None:
+    texts = ["the alarm alarm now", "alarm"]
+    clf = CountsWords([[0.0, 2.0, 2.0, 0.1], [1.0]])
+    lost = left_out(clf, texts)
+    assert lost.scores[0] == pytest.approx([0, 0.3, 0.3, 0])
+    assert lost.scores[1] == pytest.approx([0.3])
+    honest = compare(clf, texts)
+    assert honest["comprehensiveness, explanation"] == honest["comprehensiveness, leaving_out"]
+    assert honest["sum of scores"] == pytest.approx(8 * (4.1 + 1) / 2)
+    assert honest["sum by the middle alone"] == pytest.approx((4.1 + 1) / 2)
+    lying = compare(CountsWords([[9.0, 0.0, 0.0, 9.0], [1.0]]), texts)
+    assert lying["comprehensiveness, explanation"] < lying["comprehensiveness, leaving_out"]
+    assert lying["rank correlation"] < 0 < honest["rank correlation"]
 
 
 def test_agreement_is_that_of_the_order_within_texts() -> None:

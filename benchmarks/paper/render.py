@@ -17,6 +17,10 @@ from skcap.classifier import GuidedTextClassifier
 
 DOCS = Path(__file__).parents[2] / "docs"
 MEASURES = ("accuracy", "adversarial", "comprehensiveness", "sufficiency")
+MISLED = 10  # points of sufficiency
+MISLED_CAPTION = f"Runs with a sufficiency more than {MISLED} points worse than the unguided model's:"
+    f"Runs whose sufficiency is more than {MISLED} points worse than the unguided model's:"
+)
 CONTROLLED = [("cap", "shuffled"), ("hybrid", "hybrid_shuffled")]  # rows and what they must beat
 CAPTION = "Differences in points over the seeds that both have, with 95 % bootstrap intervals:"
 SHORTCUT_FIGURES = {
@@ -205,6 +209,18 @@ def repeated(machines: dict[str, list[dict[str, Any]]]) -> list[str]:
     return as_markdown(("data", "measure", "runs", "mean", "mean size", "largest"), rows)
 
 
+def misled(cells: Cells) -> list[str]:
+    """Count the runs whose explanations are far less sufficient than the unguided model's."""
+    base, rows = cells.get(("all", "baseline"), {}), []
+    for name, row in ROWS.items():
+        runs = cells.get(("all", name), {}) if row.kind == "guided" else {}
+        both = [(runs[place], base[place]) for place in runs if place in base]
+        worse = [ours["figures"]["sufficiency"] - of["figures"]["sufficiency"] for ours, of in both]
+        if worse:
+            rows.append([row.title, len(worse), sum(100 * gap > MISLED for gap in worse)])
+    return as_markdown(("row", "runs", "misled"), rows)
+
+
 def choices(records: Iterable[dict[str, Any]]) -> list[str]:
     """Tabulate the runs on validation texts, with the parameters that are not the defaults."""
     places: dict[tuple[str, ...], dict[int, dict[str, Any]]] = {}
@@ -293,7 +309,9 @@ def tables(of_shots: dict[tuple[int | None, str], Cells], where: str) -> list[st
                 lines += ["", CAPTION, "", *differences] if differences else []
         if len({dataset for dataset, _ in cells}) > 1:
             heading = ", ".join(filter(None, [title, "all data sets", parameters, where]))
-            lines += ["", f"## {heading}", "", CAPTION, "", *contrasts(pooled(cells), "all")]
+            together = pooled(cells)
+            lines += ["", f"## {heading}", "", CAPTION, "", *contrasts(together, "all")]
+            lines += ["", MISLED_CAPTION, "", *misled(together)]
     return lines
 
 
