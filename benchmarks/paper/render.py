@@ -18,7 +18,7 @@ from skcap.classifier import GuidedTextClassifier
 DOCS = Path(__file__).parents[2] / "docs"
 MEASURES = ("accuracy", "adversarial", "comprehensiveness", "sufficiency")
 MISLED = 10  # points of sufficiency
-MISLED_CAPTION = f"Runs with a sufficiency more than {MISLED} points worse than the unguided model's:"
+MISLED_CAPTION = (
     f"Runs whose sufficiency is more than {MISLED} points worse than the unguided model's:"
 )
 CONTROLLED = [("cap", "shuffled"), ("hybrid", "hybrid_shuffled")]  # rows and what they must beat
