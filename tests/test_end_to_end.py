@@ -55,13 +55,13 @@ def test_real_models_learn_from_three_texts_a_class(tmp_path):
     pipe = Pipeline(
         [
             ("prior", CAPPriorTransformer("smollm2-135m", n_masks=4, cache=tmp_path)),
-            ("clf", GuidedTextClassifier("all-minilm-l6-v2", max_epochs=4, random_state=0)),
+            ("clf", GuidedTextClassifier("all-minilm-l6-v2", max_epochs=8, random_state=0)),
         ]
     )
     pipe.fit(X, y)
     assert pipe.score(X_test, y_test) > 0.5  # a third by chance
     alignment = pipe[-1].net_.history[:, "train_alignment"]
-    assert alignment[-1] < alignment[0]
+    assert np.mean(alignment[-3:]) < np.mean(alignment[:3])  # points of the path are random
 
 
 @pytest.mark.slow
