@@ -318,7 +318,7 @@ def main() -> None:
     if options.accuracy:
         measure_accuracy(options)
         return
-    figures: dict[str, Any] = {"model": GuidedTextClassifier().model, "default": DEFAULT}
+    figures: dict[str, Any] = {"model": GuidedTextClassifier().model}
     path = (options.output or RESULTS) / "speed_training.json"
     if set(options.parts) != set(PARTS) and path.exists():  # keep what is not measured anew
         figures = json.loads(path.read_text()) | figures

@@ -14,7 +14,7 @@ from benchmarks.paper.cell import Cell, key_of, pack
 from benchmarks.paper.draws import Draw
 from benchmarks.paper.frozen import _token_weights, few, kept, positive
 from benchmarks.paper.hardest import by_row, hardest_texts
-from benchmarks.paper.leaving_out import compare, left_out
+from benchmarks.paper.leaving_out import compare
 from benchmarks.paper.pool import run_all
 from benchmarks.paper.render import (
     by_machine,
@@ -31,6 +31,7 @@ from benchmarks.paper.settings import ROWS
 from benchmarks.paper.shortcut import KINDS, marks_of, others, put, share_of_mark
 from benchmarks.paper.teachers import half, oracle, spoil
 from skcap import PriorMatrix
+from skcap.metrics import leave_one_out
 
 
 def run(
@@ -331,7 +332,7 @@ class CountsWords:
 def test_leaving_words_out_shows_an_explanation_that_misleads() -> None:
     texts = ["the alarm alarm now", "alarm"]
     clf = CountsWords([[0.0, 2.0, 2.0, 0.1], [1.0]])
-    lost = left_out(clf, texts)
+    lost = leave_one_out(clf.predict_proba, texts)
     assert lost.scores[0] == pytest.approx([0, 0.3, 0.3, 0])
     assert lost.scores[1] == pytest.approx([0.3])
     honest = compare(clf, texts)

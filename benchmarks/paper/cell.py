@@ -108,9 +108,14 @@ def pack(flags: np.ndarray) -> str:
     return np.packbits(flags).tobytes().hex()
 
 
+def to_explain(texts: list[str]) -> list[str]:
+    """Draw the texts whose explanations are measured: by content, the same wherever they stand."""
+    return sorted(texts, key=lambda text: content_seed(0, "explained", text))[:N_EXPLAINED]
+
+
 def faithfulness(clf: GuidedTextClassifier, draw: Draw) -> dict[str, float]:
     """Comprehensiveness and sufficiency by the model's own explanation of what it predicts."""
-    texts = sorted(draw.X_eval, key=lambda text: content_seed(0, "explained", text))[:N_EXPLAINED]
+    texts = to_explain(draw.X_eval)
     explained = clf.explain(texts, n_steps=EXPLAIN_STEPS)
     curve = faithfulness_curve(clf.predict_proba, texts, explained, k=(RATIONALE, *ERASER_BINS))
     taken = np.asarray(curve.full)[:, None] - curve.without

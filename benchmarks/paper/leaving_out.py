@@ -19,37 +19,22 @@ from scipy.stats import spearmanr
 
 from benchmarks._intents import LOADERS
 from benchmarks._record import save
+from benchmarks.paper.cell import to_explain
 from benchmarks.paper.draws import Draw, make_draw
 from benchmarks.paper.run import RESULTS
-from benchmarks.paper.settings import EXPLAIN_STEPS, N_EXPLAINED, RATIONALE, ROWS, SHARED
+from benchmarks.paper.settings import EXPLAIN_STEPS, RATIONALE, ROWS, SHARED
 from benchmarks.paper.teachers import make_prior
-from skcap import PriorMatrix
 from skcap.attribution import PATHS
 from skcap.classifier import GuidedTextClassifier
-from skcap.metrics import faithfulness_curve
-from skcap.priors.masks import content_seed
-from skcap.words import split_words
+from skcap.metrics import faithfulness_curve, leave_one_out
 
 PATH = RESULTS / "leaving_out.json"
 
 
-def left_out(clf: Any, texts: list[str]) -> PriorMatrix:
-    """Give each word what the predicted class's probability loses when it alone is left out."""
-    probabilities = clf.predict_proba(texts)
-    words = [split_words(text) for text in texts]
-    shorter = [" ".join(own[:k] + own[k + 1 :]) for own in words for k in range(len(own))]
-    rows = np.repeat(np.arange(len(texts)), [len(own) for own in words])
-    codes = probabilities.argmax(axis=1)
-    lost = (
-        probabilities.max(axis=1)[rows]
-        - clf.predict_proba(shorter)[np.arange(len(rows)), codes[rows]]
-    )
-    return PriorMatrix(texts, [lost[rows == row] for row in range(len(texts))])
-
-
 def compare(clf: Any, texts: list[str]) -> dict[str, float]:
     """Measure the model's explanation and leaving words out in the same way, and both together."""
-    told, found = clf.explain(texts, n_steps=EXPLAIN_STEPS), left_out(clf, texts)
+    told = clf.explain(texts, n_steps=EXPLAIN_STEPS)
+    found = leave_one_out(clf.predict_proba, texts)
     figures = {}
     for name, scores in {"explanation": told, "leaving_out": found}.items():
         curve = faithfulness_curve(clf.predict_proba, texts, scores, k=(RATIONALE,))
@@ -73,9 +58,8 @@ def measure(draw: Draw, row: str, path: str, seed: int) -> dict[str, Any]:
     parameters = {**SHARED, "ig_path": path, "beta": 1.0 if guided else 0}
     prior = make_prior(ROWS[row], draw, seed, parameters) if guided else draw.X
     clf = GuidedTextClassifier(**parameters, random_state=seed).fit(prior, draw.y)
-    texts = sorted(draw.X_eval, key=lambda text: content_seed(0, "explained", text))[:N_EXPLAINED]
     accuracy = round(100 * float(clf.score(draw.X_eval, draw.y_eval)), 1)
-    return {"accuracy": accuracy, **compare(clf, texts)}
+    return {"accuracy": accuracy, **compare(clf, to_explain(draw.X_eval))}
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ OF_GUIDANCE = (
     "rationale_share",
 )
 
-PARAMETERS_OF_BARE = "label_weight=0, normalize_embeddings=False"
+PARAMETERS_OF_BARE = ", ".join(f"{k}={v}" for k, v in ROWS["bare"].parameters.items())
 
 Cells = dict[tuple[str, str], dict[Any, dict[str, Any]]]  # (dataset, row) -> seed -> run
 
@@ -88,11 +88,11 @@ def share_unguided(found: dict[tuple[int | None, str], Cells]) -> None:
             del found[home]
 
 
-def most_runs(records: Iterable[dict[str, Any]], shots: int = 5) -> Cells:
-    """Choose the table of one machine that most runs are in."""
+def most_runs(records: Iterable[dict[str, Any]]) -> Cells:
+    """Choose the 5-shot table of one machine that most runs are in."""
     machines = by_machine(records)
     found = collect(next(iter(machines.values()), []))
-    of_shots = [cells for (number, _), cells in found.items() if number == shots]
+    of_shots = [cells for (shots, _), cells in found.items() if shots == 5]
     return max(of_shots, key=lambda cells: sum(map(len, cells.values())), default={})
 
 
@@ -331,7 +331,7 @@ def page(
 ) -> str:
     """Write docs/tables.md."""
     lines = ["# Tables", "", "Made by `benchmarks/paper/render.py` from the runs that are there."]
-    if records:
+    if most_runs(records):
         lines += ["", f"![Differences to the unguided model]({PICTURE})"]
     machines = by_machine(records)
     for machine, runs in machines.items():

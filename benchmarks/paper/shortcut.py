@@ -26,13 +26,13 @@ import numpy as np
 
 from benchmarks._intents import LOADERS
 from benchmarks._record import environment
+from benchmarks.paper.cell import to_explain
 from benchmarks.paper.draws import Draw, make_draw
 from benchmarks.paper.pool import fill_cache, run_all
 from benchmarks.paper.run import RESULTS, add_line, read_lines
-from benchmarks.paper.settings import N_EXPLAINED, ROWS, SHARED
+from benchmarks.paper.settings import ROWS, SHARED
 from benchmarks.paper.teachers import make_prior
 from skcap.classifier import GuidedTextClassifier
-from skcap.priors.masks import content_seed
 
 N_DIGITS = 4  # of a reference number
 KINDS = {"speaker": 0, "reference": -1}  # what marks a class, and which word of the text that is
@@ -123,9 +123,10 @@ def measure(run: Run, draw: Draw) -> dict[str, Any]:
         "misleading": misled,
     }
     figures = {name: float(clf.score(texts, draw.y_eval)) for name, texts in tests.items()}
-    some = sorted(misled, key=lambda text: content_seed(0, "explained", text))[:N_EXPLAINED]
     place = KINDS[kind]
-    figures["attributed"] = share_of_mark(list(clf.explain(some, n_steps=8).scores), place)
+    figures["attributed"] = share_of_mark(
+        list(clf.explain(to_explain(misled), n_steps=8).scores), place
+    )
     if prior is not None:
         figures["attributed_by_prior"] = share_of_mark(list(prior.scores), place)
     seconds = round(time.perf_counter() - start, 1)
