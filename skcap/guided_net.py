@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from skorch.callbacks import Callback
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import ConcatDataset
 
 from skcap.attribution import attribute_words
@@ -54,6 +55,7 @@ class Guidance:
     path: str
     baseline_token: int | None
     output: str
+    limit: float | None
     n_distractors: int
     share: float
     complement_weight: float
@@ -150,6 +152,7 @@ class GuidedNet(NeuralNetClassifier):
         over = min(1.0, (len(self.history) - 0.5) / self.max_epochs)
         beta = self.guidance.beta_at(over)
         for name in self.guidance.measures:
+            limit = self.guidance.limit if name == "train_alignment" else None
             if name == "train_alignment":
                 parts = self._alignment(inputs, classes, self.guidance)
             elif name == "train_distracted":
@@ -159,13 +162,37 @@ class GuidedNet(NeuralNetClassifier):
             else:
                 parts = iter([self._by_complement(inputs, self.guidance)])
             loss = torch.zeros_like(total)
-            for part in parts:
-                loss = loss + part.detach()
-                if part.requires_grad:  # not if the batch has nothing to learn from here
-                    (beta * part).backward()
+            with self._limited(limit):
+                for part in parts:
+                    loss = loss + part.detach()
+                    if part.requires_grad:  # not if the batch has nothing to learn from here
+                        (beta * part).backward()
             self.history.record_batch(name, loss.item())
             total = total + beta * loss
         return {**step, "loss": total}
+
+    @contextmanager
+    def _limited(self, limit: float | None) -> Iterator[None]:
+        """Add the gradients made inside, no larger than `limit` times those that are there.
+
+        An attribution that is close to zero at the point drawn gets a gradient as large as it is
+        small, through its norm: thirty times that of the cross-entropy, now and then.
+        """
+        if limit is None:
+            yield
+            return
+        parameters = [p for p in self.module_.parameters() if p.requires_grad]
+        most = limit * float(clip_grad_norm_(parameters, math.inf))  # clips nothing, and measures
+        own = [p.grad for p in parameters]
+        for parameter in parameters:
+            parameter.grad = None
+        yield
+        clip_grad_norm_(parameters, most)
+        for parameter, gradient in zip(parameters, own, strict=True):
+            if parameter.grad is None:
+                parameter.grad = gradient
+            elif gradient is not None:
+                parameter.grad += gradient
 
     def _distracted(
         self, batch: dict[str, Tensor], classes: Tensor, logits: Tensor, how: Guidance

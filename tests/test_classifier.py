@@ -214,6 +214,40 @@ def test_every_alignment_loss_falls(make, parameters):
     assert classifier.score(NEW_TEXTS, NEW_LABELS) > 0.7
 
 
+@pytest.mark.parametrize(("limit", "norm"), [(0.5, 0.5), (0, 0), (1e6, 40), (None, 40)])
+def test_alignment_counts_no_more_in_a_step_than_its_limit(make, limit, norm):
+    """Here it would count forty times as much as the cross-entropy."""
+    net = make(alignment_limit=limit, max_epochs=1).fit(PRIOR, LABELS).net_
+    weight = net.module_.head.weight
+    net.module_.zero_grad()
+    own, added = torch.zeros(2, *weight.shape)
+    own[0, 0], added[0, 0], added[1, 1] = 3.0, 72.0, 96.0
+    (weight * own).sum().backward()
+    with net._limited(net.guidance.limit):
+        (weight * added).sum().backward()
+    torch.testing.assert_close(weight.grad - own, added * norm / 40, rtol=1e-5, atol=1e-5)
+
+
+def test_weights_without_a_gradient_keep_that_of_either_side(make):
+    net = make(max_epochs=1).fit(PRIOR, LABELS).net_
+    head = net.module_.head
+    net.module_.zero_grad()
+    head.weight.sum().backward()
+    with net._limited(1.0):
+        head.bias.sum().backward()
+    assert torch.equal(head.weight.grad, torch.ones_like(head.weight))
+    assert torch.equal(head.bias.grad, torch.ones_like(head.bias))
+
+
+def test_a_limit_of_zero_trains_as_if_there_were_no_guidance_to_speak_of(make):
+    options = {"max_epochs": 2, "head_init": "random"}
+    held = make(alignment_limit=0, beta=5.0, **options).fit(PRIOR, LABELS)
+    faint = make(alignment_limit=None, beta=1e-30, **options).fit(PRIOR, LABELS)
+    strong = make(alignment_limit=None, beta=5.0, **options).fit(PRIOR, LABELS)
+    assert same_weights(held, faint)
+    assert not same_weights(held, strong)
+
+
 @pytest.mark.parametrize(
     ("schedule", "shares"),
     [
@@ -874,6 +908,7 @@ def test_guidance_without_a_prior(make, X, message):
         ({"ig_path": "curved"}, "ig_path must be one of 'gausslegendre', 'random', got 'curved'"),
         ({"ig_baseline": "none"}, "ig_baseline must be one of 'pad', 'mask', 'zero', got 'none'"),
         ({"ig_target": "margin"}, "ig_target must be one of"),
+        ({"alignment_limit": -1}, "alignment_limit must be a number of at least 0, got -1"),
         ({"pooling": "max"}, "pooling must be one of 'mean', 'cls', got 'max'"),
         ({"explain_steps": 1.5}, "explain_steps must be an integer of at least 1, got 1.5"),
         ({"max_epochs": True}, "max_epochs must be an integer of at least 1, got True"),
