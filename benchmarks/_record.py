@@ -38,6 +38,14 @@ def save(name: str, figures: dict[str, Any], folder: Path = RESULTS) -> Path:
     return path
 
 
+def load(name: str, folder: Path = RESULTS) -> dict[str, Any]:
+    """Read the figures that `save` wrote, none if it did not, to add to them."""
+    path = folder / f"{name}.json"
+    figures: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    figures.pop("environment", None)
+    return figures
+
+
 def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks._intents import LOADERS
 from benchmarks._record import save
 from benchmarks.paper.render import most_runs, unpack
-from benchmarks.paper.run import CELLS, RESULTS, read_lines
+from benchmarks.paper.run import RESULTS, read_cells
 
 ROWS_SHOWN = ("baseline", "cap", "shuffled", "hybrid", "hybrid_shuffled")
 SHARE = 0.25  # of the classes
@@ -64,7 +64,7 @@ def by_row(runs: dict[str, dict[int, Any]], codes: np.ndarray) -> dict[str, Any]
 
 
 def main() -> None:
-    cells = most_runs(read_lines(CELLS))
+    cells = most_runs(read_cells())
     figures = {}
     for dataset, load in LOADERS.items():
         runs = {row: cells.get((dataset, row), {}) for row in ROWS_SHOWN}

@@ -1,10 +1,12 @@
 """Does a model's explanation say what it goes by? Compare it with leaving words out, one by one.
 
-    python -m benchmarks.paper.leaving_out --rows baseline cap_paper uniform --paths random
+    python -m benchmarks.paper.leaving_out --rows baseline cap_paper uniform
+    python -m benchmarks.paper.leaving_out --rows cap --extra '{"ig_path": "gausslegendre"}' '{}'
 
 What a word is worth when it alone is left out needs no gradient and no baseline, so a training that
 bends the gradients and nothing else shows here: the words that the explanation names are then not
-those that the model misses. Writes `results/leaving_out.json` as each run ends.
+those that the model misses. How large the gradients of each epoch were is measured, too. Writes
+`results/leaving_out.json` as each run ends.
 """
 
 from __future__ import annotations
@@ -15,20 +17,28 @@ import json
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.stats import spearmanr
+from skorch.callbacks import Callback
 
 from benchmarks._intents import LOADERS
-from benchmarks._record import save
+from benchmarks._record import load, save
 from benchmarks.paper.cell import to_explain
 from benchmarks.paper.draws import Draw, make_draw
 from benchmarks.paper.run import RESULTS
 from benchmarks.paper.settings import EXPLAIN_STEPS, RATIONALE, ROWS, SHARED
 from benchmarks.paper.teachers import make_prior
-from skcap.attribution import PATHS
 from skcap.classifier import GuidedTextClassifier
 from skcap.metrics import faithfulness_curve, leave_one_out
 
-PATH = RESULTS / "leaving_out.json"
+
+class GradientNorm(Callback):
+    """Keep the norm of each step's gradient in the history."""
+
+    def on_grad_computed(self, net: Any, named_parameters: Any, **kwargs: Any) -> None:
+        """Measure it as the optimizer gets it."""
+        sizes = [p.grad.norm() for _, p in named_parameters if p.grad is not None]
+        net.history.record_batch("gradient_norm", float(torch.stack(sizes).norm()))
 
 
 def compare(clf: Any, texts: list[str]) -> dict[str, float]:
@@ -52,31 +62,34 @@ def compare(clf: Any, texts: list[str]) -> dict[str, float]:
     }
 
 
-def measure(draw: Draw, row: str, path: str, seed: int) -> dict[str, Any]:
-    """Train a row with training points at one place and compare."""
+def measure(draw: Draw, row: str, extra: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Train a row and compare; norms of gradients are [median, largest] of each epoch."""
     guided = ROWS[row].kind != "unguided"
-    parameters = {**SHARED, "ig_path": path, "beta": 1.0 if guided else 0}
+    parameters = {**SHARED, **extra, **({} if guided else {"beta": 0})}
     prior = make_prior(ROWS[row], draw, seed, parameters) if guided else draw.X
-    clf = GuidedTextClassifier(**parameters, random_state=seed).fit(prior, draw.y)
-    accuracy = round(100 * float(clf.score(draw.X_eval, draw.y_eval)), 1)
-    return {"accuracy": accuracy, **compare(clf, to_explain(draw.X_eval))}
+    clf = GuidedTextClassifier(**parameters, callbacks=[GradientNorm()], random_state=seed)
+    clf.fit(prior, draw.y)
+    norms = clf.net_.history[:, "batches", :, "gradient_norm"]
+    return {
+        "accuracy": round(100 * float(clf.score(draw.X_eval, draw.y_eval)), 1),
+        **compare(clf, to_explain(draw.X_eval)),
+        "gradient norm": [[round(float(f(epoch)), 2) for f in (np.median, max)] for epoch in norms],
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", choices=list(LOADERS), default="hwu64")
     parser.add_argument("--rows", nargs="+", default=["baseline", "cap", "cap_paper", "uniform"])
-    parser.add_argument("--paths", nargs="+", choices=PATHS, default=list(PATHS))
+    parser.add_argument("--extra", nargs="+", default=["{}"], help="JSON of more parameters")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     draw = make_draw(options.dataset, 5, options.seed, "valid")
-    for row, path in itertools.product(options.rows, options.paths):
-        found = measure(draw, row, path, options.seed)
-        print(row, path, found, flush=True)
-        figures: dict[str, Any] = json.loads(PATH.read_text()) if PATH.exists() else {}
-        figures.pop("environment", None)
-        name = f"{options.dataset}, draw {options.seed}, {ROWS[row].title}, {path}"
-        save("leaving_out", figures | {name: found}, RESULTS)
+    for row, extra in itertools.product(options.rows, options.extra):
+        found = measure(draw, row, json.loads(extra), options.seed)
+        print(row, extra, found, flush=True)
+        name = f"{options.dataset}, draw {options.seed}, {ROWS[row].title}, {extra}"
+        save("leaving_out", load("leaving_out", RESULTS) | {name: found}, RESULTS)
 
 
 if __name__ == "__main__":

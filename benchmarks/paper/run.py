@@ -3,7 +3,7 @@
     python -m benchmarks.paper.run --datasets banking77 --rows baseline cap --seeds 0 1 2
     python -m benchmarks.paper.run --split valid --rows cap --extra '{"beta": 0.3}'   # choices
 
-Each run appends a line to ``benchmarks/paper/results/cells.jsonl`` as soon as it is done; a run
+Each run appends a line to a file in ``benchmarks/paper/results/cells`` as soon as it is done; a run
 whose settings, data and versions are there already is not repeated. Stop it when you like. On a
 GPU, ``--n-jobs 12`` keeps it busy.
 """
@@ -26,7 +26,7 @@ from benchmarks.paper.pool import fill_cache, run_all
 from benchmarks.paper.settings import ROWS
 
 RESULTS = Path(__file__).parent / "results"
-CELLS = RESULTS / "cells.jsonl"
+CELLS = RESULTS / "cells"  # a file for each data set and split: one of all would be too large
 
 
 def versions() -> dict[str, str]:
@@ -39,8 +39,14 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def read_cells() -> list[dict[str, Any]]:
+    """Read what was run of the tables."""
+    return [cell for path in sorted(CELLS.glob("*.jsonl")) for cell in read_lines(path)]
+
+
 def add_line(path: Path, record: dict[str, Any]) -> None:
     """Keep a run as soon as it is done."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record, default=str) + "\n")
 
@@ -75,8 +81,7 @@ def run_missing(cell: Cell, done: frozenset[str]) -> dict[str, Any] | None:
 
 def main() -> None:
     options = parse()
-    RESULTS.mkdir(exist_ok=True)
-    done = frozenset(cell["key"] for cell in read_lines(CELLS))
+    done = frozenset(cell["key"] for cell in read_cells())
     # Seeds outside, so that after a stop all rows have the same seeds as far as possible.
     cells = [
         Cell(dataset, row, seed, options.shots or None, options.split, extra)
@@ -92,7 +97,7 @@ def main() -> None:
         fill_cache([(s, d.X, d.y) for sources, d in draws for s in {*sources}], options.n_jobs)
     for record in run_all(run_missing, [(cell, done) for cell in cells], options.n_jobs):
         if record is not None:
-            add_line(CELLS, record)
+            add_line(CELLS / "{dataset}-{split}.jsonl".format(**record["settings"]), record)
             print(told(record), flush=True)
 
 
