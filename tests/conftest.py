@@ -1,1 +1,9 @@
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = ["tiny_llms", "tiny_models"]
+
+# The same examples in every run, however slow the machine is.
+settings.register_profile(
+    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")

@@ -117,7 +117,7 @@ def test_floor_is_erasers_int():
     st.one_of(st.integers(1, 14), st.floats(0.01, 1.0)),
     st.sampled_from(["floor", "round", "ceil"]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_rationale_holds_the_highest_scores(scores, k, rounding):
     scores = np.array(scores, dtype=float)
     [mask] = rationale_masks([scores], k, rounding=rounding)
@@ -470,7 +470,7 @@ MASKS = st.integers(1, 9).flatmap(
 
 
 @given(MASKS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_token_f1_and_iou_agree_with_sklearn(masks):
     ours, human = map(np.array, masks)
     if not (ours | human).any():

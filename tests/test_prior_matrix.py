@@ -270,7 +270,7 @@ def test_iteration(prior):
 
 
 @given(st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_selection_is_that_of_a_list(data):
     texts = data.draw(st.lists(st.text("ab ", max_size=9), max_size=8))
     scores = [[data.draw(st.floats(-9, 9)) for _ in text.split()] for text in texts]
@@ -600,7 +600,7 @@ def test_save_without_words(texts, tmp_path):
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_save_round_trip(data, tmp_path_factory):
     # all characters: lone surrogates, NUL, line separators, right-to-left marks
     texts = data.draw(st.lists(st.text(st.characters(), max_size=12), max_size=5))
