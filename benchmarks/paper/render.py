@@ -194,7 +194,7 @@ def spread(runs: dict[int, Any], measure: str) -> str:
 def repeated(machines: dict[str, list[dict[str, Any]]]) -> list[str]:
     """Tabulate by how many points runs of the same settings differ between two machines."""
     one, other = (
-        {json.dumps(run["settings"]): run["figures"] for run in runs}
+        {json.dumps(run["settings"], sort_keys=True): run["figures"] for run in runs}
         for runs in list(machines.values())[:2]
     )
     rows = []
