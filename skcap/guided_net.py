@@ -185,13 +185,14 @@ class GuidedNet(NeuralNetClassifier):
             part.backward()
             distance, count = distance + part.detach(), count + share
         count = count.clamp(min=torch.finfo(count.dtype).tiny)  # where all weights are zero
+        scale = beta / count.item()
         for parameter, gradient in zip(parameters, there, strict=True):
             if parameter.grad is None:
                 parameter.grad = gradient
+            elif gradient is None:
+                parameter.grad *= scale
             else:
-                parameter.grad *= beta / count
-                if gradient is not None:
-                    parameter.grad += gradient
+                parameter.grad = gradient.add_(parameter.grad, alpha=scale)
         return distance / count
 
     def _distracted(
