@@ -31,14 +31,7 @@ from skcap.encoder import (
     encode_texts,
     load_tokenizer,
 )
-from skcap.guided_net import (
-    BETA_SCHEDULES,
-    GUIDANCE,
-    WEIGHTINGS,
-    Guidance,
-    GuidedNet,
-    WarmupDecay,
-)
+from skcap.guided_net import BETA_SCHEDULES, GUIDANCE, Guidance, GuidedNet, WarmupDecay
 from skcap.head import HEAD_INITS
 from skcap.length_groups import training_loader
 from skcap.losses import ALIGNMENT_LOSSES, NORMS
@@ -107,12 +100,12 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
     ig_target : {"logit", "log_odds", "probability"}, default="logit"
         What is attributed. Log-odds also count what a word does to the other classes' logits.
         Probabilities saturate once a text is learnt.
-    alignment_weighting : {"equal", "size"}, default="equal"
-        How much each text counts in the alignment. "equal", the paper's: as much as it has words.
-        Where what is attributed in a text happens to be close to zero at the points drawn, its
-        gradient then is large, since a norm is taken: thirty times the cross-entropy's now and
-        then. With "size" it also counts as much as is attributed in it, which takes that away: for
-        a large `beta`, or where a training breaks down.
+    alignment_limit : float or None, default=None
+        Most that the alignment counts in a step: the norm of its gradient, `beta` included, over
+        that of the cross-entropy's. At points drawn at random it is large now and then, thirty
+        times the cross-entropy's. 1.0 keeps a training from breaking down that does so, with a
+        large `beta` or another loss; it also leaves more room to please the drawn points alone.
+        None sets no limit.
     explain_steps : int, default=16
         Points of the quadrature in :meth:`explain`; more make it more exact.
     pooling : {"mean", "cls"}, default="mean"
@@ -217,7 +210,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         ig_path: str = "random",
         ig_baseline: str = "pad",
         ig_target: str = "logit",
-        alignment_weighting: str = "equal",
+        alignment_limit: float | None = None,
         explain_steps: int = 16,
         pooling: str = "mean",
         normalize_embeddings: bool = True,
@@ -257,7 +250,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         self.ig_path = ig_path
         self.ig_baseline = ig_baseline
         self.ig_target = ig_target
-        self.alignment_weighting = alignment_weighting
+        self.alignment_limit = alignment_limit
         self.explain_steps = explain_steps
         self.pooling = pooling
         self.normalize_embeddings = normalize_embeddings
@@ -347,7 +340,6 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             ("guidance", tuple(GUIDANCE)),
             ("alignment_loss", ALIGNMENT_LOSSES),
             ("normalize", NORMS),
-            ("alignment_weighting", WEIGHTINGS),
             ("ig_path", PATHS),
             ("ig_baseline", _BASELINES),
             ("ig_target", OUTPUTS),
@@ -373,6 +365,8 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             )
         if self.head_lr is not None:
             _check_number("head_lr", self.head_lr, numbers.Real, 0)
+        if self.alignment_limit is not None:
+            _check_number("alignment_limit", self.alignment_limit, numbers.Real, 0)
         if self.warmup is not None:
             _check_number("warmup", self.warmup, numbers.Real, 0, 1)
         if isinstance(self.label_weight, str):
@@ -546,7 +540,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             path=self.ig_path,
             baseline_token=self._baseline_token(),
             output=self.ig_target,
-            weighting=self.alignment_weighting,
+            limit=self.alignment_limit,
             n_distractors=self.n_distractors,
             share=self.rationale_share,
             complement_weight=self.complement_weight,

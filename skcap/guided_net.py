@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from skorch.callbacks import Callback
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import ConcatDataset
 
 from skcap.attribution import attribute_words
@@ -40,9 +41,6 @@ BETA_SCHEDULES: dict[str, Callable[[float], float]] = {
     "fall": lambda progress: 1 - progress,
 }
 
-WEIGHTINGS = ("equal", "size")
-"""What ``alignment_weighting`` accepts."""
-
 
 @dataclass(frozen=True)
 class Guidance:
@@ -57,7 +55,7 @@ class Guidance:
     path: str
     baseline_token: int | None
     output: str
-    weighting: str  # of WEIGHTINGS
+    limit: float | None
     n_distractors: int
     share: float
     complement_weight: float
@@ -154,46 +152,43 @@ class GuidedNet(NeuralNetClassifier):
         over = min(1.0, (len(self.history) - 0.5) / self.max_epochs)
         beta = self.guidance.beta_at(over)
         for name in self.guidance.measures:
+            limit = self.guidance.limit if name == "train_alignment" else None
             if name == "train_alignment":
-                loss = self._align(self._alignment(inputs, classes, self.guidance), beta)
+                parts = self._alignment(inputs, classes, self.guidance)
+            elif name == "train_distracted":
+                parts = iter([self._distracted(inputs, classes, step["y_pred"], self.guidance)])
+            elif name == "train_rationale":
+                parts = iter([self._by_rationale(inputs, classes, self.guidance)])
             else:
-                if name == "train_distracted":
-                    part = self._distracted(inputs, classes, step["y_pred"], self.guidance)
-                elif name == "train_rationale":
-                    part = self._by_rationale(inputs, classes, self.guidance)
-                else:
-                    part = self._by_complement(inputs, self.guidance)
-                if part.requires_grad:  # not if the batch has nothing to learn from here
-                    (beta * part).backward()
-                loss = part.detach()
+                parts = iter([self._by_complement(inputs, self.guidance)])
+            loss = torch.zeros_like(total)
+            with self._limited(limit):
+                for part in parts:
+                    loss = loss + part.detach()
+                    if part.requires_grad:  # not if the batch has nothing to learn from here
+                        (beta * part).backward()
             self.history.record_batch(name, loss.item())
             total = total + beta * loss
         return {**step, "loss": total}
 
-    def _align(self, parts: Iterator[tuple[Tensor, Tensor]], beta: float) -> Tensor:
-        """Add beta times the gradients of the alignment loss, and give the loss.
-
-        Its parts are sums, and what to divide them by is not known before the last of them, so
-        their gradients are kept from those that are there until then.
-        """
+    @contextmanager
+    def _limited(self, limit: float | None) -> Iterator[None]:
+        """Add the gradients made inside, no larger than `limit` times those that are there."""
+        if limit is None:
+            yield
+            return
         parameters = [p for p in self.module_.parameters() if p.requires_grad]
-        there = [p.grad for p in parameters]
+        most = limit * float(clip_grad_norm_(parameters, math.inf))  # clips nothing, and measures
+        own = [p.grad for p in parameters]
         for parameter in parameters:
             parameter.grad = None
-        distance, count = torch.zeros(2, device=self.device)
-        for part, share in parts:
-            part.backward()
-            distance, count = distance + part.detach(), count + share
-        count = count.clamp(min=torch.finfo(count.dtype).tiny)  # where all weights are zero
-        scale = beta / count.item()
-        for parameter, gradient in zip(parameters, there, strict=True):
+        yield
+        clip_grad_norm_(parameters, most)
+        for parameter, gradient in zip(parameters, own, strict=True):
             if parameter.grad is None:
                 parameter.grad = gradient
-            elif gradient is None:
-                parameter.grad *= scale
-            else:
-                parameter.grad = gradient.add_(parameter.grad, alpha=scale)
-        return distance / count
+            elif gradient is not None:
+                parameter.grad += gradient
 
     def _distracted(
         self, batch: dict[str, Tensor], classes: Tensor, logits: Tensor, how: Guidance
@@ -237,8 +232,8 @@ class GuidedNet(NeuralNetClassifier):
 
     def _alignment(
         self, batch: dict[str, Tensor], classes: Tensor, how: Guidance
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the alignment loss of a batch in parts: a sum, and what its words count.
+    ) -> Iterator[Tensor]:
+        """Yield the alignment loss of a batch in parts that add up to it.
 
         The graph of attributions that are differentiated again takes about three times the memory
         of a plain forward pass, so no part has more rows, texts times points, than half a batch.
@@ -247,17 +242,20 @@ class GuidedNet(NeuralNetClassifier):
         lengths = batch["attention_mask"].sum(dim=1)
         rows = lengths.argsort(stable=True)  # so that parts have less padding than the batch
         rows = rows[supervised.any(dim=1)[rows]]
+        counts = (supervised * batch["weight"].unsqueeze(1)).sum(dim=1)
         texts = max(1, math.ceil(len(classes) / 2) // how.n_steps)
         for part in rows.split(texts) if len(rows) else ():
             own = {name: column[part] for name, column in batch.items()}
             for name in TOKEN_COLUMNS:
                 own[name] = own[name][:, : int(lengths[part].max())]
-            yield self._alignment_of(own, classes[part], supervised[part], how)
+            loss = self._alignment_of(own, classes[part], supervised[part], how)
+            # Where all weights are zero, all losses are.
+            yield loss * counts[part].sum() / counts.sum().clamp(min=torch.finfo(counts.dtype).tiny)
 
     def _alignment_of(
         self, batch: dict[str, Tensor], classes: Tensor, supervised: Tensor, how: Guidance
-    ) -> tuple[Tensor, Tensor]:
-        prior, weight = batch["prior"], batch["weight"]
+    ) -> Tensor:
+        prior = batch["prior"]
         with self._autocast():
             attribution = attribute_words(
                 self.module_,
@@ -270,17 +268,13 @@ class GuidedNet(NeuralNetClassifier):
                 output=how.output,
                 create_graph=True,
             )
-        if how.weighting == "size":
-            weight = weight * torch.where(supervised, attribution.detach(), 0.0).norm(dim=1)
-        loss = alignment_loss(
+        return alignment_loss(
             normalize_scores(prior, supervised, how.normalize),
             normalize_scores(attribution, supervised, how.normalize),
             supervised,
-            weight,
+            batch["weight"],
             how.alignment_loss,
         )
-        share = (weight * supervised.sum(dim=1)).sum()
-        return loss * share, share
 
 
 class WarmupDecay(Callback):

@@ -20,7 +20,7 @@ from skorch.dataset import ValidSplit
 from skcap import attribution, guided_net
 from skcap.classifier import GuidedTextClassifier
 from skcap.encoder import TextDataset
-from skcap.losses import ALIGNMENT_LOSSES, NORMS, alignment_loss, normalize_scores
+from skcap.losses import ALIGNMENT_LOSSES, alignment_loss, normalize_scores
 from skcap.prior_matrix import PriorMatrix
 
 KEYWORDS = ["alarm", "music", "rain"]
@@ -177,20 +177,6 @@ def test_embeddings_have_unit_length_if_asked_for(make):
         assert np.allclose(lengths, 1, atol=1e-5) == asked
 
 
-def aligned(classifier, batch, classes, **changes):
-    """The alignment loss of a batch, and the gradient of the head that it adds to what is there."""
-    net = classifier.net_
-    net.module_.eval()
-    net.module_.zero_grad()
-    net.module_.head.bias.sum().backward()
-    how = dataclasses.replace(classifier._guidance(), **{"path": "gausslegendre", **changes})
-    loss = net._align(net._alignment(batch, classes, how), beta=2.0)
-    assert torch.equal(net.module_.head.bias.grad, torch.ones(3))  # attributions do not know it
-    gradient = net.module_.head.weight.grad
-    net.module_.zero_grad()
-    return loss.item(), gradient
-
-
 @pytest.mark.parametrize("kind", ALIGNMENT_LOSSES)
 @pytest.mark.parametrize("n_steps", [1, 3, 40])
 def test_parts_of_the_alignment_loss_add_up_to_that_of_the_batch(guided, n_steps, kind):
@@ -206,17 +192,10 @@ def test_parts_of_the_alignment_loss_add_up_to_that_of_the_batch(guided, n_steps
     parts = list(net._alignment(batch, classes, how))
     assert len(parts) == {1: 2, 3: 9, 40: 9}[n_steps]  # nine texts by five, and one by one
     supervised = ~batch["prior"].isnan()
-    whole, share = net._alignment_of(batch, classes, supervised, how)
-    assert sum(part.item() for part, _ in parts) == pytest.approx(whole.item(), rel=1e-5)
-    loss, gradient = aligned(guided, batch, classes, **changes)
-    assert loss == pytest.approx((whole / share).item(), rel=1e-5)
-    net.module_.zero_grad()
-    (2.0 * whole / share).backward()
-    torch.testing.assert_close(gradient, net.module_.head.weight.grad, rtol=1e-3, atol=1e-5)
-    net.module_.zero_grad()
-    loss, gradient = aligned(guided, {**batch, "weight": torch.zeros(10)}, classes, **changes)
-    assert loss == 0
-    assert not gradient.any()
+    whole = net._alignment_of(batch, classes, supervised, how)
+    assert sum(parts).item() == pytest.approx(whole.item(), rel=1e-5)
+    nothing = {**batch, "weight": torch.zeros(10)}
+    assert sum(net._alignment(nothing, classes, how)).item() == 0
 
 
 @pytest.mark.parametrize(
@@ -235,24 +214,38 @@ def test_every_alignment_loss_falls(make, parameters):
     assert classifier.score(NEW_TEXTS, NEW_LABELS) > 0.7
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("n_steps", [1, 4])
-def test_texts_count_as_much_as_is_attributed_in_them(guided, norm, n_steps):
-    encoded, classes = guided._encode(TEXTS[:8]), guided._codes(LABELS[:8], TEXTS[:8])
-    attributed = guided.explain(TEXTS[:8], LABELS[:8], n_steps=n_steps).to_dense()
+@pytest.mark.parametrize(("limit", "norm"), [(0.5, 0.5), (0, 0), (1e6, 40), (None, 40)])
+def test_alignment_counts_no_more_in_a_step_than_its_limit(make, limit, norm):
+    """Here it would count forty times as much as the cross-entropy."""
+    net = make(alignment_limit=limit, max_epochs=1).fit(PRIOR, LABELS).net_
+    weight = net.module_.head.weight
+    net.module_.zero_grad()
+    own, added = torch.zeros(2, *weight.shape)
+    own[0, 0], added[0, 0], added[1, 1] = 3.0, 72.0, 96.0
+    (weight * own).sum().backward()
+    with net._limited(net.guidance.limit):
+        (weight * added).sum().backward()
+    torch.testing.assert_close(weight.grad - own, added * norm / 40, rtol=1e-5, atol=1e-5)
 
-    def found(weighting, weights):
-        dataset = TextDataset(encoded, classes, [*np.eye(5)[PLACES][:8]], weights)
-        batch, _ = next(iter(guided.net_.get_iterator(dataset, training=False)))
-        how = {"n_steps": n_steps, "normalize": norm, "weighting": weighting}
-        return aligned(guided, batch, torch.from_numpy(classes), **how)
 
-    weights = np.linspace(0, 2, 8)
-    by_size, equal = found("size", weights), found("equal", weights)
-    by_hand = found("equal", weights * np.linalg.norm(attributed, axis=1))
-    assert by_size[0] == pytest.approx(by_hand[0], rel=1e-4)
-    torch.testing.assert_close(by_size[1], by_hand[1], rtol=1e-3, atol=1e-5)
-    assert by_size[0] != pytest.approx(equal[0], rel=1e-3)
+def test_weights_without_a_gradient_keep_that_of_either_side(make):
+    net = make(max_epochs=1).fit(PRIOR, LABELS).net_
+    head = net.module_.head
+    net.module_.zero_grad()
+    head.weight.sum().backward()
+    with net._limited(1.0):
+        head.bias.sum().backward()
+    assert torch.equal(head.weight.grad, torch.ones_like(head.weight))
+    assert torch.equal(head.bias.grad, torch.ones_like(head.bias))
+
+
+def test_a_limit_of_zero_trains_as_if_there_were_no_guidance_to_speak_of(make):
+    options = {"max_epochs": 2, "head_init": "random"}
+    held = make(alignment_limit=0, beta=5.0, **options).fit(PRIOR, LABELS)
+    faint = make(alignment_limit=None, beta=1e-30, **options).fit(PRIOR, LABELS)
+    strong = make(alignment_limit=None, beta=5.0, **options).fit(PRIOR, LABELS)
+    assert same_weights(held, faint)
+    assert not same_weights(held, strong)
 
 
 @pytest.mark.parametrize(
@@ -915,7 +908,7 @@ def test_guidance_without_a_prior(make, X, message):
         ({"ig_path": "curved"}, "ig_path must be one of 'gausslegendre', 'random', got 'curved'"),
         ({"ig_baseline": "none"}, "ig_baseline must be one of 'pad', 'mask', 'zero', got 'none'"),
         ({"ig_target": "margin"}, "ig_target must be one of"),
-        ({"alignment_weighting": "length"}, "alignment_weighting must be one of 'equal', 'size'"),
+        ({"alignment_limit": -1}, "alignment_limit must be a number of at least 0, got -1"),
         ({"pooling": "max"}, "pooling must be one of 'mean', 'cls', got 'max'"),
         ({"explain_steps": 1.5}, "explain_steps must be an integer of at least 1, got 1.5"),
         ({"max_epochs": True}, "max_epochs must be an integer of at least 1, got True"),

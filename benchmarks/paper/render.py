@@ -39,8 +39,8 @@ N_RESAMPLES = 10_000
 PICTURE = "images/table1.png"
 # What makes no difference to a model that is not guided.
 OF_GUIDANCE = (
+    "alignment_limit",
     "alignment_loss",
-    "alignment_weighting",
     "beta",
     "beta_schedule",
     "complement_weight",
