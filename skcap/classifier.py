@@ -103,9 +103,8 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
     alignment_limit : float or None, default=None
         Most that the alignment counts in a step: the norm of its gradient, `beta` included, over
         that of the cross-entropy's. At points drawn at random it is large now and then, thirty
-        times the cross-entropy's. 1.0 keeps a training from breaking down that does so, with a
-        large `beta` or another loss; it also leaves more room to please the drawn points alone.
-        None sets no limit.
+        times the cross-entropy's. 1.0 holds such steps down, as with a large `beta` or another
+        loss; it also leaves more room to please the drawn points alone. None sets no limit.
     explain_steps : int, default=16
         Points of the quadrature in :meth:`explain`; more make it more exact.
     pooling : {"mean", "cls"}, default="mean"
