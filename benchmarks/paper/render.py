@@ -79,8 +79,9 @@ def share_unguided(found: dict[tuple[int | None, str], Cells]) -> None:
         home = (shots, ", ".join(parts))
         if home != (shots, parameters) and home in found:
             shared.add(home)
+            datasets = {dataset for dataset, _ in cells}
             for place, runs in found[home].items():
-                if ROWS[place[1]].kind != "guided":
+                if ROWS[place[1]].kind != "guided" and place[0] in datasets:
                     cells.setdefault(place, runs)
         if ", ".join(parts) == PARAMETERS_OF_BARE:
             for (dataset, row), runs in found.get((shots, ""), {}).items():
