@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _record import RESULTS, environment
+from _record import RESULTS, environment, load
 from _suite import finish, parse, parser_of, target
 from skorch.callbacks import Callback
 
@@ -319,10 +319,8 @@ def main() -> None:
         measure_accuracy(options)
         return
     figures: dict[str, Any] = {"model": GuidedTextClassifier().model}
-    path = (options.output or RESULTS) / "speed_training.json"
-    if set(options.parts) != set(PARTS) and path.exists():  # keep what is not measured anew
-        figures = json.loads(path.read_text()) | figures
-        figures.pop("environment")
+    if set(options.parts) != set(PARTS):  # keep what is not measured anew
+        figures = load("speed_training", options.output or RESULTS) | figures
     if "costs" in options.parts:
         figures |= measured_costs(options)
         finish("speed_training", figures, options)  # the curve takes longer than all of that

@@ -152,9 +152,9 @@ class GuidedNet(NeuralNetClassifier):
         over = min(1.0, (len(self.history) - 0.5) / self.max_epochs)
         beta = self.guidance.beta_at(over)
         for name in self.guidance.measures:
-            limit = self.guidance.limit if name == "train_alignment" else None
+            limit = None
             if name == "train_alignment":
-                parts = self._alignment(inputs, classes, self.guidance)
+                parts, limit = self._alignment(inputs, classes, self.guidance), self.guidance.limit
             elif name == "train_distracted":
                 parts = iter([self._distracted(inputs, classes, step["y_pred"], self.guidance)])
             elif name == "train_rationale":

@@ -80,9 +80,9 @@ def share_unguided(found: dict[tuple[int | None, str], Cells]) -> None:
         if home != (shots, parameters) and home in found:
             shared.add(home)
             datasets = {dataset for dataset, _ in cells}
-            for place, runs in found[home].items():
-                if ROWS[place[1]].kind != "guided" and place[0] in datasets:
-                    cells.setdefault(place, runs)
+            for (dataset, row), runs in found[home].items():
+                if ROWS[row].kind != "guided" and dataset in datasets:
+                    cells.setdefault((dataset, row), runs)
         if ", ".join(parts) == PARAMETERS_OF_BARE:
             for (dataset, row), runs in found.get((shots, ""), {}).items():
                 if row == "bare":
