@@ -25,8 +25,8 @@ from skcap import (
     PriorMatrix,
     ShapPriorTransformer,
 )
-from skcap.analysis import correlation_table
 from skcap.datasets import load_banking77
+from skcap.inspection import correlation_table
 from skcap.priors.cap import PAPER_FORM
 
 PAGE = Path(__file__).parents[1] / "docs" / "sources.md"

@@ -25,8 +25,8 @@ from _intents import LOADERS
 from _suite import alternate, finish, paired_ratio, parse, parser_of, target
 
 from skcap import GuidedTextClassifier
+from skcap.classifier.encoder import TextDataset
 from skcap.datasets import load_banking77
-from skcap.encoder import TextDataset
 from skcap.models import resolve_model
 
 MODEL = "all-minilm-l6-v2"

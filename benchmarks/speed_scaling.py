@@ -25,7 +25,7 @@ import numpy as np
 from _suite import finish, parse, parser_of, target
 
 from skcap import CAPPriorTransformer, FakeLLM, PriorMatrix
-from skcap.cache import PriorCache, _digest, _pack, _transact
+from skcap.utils.cache import PriorCache, _digest, _pack, _transact
 
 WORDS = [f"word{number}" for number in range(2000)]
 N_VALUES = 44  # of a cached text: those of 12 words and 32 masks

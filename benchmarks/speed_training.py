@@ -40,9 +40,9 @@ from skorch.callbacks import Callback
 
 from skcap import CAPPriorTransformer, FakeLLM, GuidedTextClassifier, PriorMatrix
 from skcap.attribution import attribute_words
+from skcap.classifier.encoder import TextDataset
 from skcap.datasets import load_banking77
-from skcap.encoder import TextDataset
-from skcap.losses import alignment_loss, normalize_scores
+from skcap.utils.norms import alignment_loss, normalize_scores
 
 DEFAULT = "{ig_path} {ig_steps}".format(**GuidedTextClassifier().get_params())
 TIMED = {

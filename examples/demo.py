@@ -23,8 +23,8 @@ from sklearn.pipeline import Pipeline
 
 from skcap import CAPPriorTransformer, GuidedTextClassifier, PriorMatrix
 from skcap.datasets import load_assistant_intents, load_banking77
-from skcap.html import color_words, legend, page
-from skcap.plotting import plot_words
+from skcap.inspection.plots import plot_words
+from skcap.utils.html import color_words, legend, page
 
 
 def most_confusable(texts: list[str], labels: np.ndarray, n_classes: int) -> list[str]:

@@ -20,23 +20,23 @@ matplotlib.use("Agg")
 
 from skcap import GuidedTextClassifier
 from skcap.adversarial import class_keywords
-from skcap.analysis import (
+from skcap.datasets import load_assistant_intents
+from skcap.inspection import (
     class_report,
     correlation_table,
     errors_by_overlap,
     keyword_overlap,
     prior_correlation,
 )
-from skcap.datasets import load_assistant_intents
-from skcap.metrics import leave_one_out
-from skcap.plotting import (
+from skcap.inspection.plots import (
     ClassSimilarityDisplay,
     ConfusionPairsDisplay,
     CorrectionsDisplay,
     OverlapErrorsDisplay,
     plot_words,
 )
-from skcap.report import write_report
+from skcap.inspection.report import write_report
+from skcap.metrics import leave_one_out
 
 
 def main() -> None:

@@ -20,11 +20,11 @@ from sklearn.pipeline import Pipeline
 
 from skcap import CAPPriorTransformer, GuidedTextClassifier
 from skcap.datasets import load_assistant_intents
+from skcap.inspection.search import plot_search, search_frame
+from skcap.metrics.scorers import make_comprehensiveness_scorer
 from skcap.priors.hybrid import HybridPrior
 from skcap.priors.integrated_gradients import IGPriorTransformer
 from skcap.priors.lime import LimePriorTransformer
-from skcap.scoring import make_comprehensiveness_scorer
-from skcap.search import plot_search, search_frame
 
 FEW_LABELS = ["set_alarm", "cancel_alarm", "set_timer", "cancel_timer"]
 

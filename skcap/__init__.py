@@ -63,16 +63,16 @@ __all__ = [
 __version__ = version("skcap")
 
 _MODULE_OF = {
-    "CAPPriorTransformer": "skcap.priors.cap",
+    "CAPPriorTransformer": "skcap.priors",
     "FakeLLM": "skcap.llm",
     "GuidedTextClassifier": "skcap.classifier",
-    "HybridPrior": "skcap.priors.hybrid",
-    "IGPriorTransformer": "skcap.priors.integrated_gradients",
-    "LimePriorTransformer": "skcap.priors.lime",
-    "PrecomputedPrior": "skcap.priors.precomputed",
+    "HybridPrior": "skcap.priors",
+    "IGPriorTransformer": "skcap.priors",
+    "LimePriorTransformer": "skcap.priors",
+    "PrecomputedPrior": "skcap.priors",
     "PriorMatrix": "skcap.prior_matrix",
     "PriorRecord": "skcap.prior_matrix",
-    "ShapPriorTransformer": "skcap.priors.shap",
+    "ShapPriorTransformer": "skcap.priors",
     "TransformersLLM": "skcap.llm",
 }
 

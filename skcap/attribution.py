@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 if TYPE_CHECKING:
-    from skcap.encoder import TextEncoderClassifier
+    from skcap.classifier.encoder import TextEncoderClassifier
 
 __all__ = [
     "OUTPUTS",
@@ -170,7 +170,7 @@ def attribute_words(
     ----------
     model : TextEncoderClassifier
     batch : mapping of Tensor
-        What :class:`skcap.encoder.PadCollate` makes of texts.
+        What :class:`skcap.classifier.encoder.PadCollate` makes of texts.
     classes : Tensor of int64, shape (n_texts,)
         The class of each text that is to be explained.
     n_words : int

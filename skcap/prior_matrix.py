@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from skcap.words import check_texts, split_words
+from skcap.utils.words import check_texts, split_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -348,7 +348,7 @@ class PriorMatrix:
         >>> PriorMatrix(["play jazz"], [[0.0, 1.0]]).to_html()[:15]
         '<!doctype html>'
         """
-        from skcap.html import page
+        from skcap.utils.html import page
 
         if max_texts is not None and max_texts < 0:
             raise ValueError(f"max_texts must be None or at least 0, got {max_texts}.")
@@ -366,7 +366,7 @@ class PriorMatrix:
         return self._colored(10)
 
     def _colored(self, max_texts: int | None) -> str:
-        from skcap.html import color_words, legend
+        from skcap.utils.html import color_words, legend
 
         rows = range(len(self) if max_texts is None else min(max_texts, len(self)))
         records = [self._record(row) for row in rows]
@@ -382,7 +382,7 @@ class PriorMatrix:
         Parameters
         ----------
         how : {"l2", "max", "sum", "minmax", "softmax"} or None
-            See :func:`skcap.losses.normalize_scores`. None changes nothing.
+            See :func:`skcap.utils.norms.normalize_scores`. None changes nothing.
 
         Returns
         -------
@@ -403,7 +403,7 @@ class PriorMatrix:
         """
         import torch
 
-        from skcap.losses import normalize_scores
+        from skcap.utils.norms import normalize_scores
 
         if how is None:
             return self
@@ -583,7 +583,7 @@ def _flat_scores(texts: np.ndarray, n_words: np.ndarray, scores: Iterable[Any]) 
             got = f"{row.size} scores" if row.ndim == 1 else f"an array of shape {row.shape}"
             raise ValueError(
                 f"{_row_name(texts, number)} must hold one score a word: got {got} for {length} "
-                "words. The words are those of skcap.words.split_words(text)."
+                "words. The words are those of skcap.utils.words.split_words(text)."
             )
     flat = np.concatenate([np.empty(0, dtype=np.float32), *rows])
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused below

@@ -8,7 +8,7 @@ import torch
 
 from skcap import CAPPriorTransformer, IGPriorTransformer, TransformersLLM
 from skcap.classifier import GuidedTextClassifier
-from skcap.guided_net import GUIDANCE
+from skcap.classifier.net import GUIDANCE
 from skcap.llm import release_models
 from skcap.prior_matrix import PriorMatrix
 

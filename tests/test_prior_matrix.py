@@ -524,7 +524,7 @@ def test_notebook_shows_ten_rows():
 def test_normalize_is_that_of_training(prior, how, cells, monkeypatch):
     import torch
 
-    from skcap.losses import normalize_scores
+    from skcap.utils.norms import normalize_scores
 
     monkeypatch.setattr(prior_matrix, "_CELLS", cells)
     normed = prior.normalize(how)
@@ -562,7 +562,7 @@ def test_normalize_commutes_with_selection():
 
 
 def test_normalize_never_pads(monkeypatch):
-    from skcap.losses import normalize_scores
+    from skcap.utils.norms import normalize_scores
 
     shapes = []
 
@@ -570,7 +570,7 @@ def test_normalize_never_pads(monkeypatch):
         shapes.append(tuple(scores.shape))
         return normalize_scores(scores, mask, how)
 
-    monkeypatch.setattr("skcap.losses.normalize_scores", spy)
+    monkeypatch.setattr("skcap.utils.norms.normalize_scores", spy)
     monkeypatch.setattr(prior_matrix, "_CELLS", 4)
     PriorMatrix(["a b", "word " * 1000, "c d", "e f"]).normalize("l2")
     assert shapes == [(2, 2), (1, 2), (1, 1000)]

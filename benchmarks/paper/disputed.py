@@ -4,7 +4,7 @@
 
 The training texts are those of `shortcut.py`: all of a class begin with one speaker's name. An
 unguided model learns them, and words are ranked by how much more the model decides by them than
-the prior would (`skcap.analysis.disputed_words`), by the model's own attribution alone, and by the
+the prior would (`skcap.shortcuts.disputed_words`), by the model's own attribution alone, and by the
 prior alone. As many of the top words as there are speakers should be speakers.
 
 Each run appends a line to ``benchmarks/paper/results/disputed.jsonl``; a run that is there is not
@@ -23,8 +23,8 @@ from benchmarks.paper.run import RESULTS, add_line, read_lines
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.shortcut import sign
 from benchmarks.paper.teachers import make_prior
-from skcap.analysis import disputed_words
 from skcap.classifier import GuidedTextClassifier
+from skcap.shortcuts import disputed_words
 
 PATH = RESULTS / "disputed.jsonl"
 

@@ -30,7 +30,7 @@ from benchmarks.paper.run import RESULTS
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.teachers import make_prior
 from skcap import PriorMatrix
-from skcap.encoder import (
+from skcap.classifier.encoder import (
     PadCollate,
     TextDataset,
     TextEncoderClassifier,
@@ -38,7 +38,7 @@ from skcap.encoder import (
     load_tokenizer,
 )
 from skcap.models import resolve_model
-from skcap.priors.prompts import name_labels
+from skcap.utils.labels import name_labels
 
 DRAWS = {1: 5, 3: 3, 5: 1}  # shots -> subsets of the published draw
 PRIORS = {

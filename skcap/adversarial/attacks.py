@@ -13,8 +13,8 @@ from skcap.adversarial.edits import RejectedEditError, find_problem
 from skcap.adversarial.word_choice import WordChoice, class_words
 from skcap.adversarial.writers import BaseWriter, RuleWriter
 from skcap.priors.masks import content_seed
-from skcap.priors.prompts import name_labels
-from skcap.words import check_texts
+from skcap.utils.labels import name_labels
+from skcap.utils.words import check_texts
 
 __all__ = ["keyword_addition", "keyword_replacement"]
 

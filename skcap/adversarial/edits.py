@@ -14,7 +14,7 @@ from skcap.adversarial.word_forms import (
     split_affixes,
     stem,
 )
-from skcap.words import split_words
+from skcap.utils.words import split_words
 
 __all__ = ["Edit", "RejectedEditError", "find_problem"]
 

@@ -20,7 +20,7 @@ from skcap.adversarial.word_forms import (
     label_stems,
     stem,
 )
-from skcap.words import split_words
+from skcap.utils.words import split_words
 
 __all__ = ["ClassWords", "WordChoice", "class_words"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from skcap.adversarial.edits import Edit
 from skcap.adversarial.word_forms import article_for, bare, match_form, split_affixes, stem
-from skcap.words import split_words
+from skcap.utils.words import split_words
 
 __all__ = ["BaseWriter", "RuleWriter"]
 

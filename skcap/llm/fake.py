@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from skcap.llm.base import BaseLLM, PromptTooLongError
-from skcap.words import check_texts, split_words
+from skcap.utils.words import check_texts, split_words
 
 __all__ = ["FakeLLM"]
 

@@ -18,7 +18,7 @@ from skcap.llm.base import BaseLLM, PromptTooLongError
 from skcap.llm.batches import Batch, TokenBudget
 from skcap.llm.prompt_encoding import EncodedPrompt, PromptEncoder
 from skcap.llm.token_tree import TokenTree, common_prefix_length, grow_trees
-from skcap.words import check_texts
+from skcap.utils.words import check_texts
 
 __all__ = ["TransformersLLM", "release_models"]
 

@@ -23,7 +23,7 @@ from skcap.metrics.rationales import (
     without,
 )
 from skcap.prior_matrix import PriorMatrix
-from skcap.words import check_texts, split_words
+from skcap.utils.words import check_texts, split_words
 
 __all__ = [
     "ERASER_BINS",

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from skcap.metrics._checks import check_choice, check_length, word_mask
 from skcap.prior_matrix import PriorMatrix, check_same_texts
-from skcap.words import check_texts, split_words
+from skcap.utils.words import check_texts, split_words
 
 __all__ = ["keep_words", "rationale_masks", "remove_words"]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from skcap.prior_matrix import PriorMatrix
-from skcap.words import check_texts
+from skcap.utils.labels import check_labels
+from skcap.utils.words import check_texts
 
-__all__ = ["BasePrior", "check_labels"]
+__all__ = ["BasePrior"]
 
 
 class BasePrior(TransformerMixin, BaseEstimator, ABC):
@@ -115,39 +115,3 @@ class BasePrior(TransformerMixin, BaseEstimator, ABC):
 
     def _more_tags(self) -> dict[str, Any]:  # the same for scikit-learn before 1.6
         return {"X_types": ["string", "1darray"], "requires_y": True}
-
-
-def check_labels(texts: list[str], y: Any) -> np.ndarray:
-    """Validate the labels of some texts.
-
-    Parameters
-    ----------
-    texts : list of str
-    y : array-like, shape (n_texts,)
-
-    Returns
-    -------
-    ndarray, shape (n_texts,)
-
-    Raises
-    ------
-    ValueError
-        If there are no texts, lengths differ, a label is missing, or `y` is not a one-dimensional
-        set of classes.
-    """
-    import pandas as pd
-
-    if y is None:
-        raise ValueError("y must hold one label a text, got None.")
-    labels = column_or_1d(y, warn=True)
-    missing = np.flatnonzero(pd.isna(labels))
-    if missing.size:
-        raise ValueError(
-            f"y must hold one label a text; row {missing[0]} is {labels[missing[0]]!r}. Fill or "
-            "drop missing labels first."
-        )
-    check_classification_targets(labels)
-    check_consistent_length(texts, labels)
-    if not len(labels):
-        raise ValueError("X holds no texts; at least one is needed.")
-    return labels

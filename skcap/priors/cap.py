@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from skcap.cache import PriorCache
 from skcap.llm import BaseLLM
 from skcap.priors.llm_prior import BaseLLMPrior
 from skcap.priors.masks import apply_mask, content_seed, draw_masks
 from skcap.priors.ridge import solve_ridge
-from skcap.words import split_words
+from skcap.utils.cache import PriorCache
+from skcap.utils.words import split_words
 
 __all__ = ["PAPER_FORM", "CAPPriorTransformer"]
 

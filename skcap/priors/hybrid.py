@@ -13,10 +13,11 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.utils import Bunch
 from sklearn.utils.metaestimators import _BaseComposition
 
-from skcap.losses import NORMS
 from skcap.prior_matrix import PriorMatrix, check_same_texts
-from skcap.priors.base import BasePrior, check_labels
-from skcap.words import check_texts
+from skcap.priors.base import BasePrior
+from skcap.utils.labels import check_labels
+from skcap.utils.norms import NORMS
+from skcap.utils.words import check_texts
 
 __all__ = ["HybridPrior"]
 
@@ -36,7 +37,7 @@ class HybridPrior(BasePrior, _BaseComposition):
         "drop" leaves a source out, so that ``GridSearchCV`` can, through ``prior__cap="drop"``.
     normalize : {"l2", "max", "sum", "minmax", "softmax"} or None, default="l2"
         Norm of each source's scores of a text, before they are aggregated; see
-        :func:`skcap.losses.normalize_scores`. Without one the source with the largest numbers
+        :func:`skcap.utils.norms.normalize_scores`. Without one the source with the largest numbers
         decides.
     aggregation : {"mean", "max"} or callable, default="mean"
         How the scores of a word become one. "max" takes the largest with its sign. A callable gets

@@ -14,10 +14,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from skcap.cache import PriorCache, compute_cached, resolve_cache
 from skcap.prior_matrix import PriorMatrix
-from skcap.priors.base import BasePrior, check_labels
-from skcap.words import check_texts, split_words
+from skcap.priors.base import BasePrior
+from skcap.utils.cache import PriorCache, compute_cached, resolve_cache
+from skcap.utils.labels import check_labels
+from skcap.utils.words import check_texts, split_words
 
 if TYPE_CHECKING:
     from skcap.classifier import GuidedTextClassifier
@@ -344,7 +345,7 @@ def attribute_with_captum(
     from skorch.utils import to_tensor
 
     from skcap.attribution import output_of, words_from_tokens
-    from skcap.encoder import PadCollate, TextDataset, encode_texts
+    from skcap.classifier.encoder import PadCollate, TextDataset, encode_texts
 
     module = classifier.net_.module_.eval()
 

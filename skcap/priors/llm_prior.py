@@ -12,12 +12,13 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from tqdm.auto import tqdm
 
-from skcap.cache import PriorCache, compute_cached, resolve_cache
 from skcap.llm import BaseLLM, resolve_llm
 from skcap.prior_matrix import PriorMatrix
 from skcap.priors.base import BasePrior
-from skcap.priors.prompts import build_prompt, name_labels
-from skcap.words import split_words
+from skcap.priors.prompts import build_prompt
+from skcap.utils.cache import PriorCache, compute_cached, resolve_cache
+from skcap.utils.labels import name_labels
+from skcap.utils.words import split_words
 
 __all__ = ["BaseLLMPrior"]
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcap.prior_matrix import PriorMatrix
-from skcap.priors.base import BasePrior, check_labels
-from skcap.words import check_texts, split_words
+from skcap.priors.base import BasePrior
+from skcap.utils.labels import check_labels
+from skcap.utils.words import check_texts, split_words
 
 __all__ = ["PrecomputedPrior"]
 

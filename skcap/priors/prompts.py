@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from string import Formatter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-__all__ = ["Prompt", "build_prompt", "name_labels"]
+__all__ = ["Prompt", "build_prompt"]
 
 _PLACEHOLDERS = ("instruction", "labels", "text")
 
@@ -95,72 +93,3 @@ def build_prompt(
         elif name is not None:
             sides[side] += values[name]
     return Prompt(*sides)
-
-
-def name_labels(
-    classes: np.ndarray, label_names: Mapping[Any, str] | Callable[[Any], str] | None
-) -> list[str]:
-    """Turn class labels into what the language model is to say.
-
-    Parameters
-    ----------
-    classes : ndarray, shape (n_classes,)
-    label_names : mapping, callable or None
-        From a label to its name. None takes the label itself with underscores made spaces:
-        ``card_arrival`` becomes ``card arrival``.
-
-    Returns
-    -------
-    list of str, length n_classes
-
-    Raises
-    ------
-    ValueError
-        If a name is missing, empty, begins or ends with white space, or is given to two classes.
-    TypeError
-        If `label_names` is of another type.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skcap.priors.prompts import name_labels
-    >>> name_labels(np.array(["card_arrival", "top_up"]), None)
-    ['card arrival', 'top up']
-    >>> name_labels(np.array([0, 1]), {0: "no", 1: "yes"})
-    ['no', 'yes']
-    """
-    labels = classes.tolist()
-    if label_names is None:
-        names = [" ".join(str(label).replace("_", " ").split()) for label in labels]
-    elif isinstance(label_names, Mapping):
-        absent = [label for label in labels if label not in label_names]
-        if absent:
-            raise ValueError(
-                f"label_names lacks {len(absent)} of the {len(labels)} classes, such as "
-                f"{absent[0]!r}. Its keys must be the labels of y, of the same type."
-            )
-        names = [label_names[label] for label in labels]
-    elif callable(label_names):
-        names = [label_names(label) for label in labels]
-    else:
-        raise TypeError(
-            f"label_names must be a mapping, a callable or None, got {type(label_names).__name__}."
-        )
-    owner: dict[str, Any] = {}
-    for label, name in zip(labels, names, strict=True):
-        if not isinstance(name, str) or not name.strip():
-            raise ValueError(
-                f"The name of label {label!r} must be a non-empty string, got {name!r}."
-            )
-        if name != name.strip():
-            raise ValueError(
-                f"The name of label {label!r} begins or ends with white space, got {name!r}. "
-                "Strip it: where the space goes is the language model's affair."
-            )
-        if name in owner:
-            raise ValueError(
-                f"The labels {owner[name]!r} and {label!r} share the name {name!r}, so a language "
-                "model cannot tell them apart. Give them different label_names."
-            )
-        owner[name] = label
-    return names

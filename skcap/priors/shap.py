@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from skcap.cache import PriorCache
 from skcap.llm import BaseLLM
 from skcap.priors.perturbation import BasePerturbationPrior
+from skcap.utils.cache import PriorCache
 
 __all__ = ["ShapPriorTransformer"]
 

@@ -8,10 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from skcap.cache import PriorCache
 from skcap.classifier import GuidedTextClassifier
 from skcap.prior_matrix import PriorMatrix
 from skcap.priors.integrated_gradients import IGPriorTransformer
+from skcap.utils.cache import PriorCache
 
 X = [
     "play some jazz music",

