@@ -32,7 +32,7 @@ from skcap.adversarial import (
     keyword_replacement,
 )
 from skcap.priors.cap import PAPER_FORM
-from skcap.priors.masks import content_seed
+from skcap.utils.seeds import content_seed
 
 NEUTRAL = ("wooden", "window", "yellow", "pencil", "curtain", "basket", "pebble", "lantern")
 FOLDER = RESULTS / "adversarial"

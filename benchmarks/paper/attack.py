@@ -11,7 +11,7 @@ from benchmarks.paper.draws import Draw
 from benchmarks.paper.settings import N_ATTACKED
 from benchmarks.paper.teachers import make_source
 from skcap.adversarial import AdversarialSet, keyword_addition, keyword_replacement
-from skcap.priors.masks import content_seed
+from skcap.utils.seeds import content_seed
 
 
 @functools.cache

@@ -23,7 +23,7 @@ from benchmarks.paper.settings import (
 from benchmarks.paper.teachers import make_prior
 from skcap.classifier import GuidedTextClassifier
 from skcap.metrics import ERASER_BINS, faithfulness_curve
-from skcap.priors.masks import content_seed
+from skcap.utils.seeds import content_seed
 
 
 @dataclass(frozen=True)

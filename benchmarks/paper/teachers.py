@@ -21,11 +21,10 @@ from skcap import (
     PriorMatrix,
     TransformersLLM,
 )
-from skcap.adversarial.word_forms import bare
 from skcap.classifier import GuidedTextClassifier
 from skcap.priors.cap import PAPER_FORM
 from skcap.priors.precomputed import PrecomputedPrior
-from skcap.utils.words import split_words
+from skcap.utils.words import bare, split_words
 
 SCORED_BY_LLM = ("cap", "cap_rivals", "cap_paper", "cap_bfloat16", "cap_gemma", "lime")
 

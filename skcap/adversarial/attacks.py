@@ -12,8 +12,8 @@ from skcap.adversarial.adversarial_set import AdversarialItem, AdversarialSet
 from skcap.adversarial.edits import RejectedEditError, find_problem
 from skcap.adversarial.word_choice import WordChoice, class_words
 from skcap.adversarial.writers import BaseWriter, RuleWriter
-from skcap.priors.masks import content_seed
 from skcap.utils.labels import name_labels
+from skcap.utils.seeds import content_seed
 from skcap.utils.words import check_texts
 
 __all__ = ["keyword_addition", "keyword_replacement"]

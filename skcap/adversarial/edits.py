@@ -6,15 +6,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from skcap.adversarial.word_forms import (
-    bare,
-    is_akin,
-    is_protected,
-    label_stems,
-    split_affixes,
-    stem,
-)
-from skcap.utils.words import split_words
+from skcap.adversarial.word_forms import is_akin, is_protected, label_stems, stem
+from skcap.utils.words import bare, split_affixes, split_words
 
 __all__ = ["Edit", "RejectedEditError", "find_problem"]
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from skcap.adversarial.lexicon import NUMBER_WORDS
-from skcap.adversarial.word_forms import bare, is_function_word
+from skcap.adversarial.word_forms import is_function_word
 from skcap.prior_matrix import PriorMatrix, PriorRecord
-from skcap.priors.masks import content_seed
+from skcap.utils.seeds import content_seed
+from skcap.utils.words import bare
 
 __all__ = ["class_keywords", "class_overlap", "hard_targets"]
 

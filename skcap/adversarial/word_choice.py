@@ -12,7 +12,6 @@ import numpy as np
 
 from skcap.adversarial.edits import Edit, RejectedEditError, completes_label
 from skcap.adversarial.word_forms import (
-    bare,
     fits,
     is_akin,
     is_base_verb,
@@ -20,7 +19,7 @@ from skcap.adversarial.word_forms import (
     label_stems,
     stem,
 )
-from skcap.utils.words import split_words
+from skcap.utils.words import bare, split_words
 
 __all__ = ["ClassWords", "WordChoice", "class_words"]
 

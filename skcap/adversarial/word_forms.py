@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from skcap.adversarial.lexicon import (
     ADJECTIVES,
@@ -27,10 +26,10 @@ from skcap.adversarial.lexicon import (
     VERBS,
     VERBS_AND_NOUNS,
 )
+from skcap.utils.words import bare, split_affixes
 
 __all__ = [
     "article_for",
-    "bare",
     "fits",
     "is_akin",
     "is_base_verb",
@@ -38,7 +37,6 @@ __all__ = [
     "is_protected",
     "label_stems",
     "match_form",
-    "split_affixes",
     "stem",
 ]
 
@@ -55,45 +53,6 @@ _ADJECTIVE_LENGTH = 6  # at least; "table" is none
 # Spelt with a vowel and spoken with a consonant, and the other way round.
 _CONSONANT_SOUND = re.compile(r"(uni|use|usu|uti|uk\b|euro|one\b|once)")
 _VOWEL_SOUND = re.compile(r"(hour|honest|honou?r|heir|atm\b|sms\b|mpg\b|fm\b|nfc\b|mp3\b|x-ray)")
-
-
-class Affixes(NamedTuple):
-    """A whitespace word in three parts; `core` keeps its case."""
-
-    lead: str
-    core: str
-    trail: str
-
-
-def split_affixes(word: str) -> Affixes:
-    r"""Split punctuation, and a possessive, off a whitespace word.
-
-    Examples
-    --------
-    >>> from skcap.adversarial.word_forms import split_affixes
-    >>> split_affixes('("Card\'s"?')
-    Affixes(lead='("', core='Card', trail='\'s"?')
-    """
-    start, end = 0, len(word)
-    while start < end and not word[start].isalnum():
-        start += 1
-    while end > start and not word[end - 1].isalnum():
-        end -= 1
-    if word[start:end].lower().endswith(("'s", "\u2019s")):
-        end -= 2
-    return Affixes(word[:start], word[start:end], word[end:])
-
-
-def bare(word: str) -> str:
-    """Give the form in which words are compared: lower case, no punctuation, no possessive.
-
-    Examples
-    --------
-    >>> from skcap.adversarial.word_forms import bare
-    >>> [bare(word) for word in ["Card's?", "(top-up)", "don’t", "-"]]
-    ['card', 'top-up', "don't", '']
-    """
-    return split_affixes(word).core.lower().replace("\u2019", "'")
 
 
 def is_function_word(word: str) -> bool:

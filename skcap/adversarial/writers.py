@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from skcap.adversarial.edits import Edit
-from skcap.adversarial.word_forms import article_for, bare, match_form, split_affixes, stem
-from skcap.utils.words import split_words
+from skcap.adversarial.word_forms import article_for, match_form, stem
+from skcap.utils.words import bare, split_affixes, split_words
 
 __all__ = ["BaseWriter", "RuleWriter"]
 

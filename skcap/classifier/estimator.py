@@ -7,7 +7,6 @@ import inspect
 import numbers
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,7 @@ from skcap.models import explain_load_errors, resolve_device, resolve_model
 from skcap.prior_matrix import PriorMatrix
 from skcap.utils.labels import check_labels, name_labels
 from skcap.utils.norms import ALIGNMENT_LOSSES, NORMS
+from skcap.utils.seeds import seeded
 from skcap.utils.words import check_texts
 
 __all__ = ["GuidedTextClassifier"]
@@ -415,7 +415,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         # A net of an earlier fit would hold its memory while the next one trains.
         self.__dict__.pop("net_", None)
-        with _seeded(seed, device), explain_load_errors(self.model):
+        with seeded(seed, device), explain_load_errors(self.model):
             folder = resolve_model(
                 self.model, revision=self.revision, local_files_only=self.local_files_only
             )
@@ -428,7 +428,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
             net.set_params(names=self._encode_names(names, name_weight, priors is not None))
         if net.guidance is not None and "train_alignment" in net.guidance.measures:
             self._warn_of_flat_path(net.module_)
-        with _seeded(seed, device):
+        with seeded(seed, device):
             net.partial_fit(dataset, y=codes)
         _release_training_memory(net)
         self.classes_, self.net_ = classes, net
@@ -637,7 +637,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
         scores: list[np.ndarray] = [np.empty(0)] * len(texts)
         order = _longest_first(encoded)
         dataset = TextDataset([encoded[row] for row in order], codes[order])
-        with _seeded(0):
+        with seeded(0):
             words = (row for batch in self._attributions(dataset, int(n_steps)) for row in batch)
             for row, values in zip(order, words, strict=True):
                 truncated = encoded[row].truncated
@@ -676,7 +676,7 @@ class GuidedTextClassifier(ClassifierMixin, BaseEstimator):
     def _probabilities(self, encoded: list[EncodedText]) -> np.ndarray:
         # Texts of like length share a batch, so that little is spent on padding.
         order = _longest_first(encoded)
-        with _seeded(0), torch.inference_mode():
+        with seeded(0), torch.inference_mode():
             ordered = self.net_.predict_proba(TextDataset([encoded[row] for row in order]))
         probabilities = np.empty_like(ordered)
         probabilities[order] = ordered
@@ -730,22 +730,6 @@ def _release_training_memory(net: GuidedNet) -> None:
             ConvergenceWarning,
             stacklevel=3,
         )
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch's generators for a while, and leave them as they were before.
-
-    Even a data loader that does not shuffle draws from torch's global generator.
-    """
-    devices = [device] if device is not None and device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        # Not torch.manual_seed, which would also reset the devices that are not restored.
-        torch.default_generator.manual_seed(seed)
-        for gpu in devices:
-            with torch.cuda.device(gpu):
-                torch.cuda.manual_seed(seed)
-        yield
 
 
 def _resolve_amp(amp: str | bool, device: torch.device) -> bool:

@@ -11,9 +11,10 @@ import numpy as np
 
 from skcap.llm import BaseLLM
 from skcap.priors.llm_prior import BaseLLMPrior
-from skcap.priors.masks import apply_mask, content_seed, draw_masks
+from skcap.priors.masks import apply_mask, draw_masks
 from skcap.priors.ridge import solve_ridge
 from skcap.utils.cache import PriorCache
+from skcap.utils.seeds import content_seed
 from skcap.utils.words import split_words
 
 __all__ = ["PAPER_FORM", "CAPPriorTransformer"]

@@ -86,7 +86,7 @@ class LimePriorTransformer(BasePerturbationPrior):
     ``LimeTextExplainer(kernel_width=kernel_width, feature_selection="none", bow=False,
     split_expression=r"\s+", mask_string="", random_state=seed)``
 
-    with ``seed = skcap.priors.masks.content_seed(prior.seed_, text, label_name) % 2**32``. So words
+    with ``seed = skcap.utils.seeds.content_seed(prior.seed_, text, label_name) % 2**32``. So words
     are those of ``text.split()``, the same word at two places is scored twice, and every word is
     scored. Removed words leave no trace, where lime by default would put ``UNKWORDZ``, and the
     words left are joined by single spaces. A text without words gets no scores.

@@ -18,6 +18,7 @@ from skcap.priors.base import BasePrior
 from skcap.priors.prompts import build_prompt
 from skcap.utils.cache import PriorCache, compute_cached, resolve_cache
 from skcap.utils.labels import name_labels
+from skcap.utils.seeds import draw_seed
 from skcap.utils.words import split_words
 
 __all__ = ["BaseLLMPrior"]
@@ -48,7 +49,7 @@ class BaseLLMPrior(BasePrior):
         resolve_cache(self.cache)
         self._fit_prompt()
         self._model()  # refuses what is no model; loads nothing
-        self.seed_ = _draw_seed(self.random_state)
+        self.seed_ = draw_seed(self.random_state)
 
     def _fit_prompt(self) -> None:
         """Learn what the model is to be asked: `label_names_` and `prompt_`."""
@@ -226,12 +227,3 @@ def _compute_share(
         lambda place: prior._evidence(llm, texts[rows[place]], names[rows[place]]),
     )
     return [(rows[place], values) for place, values in computed]
-
-
-def _draw_seed(random_state: int | np.random.RandomState | None) -> int:
-    """One integer from whatever scikit-learn accepts as `random_state`."""
-    if isinstance(random_state, int | np.integer) and not isinstance(random_state, bool):
-        return int(random_state)
-    from sklearn.utils import check_random_state
-
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))

@@ -2,32 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
-__all__ = ["apply_mask", "content_seed", "draw_masks"]
-
-
-def content_seed(random_state: int, *content: str) -> int:
-    """Derive a seed from what a text *is*, so that neither its row nor its neighbours matter.
-
-    Parameters
-    ----------
-    random_state : int
-    *content : str
-        The text, its label, and whatever else tells two requests apart.
-
-    Returns
-    -------
-    int
-        In the range of unsigned 64-bit integers, the same in every process.
-    """
-    digest = hashlib.sha256(str(random_state).encode())
-    for part in content:
-        encoded = part.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "little") + encoded)
-    return int.from_bytes(digest.digest()[:8], "little")
+__all__ = ["apply_mask", "draw_masks"]
 
 
 def draw_masks(n_words: int, n_masks: int, seed: int) -> np.ndarray:

@@ -16,9 +16,10 @@ from skcap.llm import BaseLLM
 from skcap.llm.estimator import LEAST_LOG_PROB, EstimatorLLM
 from skcap.priors.base import BasePrior
 from skcap.priors.llm_prior import BaseLLMPrior
-from skcap.priors.masks import apply_mask, content_seed
+from skcap.priors.masks import apply_mask
 from skcap.priors.prompts import Prompt
 from skcap.utils.labels import check_labels
+from skcap.utils.seeds import content_seed
 from skcap.utils.words import check_texts, split_words
 
 __all__ = ["BasePerturbationPrior"]

@@ -89,7 +89,7 @@ class ShapPriorTransformer(BasePerturbationPrior):
     The features are the words of ``text.split()`` by position; a variant joins those that are left
     by single spaces. The scores are those of ``shap.ExactExplainer(model, masker)`` where
     ``2**n_words <= max_evals``, else of ``shap.PermutationExplainer(model, masker, seed=seed)``,
-    with ``seed = skcap.priors.masks.content_seed(prior.seed_, text, label_name) % 2**32`` and a
+    with ``seed = skcap.utils.seeds.content_seed(prior.seed_, text, label_name) % 2**32`` and a
     masker that joins words. A text without words gets no scores. shap compiles some of its code
     when it is first used in a process, which takes seconds.
 

@@ -63,7 +63,7 @@ def disputed_words(
     """
     import pandas as pd
 
-    from skcap.adversarial.word_forms import bare
+    from skcap.utils.words import bare
 
     if min_texts < 1:
         raise ValueError(f"min_texts must be at least 1, got {min_texts!r}.")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["align_tokens", "check_texts", "split_words"]
+__all__ = ["Affixes", "align_tokens", "bare", "check_texts", "split_affixes", "split_words"]
 
 _WORD = re.compile(r"\S+")
 
@@ -123,3 +123,42 @@ def align_tokens(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
     inside = (ends > starts) & (last_of_token >= starts)
     words[inside] = word_of_char[last_of_token[inside]]
     return words
+
+
+class Affixes(NamedTuple):
+    """A whitespace word in three parts; `core` keeps its case."""
+
+    lead: str
+    core: str
+    trail: str
+
+
+def split_affixes(word: str) -> Affixes:
+    r"""Split punctuation, and a possessive, off a whitespace word.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import split_affixes
+    >>> split_affixes('("Card\'s"?')
+    Affixes(lead='("', core='Card', trail='\'s"?')
+    """
+    start, end = 0, len(word)
+    while start < end and not word[start].isalnum():
+        start += 1
+    while end > start and not word[end - 1].isalnum():
+        end -= 1
+    if word[start:end].lower().endswith(("'s", "\u2019s")):
+        end -= 2
+    return Affixes(word[:start], word[start:end], word[end:])
+
+
+def bare(word: str) -> str:
+    """Give the form in which words are compared: lower case, no punctuation, no possessive.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import bare
+    >>> [bare(word) for word in ["Card's?", "(top-up)", "don’t", "-"]]
+    ['card', 'top-up', "don't", '']
+    """
+    return split_affixes(word).core.lower().replace("\u2019", "'")

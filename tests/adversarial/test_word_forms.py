@@ -2,7 +2,6 @@ import pytest
 
 from skcap.adversarial.word_forms import (
     article_for,
-    bare,
     fits,
     is_akin,
     is_function_word,
@@ -11,6 +10,7 @@ from skcap.adversarial.word_forms import (
     match_form,
     stem,
 )
+from skcap.utils.words import bare
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from skcap import CAPPriorTransformer, FakeLLM, PriorMatrix, TransformersLLM
 from skcap.llm import BaseLLM, PromptTooLongError, release_models
 from skcap.llm import transformers as backend
 from skcap.priors.cap import PAPER_FORM
-from skcap.priors.masks import apply_mask, content_seed, draw_masks
+from skcap.priors.masks import apply_mask, draw_masks
+from skcap.utils.seeds import content_seed
 
 TEXTS = [
     "please cancel the alarm now",

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcap.llm import FakeLLM, PromptTooLongError
 from skcap.llm.estimator import EstimatorLLM
 from skcap.priors.lime import LimePriorTransformer
-from skcap.priors.masks import content_seed
+from skcap.utils.seeds import content_seed
 
 TEXTS = [
     "cancel the alarm, please cancel it now",  # a word twice

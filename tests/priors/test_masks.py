@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from skcap.priors.masks import apply_mask, content_seed, draw_masks
+from skcap.priors.masks import apply_mask, draw_masks
+from skcap.utils.seeds import content_seed
 
 
 def random_part(n_words, n_masks, seed=0):
@@ -60,7 +61,8 @@ def test_content_seed_is_the_same_everywhere():
     seed = content_seed(0, "where is my card", "card arrival")
     assert 0 <= seed < 2**64
     script = (
-        "from skcap.priors.masks import content_seed, draw_masks\n"
+        "from skcap.priors.masks import draw_masks
+        "from skcap.utils.seeds import content_seed\n"
         "s = content_seed(0, 'where is my card', 'card arrival')\n"
         "print(s, draw_masks(4, 8, s).astype(int).ravel().tolist())"
     )

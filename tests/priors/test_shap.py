@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcap.llm import FakeLLM
-from skcap.priors.masks import content_seed
 from skcap.priors.shap import ShapPriorTransformer
+from skcap.utils.seeds import content_seed
 
 TEXTS = [
     "cancel the alarm, please cancel it right now",  # 8 words: above the default of max_evals
