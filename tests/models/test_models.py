@@ -1,19 +1,22 @@
 import hashlib
+import importlib.util
 import json
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from skcap import models
 from skcap.__main__ import main
 from skcap.models import (
     MODEL_PACKAGES,
     ModelLoadError,
     ModelPackage,
+    conversion,
     explain_load_errors,
+    install,
     install_model,
     model_fingerprint,
     resolve_model,
@@ -85,8 +88,8 @@ def conversions(monkeypatch):
         target.mkdir()
         (target / "config.json").write_text("{}")
 
-    monkeypatch.setattr(models, "_convert_gguf", convert)
-    monkeypatch.setattr(models, "_check_gguf_readers", lambda alias: None)
+    monkeypatch.setattr(conversion, "_convert_gguf", convert)
+    monkeypatch.setattr(conversion, "check_gguf_readers", lambda alias: None)
     return calls
 
 
@@ -178,7 +181,7 @@ class TestSafetensorsCopy:
         first = resolve_model("packed")
         assert resolve_model("packed") == first
         assert conversions == [site / "carrier_packed" / "model.gguf"]
-        source = json.loads((models.Path(first) / "skcap_source.json").read_text())
+        source = json.loads((Path(first) / "skcap_source.json").read_text())
         assert source["sha256"] == packed.sha256
 
     def test_is_made_once_by_several_at_a_time(self, site, packed, conversions):
@@ -192,7 +195,7 @@ class TestSafetensorsCopy:
 
     def test_is_remade_when_the_pinned_hash_changes(self, site, packed, conversions, monkeypatch):
         carry(site, packed)
-        copy = models.Path(resolve_model("packed"))
+        copy = Path(resolve_model("packed"))
         (copy / "left-over").touch()
         other = package("packed", packed.weights, sha256="cd" * 32)
         monkeypatch.setitem(MODEL_PACKAGES, "packed", other)
@@ -202,23 +205,23 @@ class TestSafetensorsCopy:
 
     def test_that_was_broken_off_is_begun_anew(self, site, packed, conversions, monkeypatch):
         carry(site, packed)
-        whole = models._convert_gguf
+        whole = conversion._convert_gguf
 
         def broken(gguf, target):
             whole(gguf, target)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(models, "_convert_gguf", broken)
+        monkeypatch.setattr(conversion, "_convert_gguf", broken)
         with pytest.raises(KeyboardInterrupt):
             resolve_model("packed")
-        monkeypatch.setattr(models, "_convert_gguf", whole)
-        copy = models.Path(resolve_model("packed"))
+        monkeypatch.setattr(conversion, "_convert_gguf", whole)
+        copy = Path(resolve_model("packed"))
         assert len(conversions) == 2
         assert (copy / "config.json").is_file()
 
     def test_needs_readers(self, site, packed, monkeypatch):
         carry(site, packed)
-        monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
         with pytest.raises(ImportError, match="python -m pip install gguf accelerate"):
             resolve_model("packed")
 
@@ -334,7 +337,7 @@ class FakePip:
 
     def __call__(self, command, **options):
         self.commands.append(command)
-        self.requirements.append(models.Path(command[-1]).read_text())
+        self.requirements.append(Path(command[-1]).read_text())
         self.effect()
         return self.done
 
@@ -367,14 +370,14 @@ class TestInstall:
             install_model("plain")
 
     def test_without_pip(self, site, plain, monkeypatch):
-        monkeypatch.setattr(models, "_installed_version", lambda distribution: None)
+        monkeypatch.setattr(install, "installed_version_of", lambda distribution: None)
         with pytest.raises(RuntimeError, match="this environment has no pip"):
             install_model("plain")
 
     def test_without_readers_nothing_is_installed(self, site, packed, monkeypatch):
         pip = FakePip()
         monkeypatch.setattr(subprocess, "run", pip)
-        monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
         with pytest.raises(ImportError, match="gguf"):
             install_model("packed")
         assert pip.commands == []
