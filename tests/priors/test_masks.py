@@ -61,7 +61,7 @@ def test_content_seed_is_the_same_everywhere():
     seed = content_seed(0, "where is my card", "card arrival")
     assert 0 <= seed < 2**64
     script = (
-        "from skcap.priors.masks import draw_masks
+        "from skcap.priors.masks import draw_masks\n"
         "from skcap.utils.seeds import content_seed\n"
         "s = content_seed(0, 'where is my card', 'card arrival')\n"
         "print(s, draw_masks(4, 8, s).astype(int).ravel().tolist())"
