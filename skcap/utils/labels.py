@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from numbers import Number
 from typing import Any
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from numpy.typing import ArrayLike
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import column_or_1d
 
-__all__ = ["check_labels", "name_labels"]
+__all__ = ["LabelNames", "check_labels", "name_labels"]
+
+LabelNames = Mapping[Any, str] | Callable[[Any], str] | ArrayLike | None
+"""What ``label_names`` parameters accept."""
 
 
 def check_labels(texts: list[str], y: Any) -> np.ndarray:
-    """Validate the labels of some texts.
+    """Check the labels of some texts.
 
     Parameters
     ----------
-    texts : list of str
+    texts : list of str, length n_texts
     y : array-like, shape (n_texts,)
+        One label per text: strings, integers or booleans, all of one kind.
 
     Returns
     -------
@@ -27,38 +33,109 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there are no texts, lengths differ, a label is missing, or `y` is not a one-dimensional
-        set of classes.
-    """
-    import pandas as pd
+        If there are no texts; if `y` has another length, more than one label per text, a missing
+        label, labels of different kinds, or continuous values.
+    TypeError
+        If `y` is a generator.
 
-    if y is None:
-        raise ValueError("y must hold one label a text, got None.")
-    labels = column_or_1d(y, warn=True)
-    missing = np.flatnonzero(pd.isna(labels))
-    if missing.size:
-        raise ValueError(
-            f"y must hold one label a text; row {missing[0]} is {labels[missing[0]]!r}. Fill or "
-            "drop missing labels first."
+    Examples
+    --------
+    >>> from skcap.utils.labels import check_labels
+    >>> check_labels(["stop", "play jazz"], ["alarm", "music"])
+    array(['alarm', 'music'], dtype='<U5')
+    >>> check_labels(["stop", "play jazz"], ["alarm", float("nan")])
+    Traceback (most recent call last):
+        ...
+    ValueError: y must hold one label per text, but row 1 is nan. Fill in or drop missing labels ...
+    """
+    if y is None or isinstance(y, str):
+        raise ValueError(f"y must hold one label per text, got {y!r:.60}.")
+    if isinstance(y, Iterator):
+        raise TypeError(
+            f"y is a {type(y).__name__}, which can be read only once; pass a list, as in list(y)."
         )
-    check_classification_targets(labels)
-    check_consistent_length(texts, labels)
+    # Before NumPy sees a list: it would turn ["a", nan] and ["a", 1] into strings.
+    raw = np.fromiter(y, dtype=object, count=len(y)) if isinstance(y, list | tuple) else y
+    _refuse_several_labels(raw)
+    labels = column_or_1d(raw, warn=True)  # a column vector passes, with a warning
+    _refuse_missing(labels)
+    _refuse_mixed(labels)
+    if isinstance(y, list | tuple) and len(y):
+        labels = np.asarray(y)
+    if len(labels) != len(texts):
+        raise ValueError(
+            f"X and y have inconsistent numbers of samples: {len(texts)} texts and {len(labels)} "
+            "labels. y must hold one label per text, in the order of the texts."
+        )
     if not len(labels):
         raise ValueError("X holds no texts; at least one is needed.")
+    if type_of_target(labels) not in ("binary", "multiclass"):
+        raise ValueError(
+            f"Unknown label type: y is {type_of_target(labels)}, starting with {labels[0]}. "
+            "Labels must be classes, such as strings or integers; sort continuous values into "
+            "classes first."
+        )
     return labels
 
 
-def name_labels(
-    classes: np.ndarray, label_names: Mapping[Any, str] | Callable[[Any], str] | None
-) -> list[str]:
-    """Turn class labels into what the language model is to say.
+def _refuse_several_labels(y: Any) -> None:
+    """Refuse what multi-label problems have: a matrix, or a collection for each text."""
+    shape = getattr(y, "shape", ())
+    advice = "Choose one label per text, or train one model for each label."
+    if len(shape) > 1 and shape[1] != 1:
+        raise ValueError(
+            f"y should be a 1d array with one label per text, got shape {tuple(shape)}. {advice}"
+        )
+    if len(shape) == 1 and y.dtype == object:
+        for row, label in enumerate(y):
+            if isinstance(label, list | tuple | set | frozenset | np.ndarray | Mapping):
+                raise ValueError(
+                    f"y should be a 1d array with one label per text, but row {row} is a "
+                    f"{type(label).__name__} ({label!r:.60}). {advice}"
+                )
+
+
+def _refuse_missing(labels: np.ndarray) -> None:
+    import pandas as pd
+
+    missing = np.flatnonzero(pd.isna(labels))
+    if missing.size:
+        raise ValueError(
+            f"y must hold one label per text, but row {missing[0]} is {labels[missing[0]]}. Fill "
+            "in or drop missing labels first."
+        )
+
+
+def _refuse_mixed(labels: np.ndarray) -> None:
+    if labels.dtype != object:
+        return
+    first: dict[type, int] = {}
+    for row, label in enumerate(labels):
+        first.setdefault(_kind(label), row)
+    if len(first) > 1:
+        found = " and ".join(f"{labels[row]!r} (row {row})" for row in list(first.values())[:2])
+        raise ValueError(
+            f"y holds labels of different kinds, such as {found}. Make them all strings, as in "
+            "[str(label) for label in y]."
+        )
+
+
+def _kind(label: Any) -> type:
+    if isinstance(label, bool | np.bool_):
+        return bool
+    return next((kind for kind in (str, Number) if isinstance(label, kind)), type(label))
+
+
+def name_labels(classes: np.ndarray, label_names: LabelNames) -> list[str]:
+    """Turn class labels into the names that a language model is asked for.
 
     Parameters
     ----------
     classes : ndarray, shape (n_classes,)
-    label_names : mapping, callable or None
-        From a label to its name. None takes the label itself with underscores made spaces:
-        ``card_arrival`` becomes ``card arrival``.
+        In sorted order.
+    label_names : mapping, callable, array-like of str, shape (n_classes,), or None
+        From a label to its name, or one name per class in sorted order. None takes the label
+        itself with underscores made spaces: ``card_arrival`` becomes ``card arrival``.
 
     Returns
     -------
@@ -79,35 +156,14 @@ def name_labels(
     ['card arrival', 'top up']
     >>> name_labels(np.array([0, 1]), {0: "no", 1: "yes"})
     ['no', 'yes']
+    >>> name_labels(np.array([0, 1]), ["no", "yes"])
+    ['no', 'yes']
     """
     labels = classes.tolist()
-    if label_names is None:
-        names = [" ".join(str(label).replace("_", " ").split()) for label in labels]
-    elif isinstance(label_names, Mapping):
-        absent = [label for label in labels if label not in label_names]
-        if absent:
-            raise ValueError(
-                f"label_names lacks {len(absent)} of the {len(labels)} classes, such as "
-                f"{absent[0]!r}. Its keys must be the labels of y, of the same type."
-            )
-        names = [label_names[label] for label in labels]
-    elif callable(label_names):
-        names = [label_names(label) for label in labels]
-    else:
-        raise TypeError(
-            f"label_names must be a mapping, a callable or None, got {type(label_names).__name__}."
-        )
+    names = _given_names(labels, label_names)
     owner: dict[str, Any] = {}
     for label, name in zip(labels, names, strict=True):
-        if not isinstance(name, str) or not name.strip():
-            raise ValueError(
-                f"The name of label {label!r} must be a non-empty string, got {name!r}."
-            )
-        if name != name.strip():
-            raise ValueError(
-                f"The name of label {label!r} begins or ends with white space, got {name!r}. "
-                "Strip it: where the space goes is the language model's affair."
-            )
+        _check_name(label, name)
         if name in owner:
             raise ValueError(
                 f"The labels {owner[name]!r} and {label!r} share the name {name!r}, so a language "
@@ -115,3 +171,43 @@ def name_labels(
             )
         owner[name] = label
     return names
+
+
+def _given_names(labels: list[Any], label_names: Any) -> list[str]:
+    if label_names is None:
+        return [" ".join(str(label).replace("_", " ").split()) for label in labels]
+    if isinstance(label_names, Mapping):
+        absent = [label for label in labels if label not in label_names]
+        if absent:
+            raise ValueError(
+                f"label_names lacks {len(absent)} of the {len(labels)} classes, such as "
+                f"{absent[0]!r}. Its keys must be the labels of y, of the same type."
+            )
+        return [label_names[label] for label in labels]
+    if callable(label_names):
+        return [label_names(label) for label in labels]
+    if isinstance(label_names, str) or np.ndim(label_names) != 1:
+        raise TypeError(
+            "label_names must be a mapping, a callable, a list with one name per class, or None, "
+            f"got {type(label_names).__name__}."
+        )
+    names = np.asarray(label_names, dtype=object).tolist()
+    if len(names) != len(labels):
+        raise ValueError(
+            f"label_names must hold one name for each of the {len(labels)} classes in sorted "
+            f"order ({', '.join(map(repr, labels[:5]))}{', ...' * (len(labels) > 5)}), got "
+            f"{len(names)} names. A mapping of label to name is safer."
+        )
+    return names
+
+
+def _check_name(label: Any, name: Any) -> None:
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(
+            f"label_names must give each label a non-empty string, got {name!r} for {label!r}."
+        )
+    if name != name.strip():
+        raise ValueError(
+            f"label_names gives {label!r} a name that begins or ends with white space, {name!r}. "
+            "Strip it: skcap itself puts a space before a name where the prompt needs one."
+        )

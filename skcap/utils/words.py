@@ -1,24 +1,33 @@
 """Words: the only word splitter of the package, and the map from a model's tokens to words.
 
-Every prior, attribution and metric speaks of *whitespace words by position*, because words
-repeat and a model's sub-words differ from one model to the next.
+All priors, attributions and metrics refer to *whitespace-separated words by position*, because
+words repeat, and because sub-words differ from one model to the next.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Affixes", "align_tokens", "bare", "check_texts", "split_affixes", "split_words"]
+__all__ = [
+    "Affixes",
+    "align_tokens",
+    "bare",
+    "check_encodable",
+    "check_texts",
+    "split_affixes",
+    "split_words",
+]
 
 _WORD = re.compile(r"\S+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def split_words(text: str) -> list[str]:
-    """Split a text into the words that priors speak of.
+    """Split a text into the words that scores belong to.
 
     Parameters
     ----------
@@ -27,8 +36,8 @@ def split_words(text: str) -> list[str]:
     Returns
     -------
     list of str
-        The runs of non-space characters, as ``str.split()`` gives them; an empty or blank text
-        has none.
+        The runs of characters that are no white space, as ``str.split()`` gives them. An empty or
+        blank text has none.
 
     Examples
     --------
@@ -40,7 +49,7 @@ def split_words(text: str) -> list[str]:
 
 
 def check_texts(X: Any, name: str = "X") -> list[str]:
-    """Validate a collection of texts and return it as a list of ``str``.
+    """Check a collection of texts and return it as a list of ``str``.
 
     Parameters
     ----------
@@ -55,7 +64,7 @@ def check_texts(X: Any, name: str = "X") -> list[str]:
     Raises
     ------
     TypeError
-        If `X` is a single string, or any item is not a string.
+        If `X` is a single string, a generator, a set or a mapping, or any item is not a string.
     ValueError
         If `X` is not one-dimensional.
 
@@ -76,32 +85,74 @@ def check_texts(X: Any, name: str = "X") -> list[str]:
         )
     if not isinstance(texts, Iterable):
         raise TypeError(f"{name} must be a collection of texts, got {type(X).__name__}.")
+    if isinstance(texts, Iterator):
+        raise TypeError(
+            f"{name} is a {type(X).__name__}, which can be read only once; pass a list, as in "
+            f"{name}=list(texts)."
+        )
+    if isinstance(texts, Mapping | Set):
+        raise TypeError(
+            f"{name} is a {type(X).__name__}, which does not say which text is in which row; pass "
+            "a list of texts."
+        )
     texts = list(texts)
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(
                 f"{name} must hold strings only; row {row} is {type(text).__name__} "
-                f"({text!r:.60}). Fill or drop missing texts first."
+                f"({text!r:.60}). Fill in or drop missing texts first."
             )
     return [str(text) for text in texts]
+
+
+def check_encodable(texts: Iterable[str], name: str = "X") -> None:
+    r"""Check that texts are valid Unicode, which tokenizers need.
+
+    Parameters
+    ----------
+    texts : iterable of str
+    name : str, default="X"
+        How the error message calls the argument.
+
+    Raises
+    ------
+    ValueError
+        If a text holds half of a surrogate pair: a character that was cut in two when bytes or
+        escapes were decoded. Names the row.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import check_encodable
+    >>> check_encodable(["play jazz", "play \ud83d"])
+    Traceback (most recent call last):
+        ...
+    ValueError: X must hold valid Unicode, but row 1 holds the lone surrogate '\ud83d' ...
+    """
+    for row, text in enumerate(texts):
+        if not text.isascii() and (found := _SURROGATE.search(text)):
+            raise ValueError(
+                f"{name} must hold valid Unicode, but row {row} holds the lone surrogate "
+                f"{found.group()!r} ({text!r:.80}), which no tokenizer can read. Repair it, as in "
+                "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')."
+            )
 
 
 def align_tokens(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
     """Map each token of a tokenizer to the word that it belongs to.
 
-    A token belongs to the word of its last non-space character, so a leading space (byte-level
-    tokenizers count it to the token) never moves a token to the word before.
+    A token belongs to the word of its last character that is no white space. So a leading space,
+    which byte-level tokenizers count as part of the token, never assigns it to the word before.
 
     Parameters
     ----------
     text : str
     offsets : sequence of (start, end), length n_tokens
-        Character span of each token in `text`; special and padding tokens have empty spans.
+        Span of each token in the characters of `text`; special and padding tokens have empty spans.
 
     Returns
     -------
     ndarray of int64, shape (n_tokens,)
-        Position of the word, -1 where a token belongs to none.
+        Position of the word; -1 for a token that belongs to none.
 
     Examples
     --------
@@ -126,7 +177,7 @@ def align_tokens(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
 
 
 class Affixes(NamedTuple):
-    """A whitespace word in three parts; `core` keeps its case."""
+    """A word in three parts: punctuation before it, the word itself in its own case, the rest."""
 
     lead: str
     core: str
@@ -134,7 +185,7 @@ class Affixes(NamedTuple):
 
 
 def split_affixes(word: str) -> Affixes:
-    r"""Split punctuation, and a possessive, off a whitespace word.
+    r"""Split punctuation, and a possessive ending, off a word.
 
     Examples
     --------
@@ -153,7 +204,7 @@ def split_affixes(word: str) -> Affixes:
 
 
 def bare(word: str) -> str:
-    """Give the form in which words are compared: lower case, no punctuation, no possessive.
+    """Give the form in which words are compared: lower case, no punctuation, no possessive ending.
 
     Examples
     --------

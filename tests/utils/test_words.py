@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skcap.prior_matrix import PriorMatrix
-from skcap.utils.words import align_tokens, check_texts, split_words
+from skcap.utils.words import align_tokens, check_encodable, check_texts, split_words
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,6 @@ def test_split_words(text, words):
         np.array(["a b", "c"], dtype=object),
         pd.Series(["a b", "c"], index=[7, 3]),
         PriorMatrix(["a b", "c"]),
-        (text for text in ["a b", "c"]),
     ],
     ids=lambda texts: type(texts).__name__,
 )
@@ -102,3 +101,32 @@ def test_align_tokens_agrees_with_split_words(text):
         else:
             assert character.isspace()
     assert joined == words
+
+
+# -- texts that are refused -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ((text for text in ["a"]), r"X is a generator.*X=list\(texts\)"),
+        (map(str, ["a"]), r"X is a map.*X=list\(texts\)"),
+        ({"a": [1.0]}, "X is a dict"),
+        ({"a"}, "X is a set"),
+    ],
+)
+def test_collections_without_rows_are_refused(X, message):
+    with pytest.raises(TypeError, match=message):
+        check_texts(X)
+
+
+def test_lone_surrogates_are_named_with_their_row_and_the_remedy():
+    check_encodable(["", "é 🙂", "plain"])
+    message = r"bodies must hold valid Unicode, but row 1 holds the lone surrogate '\\ud83d'"
+    with pytest.raises(ValueError, match=message) as caught:
+        check_encodable(["a", "smile \ud83d!", "\udc00"], "bodies")
+    assert "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')" in str(caught.value)
+    repaired = "smile \ud83d!".encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    check_encodable([repaired])
+    pair = "\ud83d\ude42".encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert pair == "🙂"

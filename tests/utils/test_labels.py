@@ -1,0 +1,122 @@
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+
+from skcap.utils.labels import check_labels, name_labels
+
+TEXTS = ["cancel it", "play jazz", "stop"]
+
+
+@pytest.mark.parametrize(
+    ("y", "dtype"),
+    [
+        (["a", "b", "a"], "U"),
+        (("a", "b", "a"), "U"),
+        ([np.str_("a")] * 3, "U"),
+        ([0, 1, np.int64(2)], "i"),
+        ([1, 2.0, 1], "f"),
+        ([True, np.False_, True], "b"),
+        (pd.Series(["a", "b", "a"], index=[5, 3, 9]), "O"),
+        (pd.Categorical(["a", "b", "a"]), "O"),
+    ],
+)
+def test_labels_of_one_kind_pass(y, dtype):
+    labels = check_labels(TEXTS, y)
+    assert labels.tolist() == list(y)
+    assert labels.dtype.kind == dtype
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, float("nan"), pd.NA, pd.NaT])
+@pytest.mark.parametrize("kind", [list, tuple, lambda y: np.array(y, dtype=object), pd.Series])
+def test_missing_labels_are_refused_wherever_they_come_from(missing, kind):
+    with pytest.raises(ValueError, match=r"one label per text, but row 1 is .*drop missing labels"):
+        check_labels(TEXTS, kind(["a", missing, "b"]))
+
+
+@pytest.mark.parametrize("y", [[1, "a", 2], ["a", "b", 3.5], ["a", True, "b"], [True, 2, False]])
+@pytest.mark.parametrize("kind", [list, tuple, lambda y: np.array(y, dtype=object), pd.Series])
+def test_labels_of_different_kinds_are_refused(y, kind):
+    message = rf"different kinds, such as {y[0]!r} \(row 0\) and .*all strings"
+    with pytest.raises(ValueError, match=message):
+        check_labels(TEXTS, kind(y))
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [["a", "b"], ["b", "a"], ["a", "a"]],
+        [["a"], ["a", "b"], []],
+        [("a", "b"), ("b",), ()],
+        [{"a"}, {"b"}, set()],
+        np.eye(3, dtype=int),
+        scipy.sparse.csr_matrix(np.eye(3, dtype=int)),
+        pd.DataFrame({"a": [0, 1, 1], "b": [1, 0, 1]}),
+    ],
+)
+def test_several_labels_per_text_are_refused(y):
+    with pytest.raises(ValueError, match=r"one label per text.*Choose one label per text"):
+        check_labels(TEXTS, y)
+
+
+def test_a_column_of_labels_is_flattened_with_a_warning():
+    with pytest.warns(Warning, match="column-vector"):
+        assert check_labels(TEXTS, np.array([["a"], ["b"], ["a"]])).tolist() == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        (None, ValueError, "y must hold one label per text, got None"),
+        ("abc", ValueError, "y must hold one label per text, got 'abc'"),
+        (
+            [0.5, 1.25, 2.0],
+            ValueError,
+            r"y is continuous, starting with 0\.5.* sort .* into classes",
+        ),
+        ([object()] * 3, ValueError, "y is unknown"),
+        (["a", "b"], ValueError, "inconsistent numbers of samples: 3 texts and 2 labels"),
+        (["a"] * 4, ValueError, "inconsistent numbers of samples: 3 texts and 4 labels"),
+        ((label for label in "abc"), TypeError, r"y is a generator.*list\(y\)"),
+        (map(str, "abc"), TypeError, r"y is a map.*list\(y\)"),
+    ],
+)
+def test_what_else_is_refused(y, error, message):
+    with pytest.raises(error, match=message):
+        check_labels(TEXTS, y)
+
+
+def test_no_texts():
+    with pytest.raises(ValueError, match="at least one is needed"):
+        check_labels([], [])
+
+
+# -- names ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series])
+def test_names_may_come_in_the_order_of_the_classes(kind):
+    assert name_labels(np.array(["off", "on"]), kind(["turn off", "turn on"])) == [
+        "turn off",
+        "turn on",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        (["no"], ValueError, r"one name for each of the 2 classes .*\(0, 1\), got 1 names"),
+        (["no", "yes", "so"], ValueError, "got 3 names"),
+        (["no", 1], ValueError, "non-empty string, got 1 for 1"),
+        (["no", " "], ValueError, "non-empty string, got ' ' for 1"),
+        (["no", "yes "], ValueError, "begins or ends with white space"),
+        (["no", "no"], ValueError, "0 and 1 share the name 'no'"),
+        ({0: "no"}, ValueError, "label_names lacks 1 of the 2 classes, such as 1"),
+        ("no", TypeError, "label_names must be a mapping.* got str"),
+        (3, TypeError, "label_names must be a mapping.* got int"),
+        ([["no"], ["yes"]], TypeError, "label_names must be a mapping.* got list"),
+    ],
+)
+def test_names_that_are_refused(names, error, message):
+    with pytest.raises(error, match=message):
+        name_labels(np.array([0, 1]), names)
