@@ -1,7 +1,15 @@
 """Shortcuts: words that a classifier goes by and should not."""
 
+from skcap.shortcuts.audit import ShortcutAudit
+from skcap.shortcuts.core import audit_words
 from skcap.shortcuts.disputed import disputed_words
+from skcap.shortcuts.positions import check_shortcuts, match_shortcuts, shortcut_positions
 
 __all__ = [
+    "ShortcutAudit",
+    "audit_words",
+    "check_shortcuts",
     "disputed_words",
+    "match_shortcuts",
+    "shortcut_positions",
 ]

@@ -1,0 +1,177 @@
+"""Where shortcuts stand in texts: of an audit, a table edited by hand, or a list of words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skcap.shortcuts.patterns import PATTERNS
+from skcap.utils.words import bare, check_texts, split_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["KINDS", "check_shortcuts", "match_shortcuts", "shortcut_positions"]
+
+KINDS = ("word", "phrase", "first", "last", "pattern")
+
+
+def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
+    """Validate a table or a list of shortcuts.
+
+    Parameters
+    ----------
+    shortcuts : pandas.DataFrame, or iterable of str
+        ``ShortcutAudit(...).fit(X, y).shortcuts_``, that table edited, or a list of words. A table
+        needs the column `word`. Its column `kind` says what `word` is, "word" where it is missing:
+
+        - "word": a word, wherever it stands;
+        - "first", "last": a word where it begins or ends a text;
+        - "phrase": two words in a row, with a space between them;
+        - "pattern": a pattern's name, such as "number at the end".
+
+        Its column `label` names the class that the shortcut goes with, None where it is missing or
+        not known.
+
+    Returns
+    -------
+    pandas.DataFrame, shape (n_shortcuts, n_columns)
+        With the columns `word`, `label`, `kind`, and what else the table had, rows numbered from 0.
+        Words are in the form in which they are compared: lower case, no punctuation.
+
+    Raises
+    ------
+    TypeError
+        If `shortcuts` is a single string, or a word is not a string.
+    ValueError
+        If a column or a word is missing, a kind or a pattern is not known, or a row is there twice.
+
+    Examples
+    --------
+    >>> from skcap.shortcuts import check_shortcuts
+    >>> check_shortcuts(["Florence:", "acme"])
+           word label  kind
+    0  florence  None  word
+    1      acme  None  word
+    """
+    import pandas as pd
+
+    if isinstance(shortcuts, pd.DataFrame):
+        table = shortcuts.reset_index(drop="word" in shortcuts)
+        if "word" not in table:
+            raise ValueError(
+                f"shortcuts must have a column 'word', got {list(map(str, shortcuts.columns))}."
+            )
+    elif isinstance(shortcuts, Iterable) and not isinstance(shortcuts, str):
+        table = pd.DataFrame({"word": pd.Series(list(shortcuts), dtype=object)})
+    else:
+        raise TypeError(
+            "shortcuts must be a table or a list of words, got "
+            f"{shortcuts!r:.60} ({type(shortcuts).__name__})."
+        )
+    for column, value in (("label", None), ("kind", "word")):
+        if column not in table:
+            table[column] = pd.Series([value] * len(table), dtype=object)
+    kinds = table["kind"].fillna("word")
+    words = [_check_word(*pair) for pair in zip(table["word"], kinds, strict=True)]
+    table = table.assign(word=pd.Series(words, dtype=object), kind=kinds)
+    twice = table.duplicated(["word", "kind"])
+    if twice.any():
+        raise ValueError(f"shortcuts must list each word once; {words[twice.argmax()]!r} is twice.")
+    return table[["word", "label", "kind", *table.columns.difference(["word", "label", "kind"])]]
+
+
+def _check_word(word: Any, kind: Any) -> str:
+    """Bring one shortcut's word to the form in which words are compared."""
+    if not isinstance(word, str):
+        raise TypeError(f"shortcuts must hold words as str, got {word!r} ({type(word).__name__}).")
+    if kind not in KINDS:
+        raise ValueError(f"The kind of the shortcut {word!r} must be one of {KINDS}, got {kind!r}.")
+    if kind == "pattern":
+        # A text's length is a pattern, too, with limits in its name; it shows in no word.
+        if word not in PATTERNS and not word.startswith(("at most ", "at least ")):
+            raise ValueError(f"{word!r} is no pattern; patterns are {', '.join(PATTERNS)}.")
+        return word
+    parts = [bare(part) for part in split_words(word)]
+    n_parts = 2 if kind == "phrase" else 1
+    if len(parts) != n_parts or not all(parts):
+        raise ValueError(
+            f"A shortcut of kind {kind!r} must be {('one word', 'two words')[n_parts - 1]} with "
+            f"letters or digits, got {word!r}. Two words in a row are a 'phrase'."
+        )
+    return " ".join(parts)
+
+
+def match_shortcuts(texts: Any, shortcuts: Any) -> list[np.ndarray]:
+    """Find which shortcut each word of some texts belongs to.
+
+    Parameters
+    ----------
+    texts : list, tuple, 1-D array, Series or PriorMatrix of str, length n_texts
+    shortcuts : pandas.DataFrame, or iterable of str
+        See :func:`check_shortcuts`.
+
+    Returns
+    -------
+    list of int64 ndarrays, length n_texts, shape (n_words of the text,) each
+        The row of `shortcuts`, counted from 0; -1 for a word that belongs to none. Of several, the
+        first row counts. Shortcuts within a word (casing, attached punctuation) and the length of
+        a text have no words of their own, and are not found.
+
+    Examples
+    --------
+    >>> from skcap.shortcuts import match_shortcuts
+    >>> match_shortcuts(["Bob: play jazz", "play bob"], ["bob", "jazz"])
+    [array([ 0, -1,  1]), array([-1,  0])]
+    """
+    table = check_shortcuts(shortcuts)
+    rows = {pair: row for row, pair in enumerate(zip(table["kind"], table["word"], strict=True))}
+    return [_match(split_words(text), rows) for text in check_texts(texts, "texts")]
+
+
+def _match(words: list[str], rows: dict[tuple[str, str], int]) -> np.ndarray:
+    """Find the shortcuts in one text."""
+    n_rows = len(rows)
+    found = np.full(len(words), n_rows, dtype=np.int64)
+
+    def note(kind: str, word: str, *places: int) -> None:
+        row = rows.get((kind, word), n_rows)
+        for place in places:
+            found[place] = min(found[place], row)
+
+    bares = [bare(word) for word in words]
+    for place, word in enumerate(bares):
+        note("word", word, place)
+        note("phrase", " ".join(bares[place : place + 2]), place, min(place + 1, len(words) - 1))
+    if words:
+        note("first", bares[0], 0)
+        note("last", bares[-1], -1)
+        for name, pattern in PATTERNS.items():
+            if pattern.whole and ("pattern", name) in rows:
+                note("pattern", name, *pattern.find(words))
+    return np.where(found == n_rows, -1, found)
+
+
+def shortcut_positions(texts: Any, shortcuts: Any) -> list[np.ndarray]:
+    """Find the words of some texts that are shortcuts.
+
+    Parameters
+    ----------
+    texts : list, tuple, 1-D array, Series or PriorMatrix of str, length n_texts
+    shortcuts : pandas.DataFrame, or iterable of str
+        See :func:`check_shortcuts`.
+
+    Returns
+    -------
+    list of bool ndarrays, length n_texts, shape (n_words of the text,) each
+        See :func:`match_shortcuts`, which also says which shortcut a word belongs to.
+
+    Examples
+    --------
+    >>> from skcap.shortcuts import shortcut_positions
+    >>> shortcut_positions(["Bob: play jazz", "play bob"], ["bob"])
+    [array([ True, False, False]), array([False,  True])]
+    """
+    return [rows >= 0 for rows in match_shortcuts(texts, shortcuts)]

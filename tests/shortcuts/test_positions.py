@@ -1,0 +1,66 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from skcap.shortcuts import check_shortcuts, match_shortcuts, shortcut_positions
+
+TEXTS = ["Bob: play jazz 12", "play bob, please", "", "Ann: who is Bob's friend? #7"]
+
+
+def positions(shortcuts):
+    return [np.flatnonzero(found).tolist() for found in shortcut_positions(TEXTS, shortcuts)]
+
+
+def test_a_word_is_found_wherever_it_stands_and_however_it_is_written():
+    assert positions(["Bob:"]) == [[0], [1], [], [3]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "found"),
+    [
+        ("first", "bob", [[0], [], [], []]),
+        ("last", "please", [[], [2], [], []]),
+        ("phrase", "play jazz", [[1, 2], [], [], []]),
+        ("pattern", "number at the end", [[3], [], [], [5]]),
+        ("pattern", "tag at the start", [[0], [], [], [0]]),
+        ("pattern", "question mark", [[], [], [], []]),  # within a word
+        ("pattern", "at most 3 words", [[], [], [], []]),
+    ],
+)
+def test_each_kind_is_found_where_it_counts(kind, word, found):
+    assert positions(pd.DataFrame({"word": [word], "kind": [kind]})) == found
+
+
+def test_of_two_shortcuts_of_one_word_the_first_row_counts():
+    table = pd.DataFrame({"word": ["bob", "tag at the start"], "kind": ["word", "pattern"]})
+    assert [rows.tolist() for rows in match_shortcuts(TEXTS[:1], table)] == [[0, -1, -1, -1]]
+    assert match_shortcuts(TEXTS[:1], table[::-1])[0][0] == 0
+    assert match_shortcuts(TEXTS[1:2], table[::-1])[0].tolist() == [-1, 1, -1]
+
+
+def test_a_table_keeps_its_other_columns_and_an_index_of_words_is_taken_for_them():
+    table = pd.DataFrame({"label": ["a"], "q": [0.01]}, index=pd.Index(["Bob"], name="word"))
+    checked = check_shortcuts(table)
+    assert checked.to_dict("records") == [{"word": "bob", "label": "a", "kind": "word", "q": 0.01}]
+
+
+def test_no_shortcuts_are_found_nowhere():
+    assert positions([]) == [[], [], [], []]
+
+
+@pytest.mark.parametrize(
+    ("shortcuts", "error", "message"),
+    [
+        ("bob", TypeError, "a table or a list of words, got 'bob'"),
+        ([3], TypeError, "words as str, got 3"),
+        (["bob", "Bob"], ValueError, "'bob' is twice"),
+        (["play jazz"], ValueError, "'play jazz'. Two words in a row are a 'phrase'"),
+        (["--"], ValueError, "with letters or digits, got '--'"),
+        (pd.DataFrame({"words": ["bob"]}), ValueError, "a column 'word'"),
+        (pd.DataFrame({"word": ["bob"], "kind": ["name"]}), ValueError, "got 'name'"),
+        (pd.DataFrame({"word": ["bob"], "kind": ["pattern"]}), ValueError, "is no pattern"),
+    ],
+)
+def test_what_is_no_list_of_shortcuts_is_refused(shortcuts, error, message):
+    with pytest.raises(error, match=message):
+        check_shortcuts(shortcuts)
