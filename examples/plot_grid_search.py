@@ -21,7 +21,7 @@ from sklearn.pipeline import Pipeline
 from skcap import CAPPriorTransformer, GuidedTextClassifier
 from skcap.datasets import load_assistant_intents
 from skcap.inspection.search import plot_search, search_frame
-from skcap.metrics.scorers import make_comprehensiveness_scorer
+from skcap.metrics import FaithfulnessScorer, RationaleRules
 from skcap.priors.hybrid import HybridPrior
 from skcap.priors.integrated_gradients import IGPriorTransformer
 from skcap.priors.lime import LimePriorTransformer
@@ -87,7 +87,7 @@ def main() -> None:
         grid,
         scoring={
             "accuracy": "accuracy",
-            "comprehensiveness": make_comprehensiveness_scorer(k=0.3),
+            "comprehensiveness": FaithfulnessScorer("comprehensiveness", RationaleRules(k=0.3)),
         },
         refit="accuracy",
         cv=StratifiedKFold(2 if options.small else 3, shuffle=True, random_state=seed),

@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from skcap import CAPPriorTransformer, FakeLLM, GuidedTextClassifier, PriorMatrix
 from skcap.datasets import load_assistant_intents
-from skcap.metrics import comprehensiveness, sufficiency
+from skcap.metrics import RationaleRules, comprehensiveness, sufficiency
 
 INTENTS = ["set_alarm", "query_alarm", "cancel_alarm"]
 
@@ -71,7 +71,8 @@ def test_own_attributions_are_more_faithful_than_random_ones_on_a_real_model():
     rng = np.random.default_rng(0)
     own = clf.explain(X_test)
     chance = PriorMatrix(X_test, [rng.random(len(text.split())) for text in X_test])
-    taken = [comprehensiveness(clf.predict_proba, X_test, m, k=0.3) for m in (own, chance)]
-    alone = [sufficiency(clf.predict_proba, X_test, m, k=0.3) for m in (own, chance)]
+    by = {"rules": RationaleRules(k=0.3)}
+    taken = [comprehensiveness(clf.predict_proba, X_test, m, **by) for m in (own, chance)]
+    alone = [sufficiency(clf.predict_proba, X_test, m, **by) for m in (own, chance)]
     assert taken[0] > taken[1] + 0.1
     assert alone[0] < alone[1] - 0.1

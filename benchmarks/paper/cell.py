@@ -22,7 +22,7 @@ from benchmarks.paper.settings import (
 )
 from benchmarks.paper.teachers import make_prior
 from skcap.classifier import GuidedTextClassifier
-from skcap.metrics import ERASER_BINS, faithfulness_curve
+from skcap.metrics import ERASER_BINS, RationaleRules, faithfulness_curve
 from skcap.utils.seeds import content_seed
 
 
@@ -117,7 +117,8 @@ def faithfulness(clf: GuidedTextClassifier, draw: Draw) -> dict[str, float]:
     """Comprehensiveness and sufficiency by the model's own explanation of what it predicts."""
     texts = to_explain(draw.X_eval)
     explained = clf.explain(texts, n_steps=EXPLAIN_STEPS)
-    curve = faithfulness_curve(clf.predict_proba, texts, explained, k=(RATIONALE, *ERASER_BINS))
+    rules = RationaleRules(k=(RATIONALE, *ERASER_BINS))
+    curve = faithfulness_curve(clf.predict_proba, texts, explained, rules=rules)
     taken = np.asarray(curve.full)[:, None] - curve.without
     alone = np.asarray(curve.full)[:, None] - curve.only
     return {

@@ -29,7 +29,7 @@ from benchmarks.paper.run import RESULTS
 from benchmarks.paper.settings import EXPLAIN_STEPS, RATIONALE, ROWS, SHARED
 from benchmarks.paper.teachers import make_prior
 from skcap.classifier import GuidedTextClassifier
-from skcap.metrics import faithfulness_curve, leave_one_out
+from skcap.metrics import RationaleRules, faithfulness_curve, leave_one_out
 
 
 class GradientNorm(Callback):
@@ -47,7 +47,8 @@ def compare(clf: Any, texts: list[str]) -> dict[str, float]:
     found = leave_one_out(clf.predict_proba, texts)
     figures = {}
     for name, scores in {"explanation": told, "leaving_out": found}.items():
-        curve = faithfulness_curve(clf.predict_proba, texts, scores, k=(RATIONALE,))
+        rules = RationaleRules(k=RATIONALE)
+        curve = faithfulness_curve(clf.predict_proba, texts, scores, rules=rules)
         full = np.asarray(curve.full)
         figures[f"comprehensiveness, {name}"] = float((full - curve.without[:, 0]).mean())
         figures[f"sufficiency, {name}"] = float((full - curve.only[:, 0]).mean())

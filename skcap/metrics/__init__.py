@@ -1,15 +1,20 @@
-"""Metrics of explanations: faithfulness, plausibility and stability.
+"""Metrics of explanations and of confidence, and scorers for scikit-learn.
 
-All of them are functions of probabilities and attributions; none of them knows an estimator. A
-*rationale* is a set of words of a text, always by position.
+* Faithfulness: what a classifier loses without the words that an explanation names, and with them
+  alone. ``rules`` say what a rationale is, the same for all of its measures.
+* Plausibility: agreement of explanations with the words that people chose.
+* Stability: agreement of two explanations of the same texts.
+* Confidence: detection of texts that belong to no class, and calibration.
+
+The metrics are functions of probabilities and attributions; scorers and ``explain_texts`` take
+fitted estimators. A *rationale* is a set of words of a text, always by position.
 """
 
+from skcap.metrics.explanations import explain_texts, leave_one_out
 from skcap.metrics.faithfulness import (
-    ERASER_BINS,
     FaithfulnessCurve,
     comprehensiveness,
     faithfulness_curve,
-    leave_one_out,
     sufficiency,
 )
 from skcap.metrics.plausibility import (
@@ -19,34 +24,31 @@ from skcap.metrics.plausibility import (
     token_f1,
 )
 from skcap.metrics.rationales import keep_words, rationale_masks, remove_words
+from skcap.metrics.rules import ER_TEST, ERASER, ERASER_BINS, RationaleRules
 from skcap.metrics.scorers import (
     SCORERS,
     FaithfulnessScorer,
-    comprehensiveness_scorer,
-    explain_texts,
     faithfulness_scores,
-    make_comprehensiveness_scorer,
-    make_neg_sufficiency_scorer,
-    neg_sufficiency_scorer,
+    get_scorer,
 )
 from skcap.metrics.stability import explanation_stability
 
 __all__ = [
+    "ERASER",
     "ERASER_BINS",
+    "ER_TEST",
     "SCORERS",
     "FaithfulnessCurve",
     "FaithfulnessScorer",
+    "RationaleRules",
     "comprehensiveness",
-    "comprehensiveness_scorer",
     "explain_texts",
     "explanation_stability",
     "faithfulness_curve",
     "faithfulness_scores",
+    "get_scorer",
     "keep_words",
     "leave_one_out",
-    "make_comprehensiveness_scorer",
-    "make_neg_sufficiency_scorer",
-    "neg_sufficiency_scorer",
     "rationale_auprc",
     "rationale_iou",
     "rationale_iou_f1",

@@ -1,4 +1,4 @@
-"""Checks and sums that the metrics share."""
+"""Checks and means that the metrics share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def word_mask(mask: ArrayLike, name: str, row: int, n_words: int | None = None) 
     """Validate a mask of words: 1-D, of bools (or 0 and 1), and of the right length."""
     values = np.asarray(mask)
     if values.ndim != 1 or (n_words is not None and values.size != n_words):
-        needed = "one-dimensional" if n_words is None else f"({n_words},), one item a word"
+        needed = "one-dimensional" if n_words is None else f"({n_words},), one item per word"
         raise ValueError(f"{name} has shape {values.shape} in row {row}; it must be {needed}.")
     if values.size and not np.isin(values, (0, 1)).all():
         raise ValueError(
@@ -26,6 +26,7 @@ def word_mask(mask: ArrayLike, name: str, row: int, n_words: int | None = None) 
 def mask_pairs(
     rationales: Sequence[ArrayLike], human: Sequence[ArrayLike]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Validate two masks for each text and pair them."""
     check_length("human", human, len(rationales))
     pairs = []
     for row, (left, right) in enumerate(zip(rationales, human, strict=True)):
@@ -40,7 +41,7 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def over_texts(values: np.ndarray, per_text: bool, name: str) -> float | np.ndarray:
-    """Average over the texts that have a value, and tell how many have none."""
+    """Average over the texts that have a value, and warn of those that have none."""
     if per_text:
         return values
     if not values.size:
@@ -58,15 +59,10 @@ def over_texts(values: np.ndarray, per_text: bool, name: str) -> float | np.ndar
     return float(np.nanmean(values))
 
 
-def check_choice(name: str, value: object, allowed: tuple[str, ...], more: str = "") -> None:
-    if value not in allowed:
-        listed = ", ".join(map(repr, allowed))
-        raise ValueError(f"{name} must be {f'{listed} {more}'.strip()}, got {value!r}.")
-
-
 def check_length(name: str, values: Sized, expected: int) -> None:
+    """Check that there is one row for each text."""
     if len(values) != expected:
         raise ValueError(
-            f"{name} has {len(values)} rows for {expected} texts; they have to go together row by "
-            "row."
+            f"{name} has {len(values)} rows for {expected} texts; it needs one row per text, in "
+            "the same order."
         )

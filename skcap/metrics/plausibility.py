@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import auc, precision_recall_curve
 
-from skcap.metrics._checks import check_choice, mask_pairs, over_texts, ratio
+from skcap.metrics._checks import mask_pairs, over_texts, ratio
 from skcap.metrics.rationales import score_arrays
 from skcap.prior_matrix import PriorMatrix
+from skcap.utils.validation import check_choice
 
 __all__ = ["rationale_auprc", "rationale_iou", "rationale_iou_f1", "token_f1"]
 
@@ -27,13 +28,13 @@ def token_f1(
     Parameters
     ----------
     rationales : sequence of 1-D bool arrays, length n_texts
-        Such as :func:`rationale_masks` gives.
+        Such as :func:`rationale_masks` returns.
     human : sequence of 1-D bool arrays, length n_texts
         The words that people chose.
     average : {"macro", "micro"}, default="macro"
-        "macro" is the mean of the F1 of each text, "micro" the F1 of all words thrown together.
+        "macro" is the mean of the F1 of each text, "micro" the F1 of the pooled words.
     per_text : bool, default=False
-        Return one figure a text; `average` then has no say.
+        Return one value per text; `average` is then ignored.
 
     Returns
     -------
@@ -71,7 +72,7 @@ def rationale_iou(
     rationales, human : sequence of 1-D bool arrays, length n_texts
         As for :func:`token_f1`.
     per_text : bool, default=False
-        Return one figure a text.
+        Return one value per text.
 
     Returns
     -------
@@ -106,9 +107,9 @@ def rationale_iou_f1(
 ) -> float | np.ndarray:
     """F1 of whole spans that overlap enough, as ERASER's "IOU F1"; higher is better.
 
-    A span is a longest run of chosen words. It is found if its words and those of some span of the
-    other side have an intersection over union of at least `threshold`. Precision is the share of
-    the spans of the rationale that are found, recall that of the human spans.
+    A span is a longest run of chosen words. It is found if it overlaps a span of the other side
+    with an intersection over union of at least `threshold`. Precision is the share of the spans of
+    the rationale that are found, recall that of the human spans.
 
     Parameters
     ----------
@@ -118,14 +119,14 @@ def rationale_iou_f1(
         Above 0, at most 1. ERASER's default.
     average : {"macro", "micro"}, default="macro"
         "macro" is ERASER's: the F1 of the mean precision (over texts with a rationale) and the mean
-        recall (over texts with a human one). "micro" throws the spans of all texts together.
+        recall (over texts with a human one). "micro" pools the spans of all texts.
     per_text : bool, default=False
-        Return the F1 of each text; `average` then has no say.
+        Return the F1 of each text; `average` is then ignored.
 
     Returns
     -------
     float or ndarray of float64, shape (n_texts,)
-        0 where nothing is found; the figure of a text is NaN where both rationales are empty.
+        0 where nothing is found; the value of a text is NaN where both rationales are empty.
 
     Raises
     ------
@@ -165,18 +166,18 @@ def rationale_auprc(
 ) -> float | np.ndarray:
     """Area under the precision-recall curve of scores against human rationales.
 
-    The words that people chose are the positives. As in ERASER, the area is that of straight
+    The words that people chose are the positives. As in ERASER, the area is that under straight
     lines between the points of the curve (scikit-learn's ``auc(recall, precision)``, which can
-    differ from its average precision), and the figure is the mean over the texts.
+    differ from its average precision), averaged over the texts.
 
     Parameters
     ----------
     attributions : PriorMatrix or sequence of 1-D arrays, length n_texts
-        One score a word; words with NaN come last.
+        One score per word; words with NaN come last.
     human : sequence of 1-D bool arrays, length n_texts
         The words that people chose.
     per_text : bool, default=False
-        Return one figure a text.
+        Return one value per text.
 
     Returns
     -------
@@ -202,7 +203,7 @@ def rationale_auprc(
 
 
 def _spans(mask: np.ndarray) -> list[tuple[int, int]]:
-    """Give the longest runs of True as (start, end)."""
+    """Find the longest runs of True, as (start, end)."""
     edges = np.flatnonzero(np.diff(np.r_[False, mask, False].astype(np.int8)))
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 

@@ -9,8 +9,9 @@ from numbers import Integral, Real
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcap.metrics._checks import check_choice, check_length, word_mask
+from skcap.metrics._checks import check_length, word_mask
 from skcap.prior_matrix import PriorMatrix, check_same_texts
+from skcap.utils.validation import check_choice
 from skcap.utils.words import check_texts, split_words
 
 __all__ = ["keep_words", "rationale_masks", "remove_words"]
@@ -34,25 +35,25 @@ def rationale_masks(
     Parameters
     ----------
     attributions : PriorMatrix or sequence of 1-D arrays, length n_texts
-        One score a word. The sign counts: the rationale speaks *for* the class. Words with a
+        One score per word. The sign counts: the rationale speaks *for* the class. Words with a
         score of NaN are never part of it.
     k : int or float
         An int (such as 1) is a number of words, a float (such as 1.0) a share of the words, above
         0 and at most 1.
     rounding : {"ceil", "round", "floor"}, default="ceil"
-        How ``k * n_words`` becomes a whole number, if `k` is a share. ``n_words`` counts all the
-        words of the text, those with NaN too. Products that are whole numbers but for floating
-        point noise (``0.1 * 30``) count as whole, and "round" takes halves to the even neighbour.
+        How ``k * n_words`` becomes a whole number, if `k` is a share. ``n_words`` counts all words
+        of the text, including those with NaN. Products that are whole numbers but for floating
+        point noise (``0.1 * 30``) count as whole, and "round" rounds halves to the even neighbour.
         The default never gives an empty rationale, which "floor" does for most shares of a short
         text.
     at_least : int, default=0
-        The smallest rationale.
+        Number of words of the smallest rationale.
 
     Returns
     -------
     list of ndarray of bool, length n_texts
-        True for the words of the rationale. Of words with the same score the earlier goes first.
-        A text with too few scored words has all of these in its rationale.
+        True for the words of the rationale. Of words with the same score the earlier one comes
+        first. If fewer words have a score than the rationale needs, it holds all of them.
 
     Raises
     ------
@@ -61,10 +62,9 @@ def rationale_masks(
 
     Notes
     -----
-    Published definitions, for the shares of ``ERASER_BINS``: ERASER rounds with
-    ``rounding="floor"`` (``int(share * n_words)``, so the rationale may be empty), ER-Test with
-    ``rounding="round", at_least=1``. To leave out words that speak against the class, as ferret
-    does, set their scores to NaN.
+    The rules of published benchmarks are :data:`skcap.metrics.ERASER` and
+    :data:`skcap.metrics.ER_TEST`. To leave out words that speak against the class, as ferret does,
+    set their scores to NaN.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def rationale_masks(
     >>> rationale_masks([[0.1, 0.7, 0.2]], k=0.5, rounding="floor")
     [array([False,  True, False])]
     """
-    _check_size(k, rounding, at_least)
+    check_size(k, rounding, at_least)
     masks = []
     for scores in score_arrays(attributions):
         mask = np.zeros(scores.size, dtype=bool)
@@ -100,9 +100,9 @@ def remove_words(
     mode : {"delete", "mask"}, default="delete"
         "delete" joins the words that stay with single spaces, "mask" puts `mask_token` in the
         place of each word that goes.
-    mask_token : str, optional
-        Has to be given for ``mode="mask"``: what the model was trained to take for a gap, such as
-        ``"[MASK]"`` for BERT or ``"<mask>"`` for RoBERTa. A wrong one would be read as a word.
+    mask_token : str or None, default=None
+        Required for ``mode="mask"``: the token that the model was trained to take for a gap, such
+        as ``"[MASK]"`` for BERT or ``"<mask>"`` for RoBERTa. A wrong one would be read as a word.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def remove_words(
     Raises
     ------
     ValueError
-        If a mask has not one item a word, or `mode` and `mask_token` do not go together.
+        If a mask does not have one item per word, or `mode` and `mask_token` do not go together.
 
     Examples
     --------
@@ -170,14 +170,15 @@ def keep_words(
 def score_arrays(
     attributions: PriorMatrix | Sequence[ArrayLike], texts: list[str] | None = None
 ) -> list[np.ndarray]:
-    """Give one 1-D float array a text, checked against `texts` if these are known."""
+    """Return one 1-D float array per text, checked against `texts` if these are known."""
     arrays = [
         np.asarray(row, dtype=np.float64) for row in getattr(attributions, "scores", attributions)
     ]
     for row, scores in enumerate(arrays):
         if scores.ndim != 1:
             raise ValueError(
-                f"attributions must hold one 1-D array a text; row {row} has shape {scores.shape}."
+                "attributions must hold one 1-D array per text; "
+                f"row {row} has shape {scores.shape}."
             )
     if texts is None:
         return arrays
@@ -189,13 +190,13 @@ def score_arrays(
         if scores.size != n_words:
             raise ValueError(
                 f"attributions has {scores.size} scores in row {row}, whose text has {n_words} "
-                f"words ({text!r:.60}); one score a whitespace word is needed."
+                f"words ({text!r:.60}); one score per whitespace-separated word is needed."
             )
     return arrays
 
 
 def _ranked_words(scores: np.ndarray) -> np.ndarray:
-    """Positions of the words that have a score, highest first, earlier ones before equal ones."""
+    """Sort the positions of the words that have a score: highest first, ties by position."""
     scored = np.flatnonzero(~np.isnan(scores))
     return scored[np.argsort(-scores[scored], kind="stable")]
 
@@ -208,6 +209,7 @@ def _rationale_size(n_words: int, k: int | float, rounding: str, at_least: int) 
 
 
 def without(text: str, gone: np.ndarray, mode: str, mask_token: str | None) -> str:
+    """Take the words marked in `gone` out of one text."""
     if not gone.any():
         return text
     words = split_words(text)
@@ -218,19 +220,8 @@ def without(text: str, gone: np.ndarray, mode: str, mask_token: str | None) -> s
     return " ".join(word for word, drop in zip(words, gone, strict=True) if not drop)
 
 
-def check_sizes(
-    k: int | float | Sequence[int | float], rounding: str, at_least: int
-) -> tuple[int | float, ...]:
-    """Validate one or several sizes of a rationale and how they are rounded."""
-    sizes = tuple(k) if isinstance(k, Sequence | np.ndarray) and not isinstance(k, str) else (k,)
-    if not sizes:
-        raise ValueError("k is empty; pass at least one size, as in k=0.2.")
-    for size in sizes:
-        _check_size(size, rounding, at_least)
-    return sizes
-
-
-def _check_size(k: int | float, rounding: str, at_least: int) -> None:
+def check_size(k: int | float, rounding: str, at_least: int) -> None:
+    """Validate one size of a rationale and how it is rounded."""
     is_count = isinstance(k, Integral) and not isinstance(k, bool) and k >= 1
     is_share = isinstance(k, Real) and not isinstance(k, Integral) and 0 < k <= 1
     if not (is_count or is_share):
@@ -244,6 +235,7 @@ def _check_size(k: int | float, rounding: str, at_least: int) -> None:
 
 
 def check_mode(mode: str, mask_token: str | None) -> None:
+    """Validate how words are removed."""
     check_choice("mode", mode, ("delete", "mask"))
     if mode == "mask" and not mask_token:
         raise ValueError(
@@ -252,5 +244,5 @@ def check_mode(mode: str, mask_token: str | None) -> None:
         )
     if mode == "delete" and mask_token is not None:
         raise ValueError(
-            f"mask_token={mask_token!r} has no use with mode='delete'; did you mean mode='mask'?"
+            f"mask_token={mask_token!r} is not used with mode='delete'; did you mean mode='mask'?"
         )

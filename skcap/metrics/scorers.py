@@ -1,159 +1,100 @@
 """Scorers for scikit-learn: how faithful a fitted classifier's explanations are.
 
-They go wherever scikit-learn takes ``scoring=``. scikit-learn keeps its own list of scorer names
-private, so ours are in a dictionary, :data:`SCORERS`.
+They go wherever scikit-learn takes ``scoring=``. scikit-learn accepts the names of its own scorers
+only, so ``scoring="comprehensiveness"`` is an error there: pass ``get_scorer("comprehensiveness")``
+or an entry of :data:`SCORERS`.
+
+Each scorer explains the texts anew. To measure comprehensiveness and sufficiency by one
+explanation, pass one function that returns all scores, as scikit-learn allows::
+
+    def scores(estimator, X, y):
+        return {"accuracy": estimator.score(X, y), **faithfulness_scores(estimator, X, y)}
+
+    GridSearchCV(pipeline, grid, scoring=scores, refit="accuracy")
 """
 
 from __future__ import annotations
 
-import threading
-import weakref
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
-import joblib
 import numpy as np
+import sklearn.metrics
 from numpy.typing import ArrayLike
-from sklearn.pipeline import Pipeline
 
-from skcap.metrics import ERASER_BINS, FaithfulnessCurve, faithfulness_curve, leave_one_out
-from skcap.metrics._checks import check_choice, over_texts
-from skcap.metrics.faithfulness import SCALES
-from skcap.metrics.rationales import check_mode, check_sizes
+from skcap.metrics._checks import over_texts
+from skcap.metrics.explanations import (
+    Attribution,
+    check_attribution,
+    explain_texts,
+    explained_step,
+)
+from skcap.metrics.faithfulness import SCALES, comprehensiveness, faithfulness_curve, sufficiency
+from skcap.metrics.rules import DEFAULT_RULES, RationaleRules, check_rules
 from skcap.prior_matrix import PriorMatrix
-from skcap.utils.words import check_texts
+from skcap.utils.validation import check_choice
 
-__all__ = [
-    "SCORERS",
-    "FaithfulnessScorer",
-    "comprehensiveness_scorer",
-    "explain_texts",
-    "faithfulness_scores",
-    "make_comprehensiveness_scorer",
-    "make_neg_sufficiency_scorer",
-    "neg_sufficiency_scorer",
-]
-
-Attribution = str | Callable[..., PriorMatrix | Sequence[ArrayLike]]
+__all__ = ["SCORERS", "FaithfulnessScorer", "faithfulness_scores", "get_scorer"]
 
 
-def explain_texts(
-    estimator: Any,
-    X: Any,
-    y: ArrayLike | None = None,
-    *,
-    attribution: Attribution = "auto",
-    mode: str = "delete",
-    mask_token: str | None = None,
-) -> PriorMatrix | Sequence[ArrayLike]:
-    """Explain what any fitted text classifier says, word by word.
-
-    Parameters
-    ----------
-    estimator : fitted classifier
-        Takes texts and has ``predict_proba`` and ``classes_``. Of a fitted search, the best
-        estimator is explained. Of a Pipeline whose last step has ``explain``, that step is
-        explained, on what the earlier steps make of `X`.
-    X : sequence of str, length n
-    y : array of shape (n,), optional
-        The classes to explain. Without it, the class that the estimator predicts for each text.
-    attribution : {"auto", "leave_one_out"} or callable, default="auto"
-        "auto" calls the classifier's own ``explain`` and falls back on
-        :func:`skcap.metrics.leave_one_out`, which works for any classifier. A callable is called as
-        ``attribution(classifier, texts, y)`` and returns a PriorMatrix, or one array a text.
-    mode, mask_token
-        How leave-one-out removes a word, see :func:`skcap.metrics.remove_words`.
-
-    Returns
-    -------
-    PriorMatrix of length n
-        Or what `attribution` returned.
-
-    Raises
-    ------
-    TypeError
-        If `estimator` has no ``predict_proba``, or `X` does not hold texts.
-    ValueError
-        If `attribution` is unknown, or `y` holds a class that `estimator` does not know.
-
-    Examples
-    --------
-    >>> from sklearn.feature_extraction.text import CountVectorizer
-    >>> from sklearn.naive_bayes import MultinomialNB
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from skcap.metrics.scorers import explain_texts
-    >>> texts = ["play some jazz", "play the blues", "book a table", "book a room"]
-    >>> model = make_pipeline(CountVectorizer(), MultinomialNB())
-    >>> model = model.fit(texts, ["music", "music", "place", "place"])
-    >>> scores = explain_texts(model, ["please play"]).scores[0]
-    >>> bool(scores[0] == 0 < scores[1])
-    True
-    """
-    classifier, texts = _classifier_and_texts(estimator, X)
-    return _explain(classifier, texts, y, attribution, mode, mask_token)
-
-
-def _check_attribution(attribution: Attribution) -> None:
-    if not callable(attribution):
-        more = "or a function of (classifier, texts, y)"
-        check_choice("attribution", attribution, ("auto", "leave_one_out"), more)
+def _check_settings(rules: Any, target: Any, scale: Any, attribution: Any) -> None:
+    check_rules(rules)
+    check_choice("target", target, ("predicted", "true"))
+    check_choice("scale", scale, SCALES)
+    check_attribution(attribution)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class FaithfulnessScorer:
     """Score how faithful a classifier's explanations are; higher is better.
 
-    Made by :func:`make_comprehensiveness_scorer` and :func:`make_neg_sufficiency_scorer`, which
-    explain the parameters. It can be pickled, and goes wherever scikit-learn takes ``scoring=``,
-    alone or in a dictionary.
+    It can be pickled, and goes wherever scikit-learn takes ``scoring=``, alone or in a dictionary.
 
     Parameters
     ----------
     measure : {"comprehensiveness", "neg_sufficiency"}
-    k, rounding, at_least, mode, mask_token, target, scale, attribution
-        As for :func:`make_comprehensiveness_scorer`.
+        What removing the rationale costs; or what the rationale alone lacks, with the sign turned
+        so that higher is better.
+    rules : RationaleRules, default=RationaleRules()
+        Sizes of the rationales, and how they are taken out of the texts. ``rules=ERASER`` gives
+        ERASER's value.
+    target : {"predicted", "true"}, default="predicted"
+        Whether the class that is explained and followed is the one that the estimator predicts
+        for the whole text, or the true one.
+    scale : {"probability", "log_probability", "log_odds", "normalized"}, default="probability"
+        See :func:`skcap.metrics.comprehensiveness` and :func:`skcap.metrics.sufficiency`. The sign
+        of "normalized" sufficiency is not turned: higher is better to begin with.
+    attribution : {"auto", "leave_one_out"}, PriorMatrix or callable, default="auto"
+        See :func:`explain_texts`. A PriorMatrix explains one set of texts, so it is of no use in a
+        cross-validation.
 
     Raises
     ------
-    ValueError
-        If a setting is out of range.
+    TypeError, ValueError
+        If a parameter is out of range.
 
-    Notes
-    -----
-    Scorers that are called one after the other on the same estimator and texts, as scikit-learn
-    does with several of them, share their work: attributions are computed once, and so are the
-    probabilities for settings that differ in `measure` and `scale` alone. The last few results
-    are kept for this, under the estimator's identity *and* a hash of all it holds, so that an
-    estimator that was fitted again, or changed in place, is asked again. An estimator that
-    cannot be pickled cannot be hashed: then each scorer does its own work. Estimators are not
-    kept alive.
+    See Also
+    --------
+    faithfulness_scores : Both measures, from one explanation.
 
     Examples
     --------
-    >>> from skcap.metrics.scorers import FaithfulnessScorer
-    >>> FaithfulnessScorer("neg_sufficiency", k=0.3)
-    make_neg_sufficiency_scorer(k=0.3)
+    >>> from skcap.metrics import FaithfulnessScorer, RationaleRules
+    >>> scorer = FaithfulnessScorer("neg_sufficiency", target="true")
+    >>> scorer
+    FaithfulnessScorer('neg_sufficiency', target='true')
     """
 
     measure: str
-    k: int | float | Sequence[int | float] = ERASER_BINS
-    rounding: str = "ceil"
-    at_least: int = 0
-    mode: str = "delete"
-    mask_token: str | None = None
+    rules: RationaleRules = DEFAULT_RULES
     target: str = "predicted"
     scale: str = "probability"
     attribution: Attribution = "auto"
 
     def __post_init__(self) -> None:
         check_choice("measure", self.measure, ("comprehensiveness", "neg_sufficiency"))
-        check_sizes(self.k, self.rounding, self.at_least)
-        check_mode(self.mode, self.mask_token)
-        check_choice("target", self.target, ("predicted", "true"))
-        check_choice("scale", self.scale, SCALES)
-        _check_attribution(self.attribution)
+        _check_settings(self.rules, self.target, self.scale, self.attribution)
 
     def __call__(self, estimator: Any, X: Any, y: ArrayLike | None = None) -> float:
         """Score a fitted classifier.
@@ -163,24 +104,18 @@ class FaithfulnessScorer:
         estimator : fitted classifier
             As for :func:`explain_texts`.
         X : sequence of str, length n
-        y : array of shape (n,), optional
-            The true classes. Needed if ``target="true"``, else not looked at.
+        y : array of shape (n,), default=None
+            The true classes. Needed if ``target="true"``, otherwise not looked at.
 
         Returns
         -------
         float
             Mean over the texts; higher is better.
         """
-        return self._score(_curve(self, estimator, X, y))
-
-    def _score(self, curve: FaithfulnessCurve) -> float:
+        asked = _explained(estimator, X, y, self.rules, self.target, self.attribution)
         if self.measure == "comprehensiveness":
-            values = curve.comprehensiveness(self.scale)
-        else:
-            values = curve.sufficiency(self.scale)
-            # The normalised measure is published as higher-is-better already.
-            values = values if self.scale == "normalized" else -values
-        return float(over_texts(values.mean(axis=1), False, self.measure))
+            return float(comprehensiveness(**asked, scale=self.scale))
+        return _sign(self.scale) * float(sufficiency(**asked, scale=self.scale))
 
     def __repr__(self) -> str:
         changed = [
@@ -188,296 +123,142 @@ class FaithfulnessScorer:
             for setting in fields(self)[1:]
             if repr(getattr(self, setting.name)) != repr(setting.default)
         ]
-        return f"make_{self.measure}_scorer({', '.join(changed)})"
+        return f"FaithfulnessScorer({', '.join([repr(self.measure), *changed])})"
 
-
-def make_comprehensiveness_scorer(
-    *,
-    k: int | float | Sequence[int | float] = ERASER_BINS,
-    rounding: str = "ceil",
-    at_least: int = 0,
-    mode: str = "delete",
-    mask_token: str | None = None,
-    target: str = "predicted",
-    scale: str = "probability",
-    attribution: Attribution = "auto",
-) -> FaithfulnessScorer:
-    """Make a scorer of comprehensiveness: what taking the rationale away costs.
-
-    Parameters
-    ----------
-    k : int, float or sequence of them, default=ERASER_BINS
-        Sizes of the rationale in words (int) or as share of the words (float); the figure is
-        the mean over them. ERASER's own figure is the default with ``rounding="floor"``.
-    rounding : {"ceil", "round", "floor"}, default="ceil"
-    at_least : int, default=0
-        See :func:`skcap.metrics.rationale_masks`.
-    mode : {"delete", "mask"}, default="delete"
-    mask_token : str, optional
-        See :func:`skcap.metrics.remove_words`.
-    target : {"predicted", "true"}, default="predicted"
-        Whether the class that is explained and followed is the one that the estimator predicts
-        for the whole text, or the true one.
-    scale : {"probability", "log_probability", "log_odds", "normalized"}, default="probability"
-        See :func:`skcap.metrics.comprehensiveness`.
-    attribution : {"auto", "leave_one_out"} or callable, default="auto"
-        See :func:`explain_texts`.
-
-    Returns
-    -------
-    FaithfulnessScorer
-
-    Raises
-    ------
-    ValueError
-        If a setting is out of range.
-
-    Examples
-    --------
-    >>> from skcap.metrics.scorers import make_comprehensiveness_scorer
-    >>> scorer = make_comprehensiveness_scorer(k=1, target="true")
-    >>> scorer
-    make_comprehensiveness_scorer(k=1, target='true')
-    """
-    return FaithfulnessScorer(
-        "comprehensiveness",
-        k=k,
-        rounding=rounding,
-        at_least=at_least,
-        mode=mode,
-        mask_token=mask_token,
-        target=target,
-        scale=scale,
-        attribution=attribution,
-    )
-
-
-def make_neg_sufficiency_scorer(
-    *,
-    k: int | float | Sequence[int | float] = ERASER_BINS,
-    rounding: str = "ceil",
-    at_least: int = 0,
-    mode: str = "delete",
-    mask_token: str | None = None,
-    target: str = "predicted",
-    scale: str = "probability",
-    attribution: Attribution = "auto",
-) -> FaithfulnessScorer:
-    """Make a scorer of sufficiency: what the rationale alone lacks, with the sign turned.
-
-    Parameters
-    ----------
-    k, rounding, at_least, mode, mask_token, target, attribution
-        As for :func:`make_comprehensiveness_scorer`.
-    scale : {"probability", "log_probability", "log_odds", "normalized"}, default="probability"
-        See :func:`skcap.metrics.sufficiency`. The sign is turned, so that higher is better, for all
-        but "normalized", where higher is better to begin with.
-
-    Returns
-    -------
-    FaithfulnessScorer
-
-    Raises
-    ------
-    ValueError
-        If a setting is out of range.
-
-    Examples
-    --------
-    >>> from skcap.metrics.scorers import make_neg_sufficiency_scorer
-    >>> make_neg_sufficiency_scorer(mode="mask", mask_token="[MASK]")
-    make_neg_sufficiency_scorer(mode='mask', mask_token='[MASK]')
-    """
-    return FaithfulnessScorer(
-        "neg_sufficiency",
-        k=k,
-        rounding=rounding,
-        at_least=at_least,
-        mode=mode,
-        mask_token=mask_token,
-        target=target,
-        scale=scale,
-        attribution=attribution,
-    )
-
-
-#: Comprehensiveness with the default settings.
-comprehensiveness_scorer = make_comprehensiveness_scorer()
-
-#: Sufficiency with the sign turned, with the default settings.
-neg_sufficiency_scorer = make_neg_sufficiency_scorer()
 
 #: The scorers by name, as in ``scoring={"accuracy": "accuracy", **SCORERS}``.
 SCORERS: dict[str, FaithfulnessScorer] = {
-    "comprehensiveness": comprehensiveness_scorer,
-    "neg_sufficiency": neg_sufficiency_scorer,
+    name: FaithfulnessScorer(name) for name in ("comprehensiveness", "neg_sufficiency")
 }
 
 
-def faithfulness_scores(estimator: Any, X: Any, y: ArrayLike | None = None) -> dict[str, float]:
-    """Compute all of :data:`SCORERS` at once.
+def get_scorer(name: str) -> Callable[..., float]:
+    """Look up a scorer by its name: one of :data:`SCORERS`, or one of scikit-learn's.
 
-    It can be passed to scikit-learn as ``scoring=`` itself.
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    callable
+        Called as ``scorer(estimator, X, y)``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such scorer.
+
+    Examples
+    --------
+    >>> from skcap.metrics import get_scorer
+    >>> get_scorer("comprehensiveness")
+    FaithfulnessScorer('comprehensiveness')
+    """
+    if name in SCORERS:
+        return SCORERS[name]
+    try:
+        return sklearn.metrics.get_scorer(name)
+    except ValueError as error:
+        raise ValueError(
+            f"there is no scorer {name!r}: skcap has {', '.join(map(repr, SCORERS))}, and "
+            "sklearn.metrics.get_scorer_names() lists those of scikit-learn."
+        ) from error
+
+
+def faithfulness_scores(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike | None = None,
+    *,
+    rules: RationaleRules = DEFAULT_RULES,
+    target: str = "predicted",
+    scale: str = "probability",
+    attribution: Attribution = "auto",
+) -> dict[str, float]:
+    """Compute comprehensiveness and sufficiency from one explanation and one pass of the model.
+
+    It can be passed to scikit-learn as ``scoring=`` itself; with parameters through
+    :func:`functools.partial`, and together with other scores in a function of your own.
 
     Parameters
     ----------
     estimator : fitted classifier
         As for :func:`explain_texts`.
     X : sequence of str, length n
-    y : array of shape (n,), optional
-        Not looked at: explained is the class that the estimator predicts.
+    y : array of shape (n,), default=None
+        The true classes. Needed if ``target="true"``, otherwise not looked at.
+    rules, target, scale, attribution
+        See :class:`FaithfulnessScorer`.
 
     Returns
     -------
     dict of str to float
-        Name of the scorer to its figure; higher is better.
+        ``comprehensiveness`` and ``neg_sufficiency``; higher is better.
 
     Raises
     ------
     TypeError, ValueError
-        As :func:`explain_texts`.
+        If a parameter is out of range, or as :func:`explain_texts`.
 
     Examples
     --------
     >>> from sklearn.feature_extraction.text import CountVectorizer
+    >>> from sklearn.model_selection import GridSearchCV
     >>> from sklearn.naive_bayes import MultinomialNB
     >>> from sklearn.pipeline import make_pipeline
-    >>> from skcap.metrics.scorers import faithfulness_scores
+    >>> from skcap.metrics import faithfulness_scores
+    >>> def scores(estimator, X, y):
+    ...     return {"accuracy": estimator.score(X, y), **faithfulness_scores(estimator, X, y)}
     >>> texts = ["play some jazz", "play the blues", "book a table", "book a room"]
-    >>> model = make_pipeline(CountVectorizer(), MultinomialNB())
-    >>> model = model.fit(texts, ["music", "music", "place", "place"])
-    >>> sorted(faithfulness_scores(model, texts))
-    ['comprehensiveness', 'neg_sufficiency']
+    >>> search = GridSearchCV(
+    ...     make_pipeline(CountVectorizer(), MultinomialNB()),
+    ...     {"multinomialnb__alpha": [0.1, 1.0]},
+    ...     scoring=scores,
+    ...     refit="comprehensiveness",
+    ...     cv=2,
+    ... )
+    >>> search = search.fit(texts, ["music", "music", "place", "place"])
+    >>> search.best_params_
+    {'multinomialnb__alpha': 0.1}
     """
-    curve = _curve(comprehensiveness_scorer, estimator, X, y)
-    return {name: scorer._score(curve) for name, scorer in SCORERS.items()}
+    _check_settings(rules, target, scale, attribution)
+    curve = faithfulness_curve(**_explained(estimator, X, y, rules, target, attribution))
+    values = {
+        "comprehensiveness": curve.comprehensiveness(scale),
+        "neg_sufficiency": _sign(scale) * curve.sufficiency(scale),
+    }
+    return {
+        name: float(over_texts(value.mean(axis=1), False, name)) for name, value in values.items()
+    }
 
 
-# ------------------------------------------------------------------------- what scorers share
+def _sign(scale: str) -> int:
+    """Give the sign that makes sufficiency higher-is-better, as "normalized" is published."""
+    return 1 if scale == "normalized" else -1
 
 
-def _classifier_and_texts(estimator: Any, X: Any) -> tuple[Any, list[str]]:
-    """Find the step that can explain itself, and the texts as that step meets them."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if not hasattr(estimator, "predict_proba"):
-        raise TypeError(
-            f"{type(estimator).__name__} has no predict_proba, which faithfulness is measured on; "
-            "wrap it, as in CalibratedClassifierCV(classifier), or choose one that has it."
-        )
-    if isinstance(estimator, Pipeline) and _can_explain(estimator):
-        for _, step in estimator.steps[:-1]:
-            if step not in (None, "passthrough"):
-                X = step.transform(X)
-        return _classifier_and_texts(estimator.steps[-1][1], X)
-    return estimator, check_texts(X, "X")
-
-
-def _can_explain(estimator: Any) -> bool:
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if isinstance(estimator, Pipeline):
-        return _can_explain(estimator.steps[-1][1])
-    return hasattr(estimator, "explain")
-
-
-def _explain(
-    classifier: Any,
-    texts: list[str],
+def _explained(
+    estimator: Any,
+    X: Any,
     y: ArrayLike | None,
+    rules: RationaleRules,
+    target: str,
     attribution: Attribution,
-    mode: str,
-    mask_token: str | None,
-) -> PriorMatrix | Sequence[ArrayLike]:
-    _check_attribution(attribution)
-    if callable(attribution):
-        return attribution(classifier, texts, y)
-    if attribution == "auto" and hasattr(classifier, "explain"):
-        return classifier.explain(texts) if y is None else classifier.explain(texts, y)
-    return leave_one_out(
-        classifier.predict_proba,
-        texts,
-        "predicted" if y is None else y,
-        classes=None if y is None else classifier.classes_,
-        mode=mode,
-        mask_token=mask_token,
-    )
-
-
-def _curve(
-    scorer: FaithfulnessScorer, estimator: Any, X: Any, y: ArrayLike | None
-) -> FaithfulnessCurve:
-    """Compute the probabilities that a scorer needs, or take them from the scorer before it."""
-    classifier, texts = _classifier_and_texts(estimator, X)
-    if scorer.target == "true" and y is None:
+) -> dict[str, Any]:
+    """Explain a classifier; gives the arguments of the functions in `faithfulness`."""
+    if target == "true" and y is None:
         raise ValueError("target='true' needs y, the true classes; pass y, or target='predicted'.")
-    target = None if scorer.target == "predicted" else np.asarray(y).tolist()
-    how = (scorer.attribution, scorer.mode, scorer.mask_token)
-    work = _recent.find(classifier, (texts, target, how))
-    if work.attributions is None:
-        work.attributions = _explain(classifier, texts, target, *how)
-    sizes = repr((scorer.k, scorer.rounding, scorer.at_least))  # repr: 1 is one word, 1.0 are all
-    if sizes not in work.curves:
-        work.curves[sizes] = faithfulness_curve(
-            classifier.predict_proba,
-            texts,
-            work.attributions,
-            k=scorer.k,
-            rounding=scorer.rounding,
-            at_least=scorer.at_least,
-            mode=scorer.mode,
-            mask_token=scorer.mask_token,
-            target="predicted" if target is None else target,
-            classes=None if target is None else classifier.classes_,
-        )
-        # Asking may change what an estimator holds (a network goes from training to evaluation
-        # mode), but not what it answers: the work stands for the state after it, too.
-        work.states.add(_state(classifier))
-    return work.curves[sizes]
-
-
-@dataclass(eq=False)
-class _Work:
-    """What was computed for one estimator, some texts and one way of explaining."""
-
-    estimator: weakref.ref
-    states: set[str | None]
-    key: tuple
-    attributions: PriorMatrix | Sequence[ArrayLike] | None = None
-    curves: dict[str, FaithfulnessCurve] = field(default_factory=dict)
-
-
-class _Recent:
-    """The work of the last few scorers, each for one state of one estimator.
-
-    Work is found again for the same object holding the same content. Identity alone would not
-    notice a refit, nor weights changed in place; content alone would mistake an estimator for one
-    of another class of the same name, as redefined in a notebook.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._works: deque[_Work] = deque(maxlen=size)
-        self._lock = threading.Lock()
-
-    def find(self, estimator: Any, key: tuple) -> _Work:
-        """Give the work that others began, or a new one; one that cannot be shared is not kept."""
-        state = _state(estimator)
-        with self._lock:
-            alive = [work for work in self._works if work.estimator() is not None]
-            for work in alive:
-                same = work.estimator() is estimator and state is not None and state in work.states
-                if same and work.key == key:
-                    return work
-            new = _Work(weakref.ref(estimator), {state}, key)
-            self._works.clear()
-            self._works.extend(alive if state is None else [*alive, new])
-        return new
-
-
-def _state(estimator: Any) -> str | None:
-    """Hash all that an estimator holds; None if that is not possible."""
-    try:
-        return joblib.hash(estimator)
-    except Exception:  # whatever a part of the estimator raises when it cannot be pickled
-        return None
-
-
-_recent = _Recent(size=8)
+    classifier, texts = explained_step(estimator, X)
+    labels = None if target == "predicted" else np.asarray(y).tolist()
+    attributions: PriorMatrix | Sequence[ArrayLike] = explain_texts(
+        classifier, texts, labels, attribution=attribution, rules=rules
+    )
+    return {
+        "predict_proba": classifier.predict_proba,
+        "texts": texts,
+        "attributions": attributions,
+        "rules": rules,
+        "target": "predicted" if labels is None else labels,
+        "classes": None if labels is None else classifier.classes_,
+    }

@@ -7,8 +7,9 @@ import math
 import numpy as np
 from scipy.stats import rankdata
 
-from skcap.metrics._checks import check_choice, check_length, over_texts
+from skcap.metrics._checks import check_length, over_texts
 from skcap.prior_matrix import PriorMatrix, PriorRecord
+from skcap.utils.validation import check_choice
 
 __all__ = ["explanation_stability"]
 
@@ -16,7 +17,7 @@ __all__ = ["explanation_stability"]
 def explanation_stability(
     a: PriorMatrix, b: PriorMatrix, *, by: str = "position", per_text: bool = False
 ) -> float | np.ndarray:
-    """Spearman's rank correlation of two explanations, text by text; higher is stabler.
+    """Spearman's rank correlation of two explanations, text by text; higher is more stable.
 
     Parameters
     ----------
@@ -24,10 +25,10 @@ def explanation_stability(
         Row i of both explains the same text (two seeds, two models), or a text and its paraphrase.
     by : {"position", "word"}, default="position"
         "position" compares the scores of the same words of the same text. "word" is for
-        paraphrases: it compares the words that both texts hold, as they are written, the scores
-        of a repeated word summed.
+        paraphrases: it compares the words that occur in both texts, spelled the same; the scores of
+        a repeated word are summed.
     per_text : bool, default=False
-        Return one figure a text.
+        Return one value per text.
 
     Returns
     -------
@@ -67,14 +68,14 @@ def explanation_stability(
 
 
 def _shared(a: PriorRecord, b: PriorRecord) -> tuple[np.ndarray, np.ndarray]:
-    """Give the scores of the words that both texts hold."""
+    """Return the scores of the words that occur in both texts."""
     sums_a, sums_b = _by_word(a), _by_word(b)
     words = [word for word in sums_a if word in sums_b]
     return np.array([sums_a[word] for word in words]), np.array([sums_b[word] for word in words])
 
 
 def _by_word(record: PriorRecord) -> dict[str, float]:
-    """Sum the scores of each word over its places; places without a score do not count."""
+    """Sum the scores of each word over its occurrences that have one."""
     sums: dict[str, float] = {}
     for word, score in zip(record.words, record.scores.tolist(), strict=True):
         if not math.isnan(score):

@@ -13,8 +13,8 @@ from sklearn.feature_extraction.text import CountVectorizer  # noqa: E402
 from sklearn.naive_bayes import MultinomialNB  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 
-from skcap.inspection.report import write_report  # noqa: E402
-from skcap.metrics.scorers import faithfulness_scores  # noqa: E402
+from skcap.inspection import write_report  # noqa: E402
+from skcap.metrics import faithfulness_scores  # noqa: E402
 from skcap.prior_matrix import PriorMatrix  # noqa: E402
 
 TRAIN = ["play some jazz", "play the blues", "book a table", "book a room", "rain today", "snow"]
@@ -82,11 +82,11 @@ def test_report_shows_wrong_texts_first_and_counts_them(models, tmp_path):
     verdicts = re.findall("[✗✓] [^<]*", document)
     assert [verdict[0] for verdict in verdicts] == ["✗", "✓"]
     assert "✗ weather, in truth music" in document
-    assert "2 of 5 texts; 1 are wrong" in document
+    assert "2 of 5 texts; 1 of all are wrong" in document
     assert "Against the baseline" not in document
 
 
-def test_report_lists_words_that_the_model_goes_by_and_the_prior_does_not(tmp_path):
+def test_report_lists_words_that_the_model_relies_on_and_the_prior_does_not(tmp_path):
     texts = ["ann: play jazz", "ann: play blues", "bob: stop it", "bob: stop now", "play, stop"]
     truth = np.array(["music", "music", "end", "end", "music"])
 
@@ -107,7 +107,10 @@ def test_report_lists_words_that_the_model_goes_by_and_the_prior_does_not(tmp_pa
     words = document[document.index("in the 4 texts") :]
     assert words.index("<td>ann</td>") < words.index("<td>bob</td>") < words.index("<td>stop</td>")
     assert "<td>ann</td><td>2</td><td>+100%</td><td>+0%</td><td>+100%</td>" in words
-    for labels, note in ((truth[::-1], "No word is in two"), (["no"] * 5, "No text is right")):
+    for labels, note in (
+        (truth[::-1], "No word occurs in two"),
+        (["no"] * 5, "No text is predicted right"),
+    ):
         other = write_report(tmp_path / "other.html", ByName(), texts, labels, prior=prior)
         assert note in read(other)[0]
 
@@ -136,7 +139,7 @@ def test_report_leaves_no_figure_open(models, tmp_path):
 
 def test_report_refuses_what_does_not_fit(models, tmp_path):
     path = tmp_path / "r.html"
-    with pytest.raises(ValueError, match="y must hold one label a text, 5"):
+    with pytest.raises(ValueError, match="y must hold one label per text, 5"):
         write_report(path, models[0], TEXTS, TRUTH[:3])
     with pytest.raises(ValueError, match="'X' and 'prior' differ"):
         write_report(path, models[0], TEXTS, TRUTH, prior=PriorMatrix(TEXTS[::-1]))

@@ -22,7 +22,7 @@ from skorch.callbacks import Callback
 from skcap.classifier import GuidedTextClassifier
 from skcap.inspection.search import plot_search, search_frame
 from skcap.llm import FakeLLM
-from skcap.metrics.scorers import make_comprehensiveness_scorer, make_neg_sufficiency_scorer
+from skcap.metrics import SCORERS
 from skcap.priors.cap import CAPPriorTransformer
 from skcap.priors.hybrid import HybridPrior
 from skcap.priors.integrated_gradients import IGPriorTransformer
@@ -119,11 +119,7 @@ def test_nested_cross_validation(pipeline, tmp_path):
 
 
 def test_several_scorers(pipeline):
-    scoring = {
-        "accuracy": "accuracy",
-        "comp": make_comprehensiveness_scorer(),
-        "suff": make_neg_sufficiency_scorer(),
-    }
+    scoring = {"accuracy": "accuracy", **SCORERS}
     result = cross_validate(pipeline, TEXTS, LABELS, cv=2, scoring=scoring, error_score="raise")
     for name in scoring:
         assert np.isfinite(result[f"test_{name}"]).all()

@@ -1,32 +1,29 @@
-import gc
 import pickle
-import weakref
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
-from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
-from skcap import scoring
-from skcap.metrics import comprehensiveness, leave_one_out, sufficiency
-from skcap.metrics.scorers import (
+from skcap.metrics import (
     SCORERS,
     FaithfulnessScorer,
-    comprehensiveness_scorer,
+    RationaleRules,
+    comprehensiveness,
     explain_texts,
     faithfulness_scores,
-    make_comprehensiveness_scorer,
-    make_neg_sufficiency_scorer,
-    neg_sufficiency_scorer,
+    get_scorer,
+    leave_one_out,
+    sufficiency,
 )
 from skcap.prior_matrix import PriorMatrix
 
@@ -38,10 +35,13 @@ y = np.array([label for _ in FILLERS for label in TOPICS])
 calls = Counter()  # outside of the estimators, so that counting does not change what they hold
 
 
+comprehensiveness_scorer = FaithfulnessScorer("comprehensiveness")
+neg_sufficiency_scorer = FaithfulnessScorer("neg_sufficiency")
+
+
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch):
+def _fresh():
     calls.clear()
-    monkeypatch.setattr(scoring, "_recent", scoring._Recent(size=8))
 
 
 class KeywordClassifier(ClassifierMixin, BaseEstimator):
@@ -109,7 +109,7 @@ def linear():
     return make_pipeline(TfidfVectorizer(), LogisticRegression(C=10))
 
 
-# -------------------------------------------------------------------------------- figures
+# --------------------------------------------------------------------------------- values
 
 
 def test_honest_and_dishonest_explanations():
@@ -133,44 +133,45 @@ def test_any_classifier_by_leave_one_out():
 def test_settings_reach_the_metric():
     model = linear().fit(X, y)
     attributions = leave_one_out(model.predict_proba, X, y, classes=model.classes_)
-    settings = {"k": [1, 0.5], "rounding": "floor", "at_least": 1, "scale": "log_odds"}
+    rules = RationaleRules(k=[1, 0.5], rounding="floor", at_least=1)
+    settings = {"rules": rules, "scale": "log_odds"}
     asked = {"target": y, "classes": model.classes_}
     expected = comprehensiveness(model.predict_proba, X, attributions, **asked, **settings)
-    scorer = make_comprehensiveness_scorer(target="true", **settings)
+    scorer = FaithfulnessScorer("comprehensiveness", target="true", **settings)
     assert scorer(model, X, y) == pytest.approx(expected, abs=1e-9)
     expected = sufficiency(model.predict_proba, X, attributions, **asked, **settings)
-    scorer = make_neg_sufficiency_scorer(target="true", **settings)
+    scorer = FaithfulnessScorer("neg_sufficiency", target="true", **settings)
     assert scorer(model, X, y) == pytest.approx(-expected, abs=1e-9)
 
-    masked = {"mode": "mask", "mask_token": "rain"}
-    attributions = leave_one_out(model.predict_proba, X, **masked)
-    expected = comprehensiveness(model.predict_proba, X, attributions, **masked)
-    assert make_comprehensiveness_scorer(**masked)(model, X) == pytest.approx(expected, abs=1e-12)
+    masked = RationaleRules(mode="mask", mask_token="rain")
+    attributions = leave_one_out(model.predict_proba, X, rules=masked)
+    expected = comprehensiveness(model.predict_proba, X, attributions, rules=masked)
+    scorer = FaithfulnessScorer("comprehensiveness", rules=masked)
+    assert scorer(model, X) == pytest.approx(expected, abs=1e-12)
 
 
 def test_normalised_sufficiency_keeps_its_sign():
     model = KeywordClassifier().fit(X, y)
     rest = y != "rain"
-    assert make_neg_sufficiency_scorer(scale="normalized")(model, X[rest]) == 1.0
+    assert FaithfulnessScorer("neg_sufficiency", scale="normalized")(model, X[rest]) == 1.0
 
 
 def test_one_word_is_not_all_words():
     model = linear().fit(X, y)
-    assert make_comprehensiveness_scorer(k=1)(model, X) != make_comprehensiveness_scorer(k=1.0)(
-        model, X
-    )
+    one, every = (FaithfulnessScorer("comprehensiveness", RationaleRules(k)) for k in (1, 1.0))
+    assert one(model, X) != every(model, X)
 
 
 def test_true_class():
     model = KeywordClassifier().fit(X, y)
     wrong = np.array(["place" if label == "music" else "music" for label in y])
-    scorer = make_comprehensiveness_scorer(target="true", k=1)
+    scorer = FaithfulnessScorer("comprehensiveness", RationaleRules(k=1), target="true")
     assert scorer(model, X[y == "music"], y[y == "music"]) == 1.0
     assert scorer(model, X[y == "music"], wrong[y == "music"]) == 0.0
     with pytest.raises(ValueError, match="target='true' needs y"):
         scorer(model, X)
     with pytest.raises(ValueError, match="does not know: sport"):
-        make_comprehensiveness_scorer(target="true", attribution="leave_one_out")(
+        FaithfulnessScorer("comprehensiveness", target="true", attribution="leave_one_out")(
             model, X[:1], ["sport"]
         )
 
@@ -193,10 +194,24 @@ def test_given_attribution():
         assert classifier is model
         return [np.eye(1, len(text.split()))[0] for text in texts]
 
-    assert make_comprehensiveness_scorer(attribution=first_word, k=1)(model, X) == 0.0
+    scorer = FaithfulnessScorer("comprehensiveness", RationaleRules(k=1), attribution=first_word)
+    assert scorer(model, X) == 0.0
+    FaithfulnessScorer("comprehensiveness", attribution="leave_one_out")(model, X)
     assert calls["explain"] == 0
-    make_comprehensiveness_scorer(attribution="leave_one_out")(model, X)
+
+
+def test_an_explanation_can_be_passed_in():
+    model = KeywordClassifier().fit(X, y)
+    own = model.explain(X)
+    calls.clear()
+    given = faithfulness_scores(model, X, attribution=own)
+    for name, value in given.items():
+        assert FaithfulnessScorer(name, attribution=own)(model, X) == value
     assert calls["explain"] == 0
+    assert given == faithfulness_scores(model, X)
+    assert calls["explain"] == 1
+    with pytest.raises(ValueError, match="'attribution' and 'X' differ in row 0"):
+        faithfulness_scores(model, X[1:], attribution=own)
 
 
 # ------------------------------------------------------------------------------ pipelines
@@ -208,7 +223,7 @@ def test_pipeline_with_a_prior_step():
     calls.clear()
     for scorer in SCORERS.values():
         assert scorer(pipe, X, y) == scorer(bare, X, y)
-    assert calls["explain"] == 2  # one each, so the last step of the pipeline was asked
+    assert calls["explain"] == 4  # the last step of the pipeline was asked, too
 
 
 def test_nested_pipeline_and_passthrough():
@@ -231,7 +246,7 @@ def test_fitted_search_is_explained_by_its_best():
     assert comprehensiveness_scorer(search, X) == comprehensiveness_scorer(
         search.best_estimator_, X
     )
-    assert calls["explain"] == 1
+    assert calls["explain"] == 2
 
 
 # -------------------------------------------------------------------- inside scikit-learn
@@ -276,160 +291,71 @@ def test_grid_search_with_several_metrics_and_refit(n_jobs):
     clone(search)
 
 
-def test_scores_as_one_callable():
+@pytest.mark.parametrize("settings", [{}, {"target": "true"}, {"scale": "normalized"}])
+@pytest.mark.filterwarnings("ignore:.*undefined for")
+def test_both_scores_at_once_are_those_of_the_scorers(settings):
     model = KeywordClassifier().fit(X, y)
-    assert faithfulness_scores(model, X) == {n: s(model, X) for n, s in SCORERS.items()}
-    result = cross_validate(linear(), X, y, cv=2, scoring=faithfulness_scores)
+    expected = {name: FaithfulnessScorer(name, **settings)(model, X, y) for name in SCORERS}
+    assert faithfulness_scores(model, X, y, **settings) == pytest.approx(expected)
+
+
+def scores_of_one_explanation(estimator, X, y):
+    return {"accuracy": estimator.score(X, y), **faithfulness_scores(estimator, X, y)}
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_grid_search_by_one_explanation_per_fold(n_jobs):
+    search = GridSearchCV(
+        KeywordClassifier(), {"honest": [False, True]}, scoring=scores_of_one_explanation,
+        refit="comprehensiveness", cv=2, n_jobs=n_jobs, error_score="raise",
+    ).fit(X, y)  # fmt: skip
+    assert search.best_params_ == {"honest": True}
+    assert {"mean_test_accuracy", "mean_test_neg_sufficiency"} <= set(search.cv_results_)
+    if n_jobs is None:
+        assert calls["explain"] == 4
+
+
+def test_both_scores_alone_as_scoring():
+    strict = partial(faithfulness_scores, rules=RationaleRules(k=1), target="true")
+    result = cross_validate(linear(), X, y, cv=2, scoring=strict, error_score="raise")
     assert {"test_comprehensiveness", "test_neg_sufficiency"} <= set(result)
 
 
-def test_scorers_travel_and_tell_what_they_are():
-    scorer = make_neg_sufficiency_scorer(k=[1, 2], mode="mask", mask_token="<mask>")
-    text = "make_neg_sufficiency_scorer(k=[1, 2], mode='mask', mask_token='<mask>')"
-    assert repr(scorer) == text
+def test_scorers_by_name():
+    assert get_scorer("comprehensiveness") is SCORERS["comprehensiveness"]
+    model = KeywordClassifier().fit(X, y)
+    assert get_scorer("accuracy")(model, X, y) == model.score(X, y)
+    with pytest.raises(ValueError, match=r"no scorer 'faith': skcap has 'comprehensiveness', 'neg"):
+        get_scorer("faith")
+
+
+def test_scorers_are_pickled_and_shown_by_what_differs_from_the_default():
+    rules = RationaleRules(k=(1, 2), mode="mask", mask_token="<mask>")
+    scorer = FaithfulnessScorer("neg_sufficiency", rules, target="true")
+    text = repr(scorer)
+    assert text.startswith("FaithfulnessScorer('neg_sufficiency', rules=RationaleRules(k=(1, 2), ")
+    assert text.endswith(", mask_token='<mask>'), target='true')")
     assert repr(pickle.loads(pickle.dumps(scorer))) == text
-    assert repr(comprehensiveness_scorer) == "make_comprehensiveness_scorer()"
+    assert repr(comprehensiveness_scorer) == "FaithfulnessScorer('comprehensiveness')"
     model = linear().fit(X, y)
     copy = pickle.loads(pickle.dumps(comprehensiveness_scorer))
     assert copy(model, X) == comprehensiveness_scorer(model, X)
 
 
-# ------------------------------------------------------------------------- shared work
-
-
-def test_several_scorers_explain_once():
+def test_leave_one_out_in_few_calls():
     model = KeywordClassifier().fit(X, y)
-    scorers = [*SCORERS.values(), make_comprehensiveness_scorer(k=1)]
-    for scorer in scorers:
-        scorer(model, X, y)
-    assert calls["explain"] == 1
-    # one for explain, one for the first two scorers, one for the third
-    assert calls["predict_proba"] == 3
-
-
-def test_once_an_estimator_and_fold_in_cross_validation():
-    cross_validate(
-        KeywordClassifier(), X, y, cv=3, scoring={"accuracy": "accuracy", **SCORERS},
-        return_train_score=True,
-    )  # fmt: skip
-    assert calls["fit"] == 3
-    assert calls["explain"] == 6  # train and test
-
-
-def test_leave_one_out_once_and_in_few_calls():
-    model = KeywordClassifier().fit(X, y)
-    for measure in ("comprehensiveness", "neg_sufficiency"):
-        FaithfulnessScorer(measure, attribution="leave_one_out")(model, X)
+    faithfulness_scores(model, X, attribution="leave_one_out")
     assert calls["predict_proba"] == 2
     n_words = sum(len(text.split()) for text in X)
     assert calls["texts"] <= (len(X) + n_words) + 12 * len(X)
 
 
-def test_other_texts_targets_and_ways_are_not_mixed_up():
+def test_nothing_is_remembered_from_one_call_to_the_next():
     model = KeywordClassifier().fit(X, y)
-    comprehensiveness_scorer(model, X)
-    comprehensiveness_scorer(model, X[:5])
-    make_comprehensiveness_scorer(target="true")(model, X, y)
-    make_comprehensiveness_scorer(target="true")(model, X, np.roll(y, 1))
-    make_comprehensiveness_scorer(mode="mask", mask_token="_")(model, X)
-    assert calls["explain"] == 5
-
-
-def test_refitted_estimator_is_asked_again():
-    model = linear().fit(X, y)
     first = comprehensiveness_scorer(model, X)
-    two_classes = np.where(y == "rain", "music", y)
-    model.fit(X, two_classes)
-    second = comprehensiveness_scorer(model, X)
-    other = clone(model).fit(X, two_classes)
-    assert second == pytest.approx(comprehensiveness_scorer(other, X), abs=1e-12)
-    assert first != pytest.approx(second, abs=1e-6)
-
-
-def test_refit_that_gives_the_same_predictions_is_noticed():
-    # both keywords tell the classes apart, so the probabilities of the texts stay the same
-    texts, labels = ["one two", "three four"], ["a", "b"]
-    model = KeywordClassifier().fit(texts, labels)
-    comprehensiveness_scorer(model, texts)
-    model.fit(["two one", "four three"], labels)
-    neg_sufficiency_scorer(model, texts)
+    model.honest = False  # changed in place
+    assert comprehensiveness_scorer(model, X) != first
     assert calls["explain"] == 2
-    assert explain_texts(model, texts).scores[0].tolist() == [1.0, 0.0]
-
-
-def test_weights_changed_in_place_are_noticed():
-    features = CountVectorizer().fit(X)
-    linear_part = SGDClassifier(loss="log_loss", random_state=0).fit(features.transform(X), y)
-    model = Pipeline([("features", features), ("linear", linear_part)])
-    first = comprehensiveness_scorer(model, X)
-    linear_part.coef_[:] *= 0.01
-    second = comprehensiveness_scorer(model, X)
-    assert second < 0.5 * first
-    linear_part.partial_fit(features.transform(X), y)
-    assert comprehensiveness_scorer(model, X) != second
-
-
-def test_an_equal_estimator_is_another_one():
-    first, second = (KeywordClassifier().fit(X, y) for _ in range(2))
-    comprehensiveness_scorer(first, X)
-    comprehensiveness_scorer(second, X)
-    assert calls["explain"] == 2
-
-
-class Restless(KeywordClassifier):
-    """Changes what it holds whenever it is asked, as a network entering evaluation mode."""
-
-    def predict_proba(self, X):
-        self.asked_ = True
-        return super().predict_proba(X)
-
-
-def test_change_by_being_asked_does_no_harm():
-    model = Restless().fit(X, y)
-    for scorer in SCORERS.values():
-        scorer(model, X)
-    assert calls["explain"] == 1
-
-
-def test_what_cannot_be_pickled_is_asked_each_time():
-    model = KeywordClassifier().fit(X, y)
-    model.unpicklable_ = lambda: None
-    values = [scorer(model, X) for scorer in SCORERS.values()]
-    assert calls["explain"] == 2
-    del model.unpicklable_
-    assert values == [scorer(model, X) for scorer in SCORERS.values()]
-
-
-def test_estimators_are_not_kept_alive():
-    model = linear().fit(X, y)
-    comprehensiveness_scorer(model, X)
-    gone = weakref.ref(model)
-    del model
-    gc.collect()
-    assert gone() is None
-
-
-def test_memory_is_bounded():
-    models = [KeywordClassifier().fit(X, y) for _ in range(20)]
-    for model in models:
-        comprehensiveness_scorer(model, X)
-    assert len(scoring._recent._works) == 8
-    del model, models
-    other = MultinomialNB()
-    comprehensiveness_scorer(make_pipeline(CountVectorizer(), other).fit(X, y), X)
-    assert len(scoring._recent._works) == 1  # the dead are cleared away
-
-
-def test_a_failure_leaves_nothing_behind():
-    model = KeywordClassifier().fit(X, y)
-    bad = [*X, 3]
-    with pytest.raises(TypeError, match="row 24 is int"):
-        comprehensiveness_scorer(model, bad)
-    broken = make_comprehensiveness_scorer(attribution=lambda *args: [[1.0]])
-    for _ in range(2):
-        with pytest.raises(ValueError, match="attributions has 1 rows"):
-            broken(model, X)
-    assert comprehensiveness_scorer(model, X) > 0
 
 
 # ---------------------------------------------------------------------------------- errors
@@ -446,19 +372,25 @@ def test_classifier_without_probabilities():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"k": 0}, "k must be a number of words"),
-        ({"k": [0.5, 7.0]}, "got 7.0"),
-        ({"rounding": "up"}, "rounding must be"),
-        ({"at_least": -1}, "at_least must be"),
-        ({"mode": "mask"}, "needs the mask_token"),
-        ({"target": "gold"}, "target must be 'predicted', 'true', got 'gold'"),
+        ({"target": "gold"}, "target must be one of 'predicted', 'true', got 'gold'"),
         ({"scale": "logit"}, "scale must be"),
         ({"attribution": "lime"}, r"or a function of \(classifier, texts, y\), got 'lime'"),
     ],
 )
 def test_bad_settings_are_refused_when_the_scorer_is_made(settings, message):
-    for make in (make_comprehensiveness_scorer, make_neg_sufficiency_scorer):
-        with pytest.raises(ValueError, match=message):
-            make(**settings)
-    with pytest.raises(ValueError, match="measure must be"):
+    with pytest.raises(ValueError, match=message):
+        FaithfulnessScorer("comprehensiveness", **settings)
+    with pytest.raises(ValueError, match=message):
+        faithfulness_scores(KeywordClassifier().fit(X, y), X, **settings)
+
+
+def test_bad_measures_and_rules_are_refused():
+    with pytest.raises(ValueError, match="measure must be one of"):
         FaithfulnessScorer("accuracy")
+    with pytest.raises(TypeError, match="rules must be a RationaleRules"):
+        FaithfulnessScorer("comprehensiveness", 0.3)
+    model = KeywordClassifier().fit(X, y)
+    with pytest.raises(ValueError, match="attributions has 1 rows"):
+        FaithfulnessScorer("comprehensiveness", attribution=lambda *args: [[1.0]])(model, X)
+    with pytest.raises(TypeError, match="row 24 is int"):
+        comprehensiveness_scorer(model, [*X, 3])
