@@ -10,6 +10,7 @@ The metrics are functions of probabilities and attributions; scorers and ``expla
 fitted estimators. A *rationale* is a set of words of a text, always by position.
 """
 
+from skcap.metrics.calibration import expected_calibration_error
 from skcap.metrics.explanations import explain_texts, leave_one_out
 from skcap.metrics.faithfulness import (
     FaithfulnessCurve,
@@ -17,6 +18,7 @@ from skcap.metrics.faithfulness import (
     faithfulness_curve,
     sufficiency,
 )
+from skcap.metrics.out_of_scope import auroc_out_of_scope, fpr_at_95_tpr, out_of_scope_scores
 from skcap.metrics.plausibility import (
     rationale_auprc,
     rationale_iou,
@@ -41,14 +43,18 @@ __all__ = [
     "FaithfulnessCurve",
     "FaithfulnessScorer",
     "RationaleRules",
+    "auroc_out_of_scope",
     "comprehensiveness",
+    "expected_calibration_error",
     "explain_texts",
     "explanation_stability",
     "faithfulness_curve",
     "faithfulness_scores",
+    "fpr_at_95_tpr",
     "get_scorer",
     "keep_words",
     "leave_one_out",
+    "out_of_scope_scores",
     "rationale_auprc",
     "rationale_iou",
     "rationale_iou_f1",

@@ -66,3 +66,24 @@ def check_length(name: str, values: Sized, expected: int) -> None:
             f"{name} has {len(values)} rows for {expected} texts; it needs one row per text, in "
             "the same order."
         )
+
+
+def finite_array(name: str, values: ArrayLike, ndim: int) -> np.ndarray:
+    """Return `values` as finite float64 numbers of `ndim` dimensions, or say what is wrong."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinite values.")
+    return array
+
+
+def check_probabilities(name: str, values: ArrayLike) -> np.ndarray:
+    """Check for rows of probabilities that add up to 1, within the precision of bfloat16."""
+    array = finite_array(name, values, ndim=2)
+    if (array < 0).any() or not np.allclose(array.sum(axis=1), 1.0, atol=1e-2):
+        raise ValueError(
+            f"{name} must hold probabilities, rows of numbers from 0 that add up to 1, such as "
+            "predict_proba returns; apply softmax to logits."
+        )
+    return array
