@@ -166,9 +166,10 @@ def words_section(model: Judged, prior: PriorMatrix) -> str:
     rows = np.flatnonzero(model.predicted == model.y)
     if not len(rows):
         return "<p>No text is predicted right.</p>"
-    table = disputed_words(model.explained[rows], prior[rows]).head(_TOP)
+    table = disputed_words(model.explained[rows], prior[rows])
+    table = table[table["difference"] > 0].head(_TOP)
     if table.empty:
-        return "<p>No word occurs in two texts that the model predicts right.</p>"
+        return "<p>The model relies on no word, of those in two texts, more than the prior.</p>"
     note = (
         f"Words that the model relies on more than the prior does, in the {len(rows)} texts that "
         "it predicts right, by their mean share of all that is attributed in a text. A word that "
@@ -195,15 +196,15 @@ def texts_section(model: Judged, prior: PriorMatrix | None, n_texts: int) -> str
         words = split_words(model.explained.texts[row])
         truth = f", in truth {model.y[row]}" if wrong[row] else ""
         verdict = f"{'✗' if wrong[row] else '✓'} {model.predicted[row]}{truth}"
-        parts.append(_note(f"{verdict} · {confidence[row]:.0%}"))
+        parts.append(_note(f"{verdict} · {confidence[row]:.0%}", gap="1.3rem"))
         parts.append(color_words(words, model.explained[row].scores))
         if prior is not None:
             parts.append(f"<small>prior</small>{color_words(words, prior[row].scores)}")
     return "\n".join(parts)
 
 
-def _note(text: str) -> str:
-    return f"<p><small>{escape(text)}</small></p>"
+def _note(text: str, gap: str = ".5rem") -> str:
+    return f'<p style="margin-top:{gap}"><small>{escape(text)}</small></p>'
 
 
 def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
