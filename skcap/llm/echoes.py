@@ -1,0 +1,136 @@
+"""Find a label among the tokens that a server echoes, by their text.
+
+Server and client may tokenise differently, and a server tells no character offsets that could be
+relied on. So the tokens are matched from the end of what was sent, where the label stands. As in
+:mod:`skcap.llm.prompt_encoding`, the label is every token that reaches past the end of the prompt:
+one that spans the join counts as label.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+__all__ = ["EchoError", "check_no_command", "count_label_tokens"]
+
+# What a tokenizer takes for a command where a server lets texts speak in special tokens. Those of
+# HTML ("</div>") are ordinary tokens in many vocabularies.
+_SPECIAL = re.compile(r"<\|[^|<>]*\|>|</?s>|<(start|end)_of_turn>|\[/?INST\]")
+
+
+class EchoError(ValueError):
+    """The tokens do not spell what was sent, or do not tell where the label begins."""
+
+
+def count_label_tokens(tokens: Sequence[str], prompt: str, label: str) -> int:
+    r"""Count the tokens at the end that belong to the label.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+        Text of each token of ``prompt + label``, and of no other but special ones at the start.
+        Some decoders drop a token's leading space, and show "" or U+FFFD for a token that holds
+        part of a character; both are understood.
+    prompt, label : str
+        What was sent; `label` holds its leading space.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    EchoError
+        If the tokens spell another text, or the label's first character is cut into tokens that
+        cannot be told from the prompt's.
+
+    Examples
+    --------
+    >>> from skcap.llm.echoes import count_label_tokens
+    >>> count_label_tokens(["Intent", ":", " card", " arrival"], "Intent:", " card arrival")
+    2
+    >>> count_label_tokens(["Intent", ": c", "ard"], "Intent:", " card")
+    2
+    """
+    _check_spelling(tokens, prompt + label)
+    left, place = label, len(tokens)  # what is still to be matched, and the first matched token
+    while left:
+        place -= 1
+        if place < 0:
+            raise EchoError("the echoed tokens end before the label does")
+        token = tokens[place]
+        if _is_fragment(token):
+            place = _first_fragment(tokens, place)
+            before = tokens[place - 1] if place else ""
+            left = _skip_fragments(before, prompt, left)
+        elif left.endswith(token):
+            left = left[: -len(token)]
+        elif left[-1] == " " and place + 1 < len(tokens) and not tokens[place].endswith(" "):
+            # The token that was matched last came without its leading space.
+            left, place = left[:-1], place + 1
+        elif not (prompt + left).endswith(token):
+            raise EchoError(f"the echoed token {token!r:.40} is not where the text has it")
+        else:
+            left = ""  # spans the join
+    return len(tokens) - place
+
+
+def check_no_command(tokens: Sequence[str], body: str) -> None:
+    """Check that no part of a text was read as a special token, which could end the prompt.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+    body : str
+        The text itself, without what stands around it in the prompt: an instruction may hold
+        special tokens, such as those of a chat template.
+
+    Raises
+    ------
+    EchoError
+    """
+    for marker in {token.strip() for token in tokens if _SPECIAL.fullmatch(token.strip())}:
+        if marker in body:
+            raise EchoError(
+                f"a text holds {marker!r}, which the server reads as a special token. Take it out "
+                "of the text"
+            )
+
+
+def _is_fragment(token: str) -> bool:
+    return not token or "\ufffd" in token
+
+
+def _first_fragment(tokens: Sequence[str], place: int) -> int:
+    while place > 0 and _is_fragment(tokens[place - 1]):
+        place -= 1
+    return place
+
+
+def _skip_fragments(before: str, prompt: str, left: str) -> str:
+    """Return what is left of the label once a run of parts of characters is taken off its end.
+
+    The token before the run says where the run begins, if only one place fits.
+    """
+    if not before:
+        raise EchoError("the label cannot be told from the prompt")
+    fits = [n for n in range(len(left)) if (prompt + left[:n]).endswith(before)]
+    reaches_back = bool(prompt) and not prompt[-1].isascii()
+    if len(fits) != 1 or (fits == [0] and reaches_back):
+        raise EchoError(
+            "the label begins with a character that the server cuts into several tokens, and they "
+            "cannot be told from the prompt's"
+        )
+    return left[: fits[0]]
+
+
+def _check_spelling(tokens: Sequence[str], text: str) -> None:
+    """Check that the tokens spell the text, but for spaces and characters beyond ASCII."""
+    shown, sent = _skeleton("".join(tokens)), _skeleton(text)
+    starts_unseen = bool(tokens) and not tokens[0]
+    if not (shown.endswith(sent) or (starts_unseen and sent.endswith(shown))):
+        raise EchoError("the echoed tokens do not spell the text that was sent")
+
+
+def _skeleton(text: str) -> str:
+    return "".join(c for c in text if c.isascii() and not c.isspace())

@@ -1,0 +1,368 @@
+"""Ask a server for JSON, and trust nothing that it sends.
+
+A request is repeated while that may help, is cut off at a deadline however slowly the reply drips,
+and its reply may be neither huge nor deeply nested. Redirects are not followed, and no message
+holds the key. Needs ``pip install 'skcap[http]'``.
+"""
+
+from __future__ import annotations
+
+import functools
+import http
+import json
+import os
+import random
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+
+__all__ = ["JsonServer", "PassingError", "ServerError", "check_base_url", "read_key", "run_async"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_RETRY_STATUS = (408, 409, 425, 429, 500, 502, 503, 504)
+_LONGEST_WAIT = 60.0  # seconds; what a server asks for beyond that is not waited for
+_LARGEST_REPLY = 32 * 2**20  # bytes; a thousand tokens with log-probabilities take about 0.1 MB
+_DEEPEST_REPLY = 64
+_JITTER = random.SystemRandom()  # the generator of the process is the user's
+
+
+class ServerError(RuntimeError):
+    """A server gave no answer, or none that can be used."""
+
+
+class PassingError(ServerError):
+    """What may go away by itself; `wait` is what the server asked for, in seconds."""
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+def check_base_url(base_url: str) -> str:
+    """Check an address and return it without a slash at its end.
+
+    Parameters
+    ----------
+    base_url : str
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        Does not repeat the address, which may hold a password.
+    """
+    if not isinstance(base_url, str) or not re.fullmatch(r"https?://[^\s?#@\\]+", base_url):
+        raise ValueError(
+            "base_url must be like 'http://localhost:8000/v1': http or https, without a query and "
+            "without user and password. A key goes into an environment variable (api_key_env)."
+        )
+    return base_url.rstrip("/")
+
+
+def read_key(api_key_env: str | None) -> str | None:
+    """Read the key from the environment variable of this name.
+
+    Parameters
+    ----------
+    api_key_env : str or None
+        None means that there is no key.
+
+    Returns
+    -------
+    str or None
+
+    Raises
+    ------
+    ValueError
+        If the name is none, or the key is missing or cannot be sent. Shows neither: people pass
+        the key itself by mistake.
+    """
+    if api_key_env is None:
+        return None
+    if not isinstance(api_key_env, str) or not re.fullmatch(r"[A-Za-z_]\w*", api_key_env):
+        raise ValueError(
+            "api_key_env must be the name of an environment variable, such as 'OPENAI_API_KEY'. "
+            "What was passed is no such name; if it is the key itself, set a variable to it and "
+            "pass the variable's name."
+        )
+    key = os.environ.get(api_key_env, "").strip()
+    if not key:
+        raise ValueError(
+            "api_key_env must name an environment variable that holds the key; the one that it "
+            "names is not set. Set it, and pass its name, never the key."
+        )
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise ValueError(
+            "api_key_env names an environment variable with white space, a line break or a "
+            "non-ASCII character inside, which no key holds. Set it to the key alone."
+        )
+    return key
+
+
+def run_async(function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    """Run a coroutine function to its end, also where an event loop runs already (notebooks).
+
+    Parameters
+    ----------
+    function : coroutine function
+    *arguments
+        Its arguments.
+
+    Returns
+    -------
+    object
+        What it returns. Ctrl-C cancels it.
+    """
+    from anyio.from_thread import start_blocking_portal
+
+    with start_blocking_portal() as portal:
+        return portal.call(function, *arguments)
+
+
+class JsonServer:
+    """A server that takes and gives JSON; an asynchronous context manager.
+
+    Parameters
+    ----------
+    base_url : str
+        As :func:`check_base_url` returns it.
+    key : str or None
+        Sent as a bearer token.
+    timeout : float
+        Seconds for one request, from the first byte sent to the last byte of the reply.
+    max_retries : int
+        How often to repeat a request that failed in a way that may pass.
+    retry_wait : float
+        Seconds before the first repetition, doubled for each further one, times a random factor
+        between 0.5 and 1.5; a server's ``Retry-After`` is honoured up to a minute.
+    n_connections : int
+        Requests in flight at once.
+
+    Examples
+    --------
+    >>> from skcap.llm.http import JsonServer, run_async
+    >>> async def models(url):
+    ...     async with JsonServer(url, None, 60.0, 4, 1.0, 8) as server:
+    ...         return await server.get(url + "/models")
+    >>> run_async(models, "http://localhost:8000/v1")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str | None,
+        timeout: float,
+        max_retries: int,
+        retry_wait: float,
+        n_connections: int,
+    ) -> None:
+        self.base_url = base_url
+        self._key = key
+        self._timeout = timeout
+        self._max_retries = max_retries
+        self._retry_wait = retry_wait
+        self._n_connections = n_connections
+
+    async def __aenter__(self) -> JsonServer:
+        import anyio
+        import httpx
+
+        headers = {"Accept-Encoding": "identity"}  # what is packed may unpack to gigabytes
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key}"
+        self._limiter = anyio.CapacityLimiter(self._n_connections)
+        self._client = httpx.AsyncClient(
+            headers=headers, timeout=None, follow_redirects=False, verify=_tls()
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._client.aclose()
+
+    async def get(self, url: str) -> dict[str, Any]:
+        """Get a JSON object."""
+        return await self._ask("GET", url, None)
+
+    async def post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send a JSON object and get one back."""
+        return await self._ask("POST", url, json.dumps(body).encode())
+
+    async def map(self, function: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:
+        """Apply a coroutine function to all items, at most `n_connections` of them at a time.
+
+        The first error ends all of them.
+        """
+        import anyio
+
+        results: list[Any] = [None] * len(items)
+        slots = anyio.CapacityLimiter(self._n_connections)
+
+        async def fill(place: int) -> None:
+            async with slots:
+                results[place] = await function(items[place])
+
+        try:
+            async with anyio.create_task_group() as group:
+                for place in range(len(items)):
+                    group.start_soon(fill, place)
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
+        return results
+
+    def hide_key(self, text: str) -> str:
+        """Shorten what a server says to what may be shown: one line that tells nothing of the key.
+
+        Servers like to repeat a wrong key, or parts of it.
+        """
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        key = self._key or ""
+        width = min(len(key), 8)
+        if key and any(key[i : i + width] in text for i in range(len(key) - width + 1)):
+            return "(not shown, as it repeats the key)"
+        return text[:300]
+
+    async def _ask(self, method: str, url: str, content: bytes | None) -> dict[str, Any]:
+        import tenacity
+
+        attempts = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(1 + self._max_retries),
+            retry=tenacity.retry_if_exception_type(PassingError),
+            wait=self._wait,
+            reraise=True,
+        )
+        return await attempts(self._ask_once, method, url, content)
+
+    async def _ask_once(self, method: str, url: str, content: bytes | None) -> dict[str, Any]:
+        import anyio
+        import httpx
+
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        try:
+            async with self._limiter:
+                with anyio.fail_after(self._timeout):
+                    async with self._client.stream(
+                        method, url, content=content, headers=headers
+                    ) as answer:
+                        received = await _read(answer, url)
+        except TimeoutError:
+            raise PassingError(
+                f"{url} did not answer in full within {self._timeout:g} seconds (timeout). Raise "
+                "timeout if the server is slow, or lower n_connections if it is busy."
+            ) from None
+        except httpx.InvalidURL:
+            raise ValueError(f"base_url: {url} is no address. Check its host and port.") from None
+        except httpx.HTTPError as error:
+            told = self.hide_key(str(error) or type(error).__name__)
+            raise PassingError(
+                f"{url} cannot be reached, or broke off: {told}. Check base_url, and that the "
+                "server runs."
+            ) from None
+        return self._understand(url, answer.status_code, answer.headers, received)
+
+    def _understand(self, url: str, status: int, headers: Any, content: bytes) -> dict[str, Any]:
+        told = self.hide_key(content[:100_000].decode(errors="replace"))
+        if status == 200:
+            try:
+                return parse_json(content)
+            except ValueError as error:
+                raise PassingError(f"{url} answered what {error}: {told}") from None
+        try:
+            phrase = " " + http.HTTPStatus(status).phrase
+        except ValueError:
+            phrase = ""
+        if 300 <= status < 400:
+            raise ServerError(
+                f"{url} answered {status}{phrase}. Redirects are not followed, since texts and "
+                "key would go to another address; pass the final one as base_url."
+            )
+        message = f"{url} answered {status}{phrase}: {told}"
+        if status in _RETRY_STATUS:
+            raise PassingError(message, _retry_after(headers.get("Retry-After")))
+        raise ServerError(message)
+
+    def _wait(self, state: Any) -> float:
+        """Seconds to wait after a failed attempt; tenacity asks."""
+        wait = self._retry_wait * 2 ** (state.attempt_number - 1) * _JITTER.uniform(0.5, 1.5)
+        return min(max(wait, state.outcome.exception().wait or 0.0), _LONGEST_WAIT)
+
+
+def parse_json(content: bytes) -> dict[str, Any]:
+    """Parse a JSON object that nests no deeper than 64 levels; ValueError says what it is not."""
+    if _depth(content) > _DEEPEST_REPLY:
+        raise ValueError(f"nests deeper than {_DEEPEST_REPLY} levels")
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ValueError("is no complete JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError("is no JSON object")
+    return value
+
+
+def _depth(content: bytes) -> int:
+    bare = re.sub(rb'"[^"\\]*(?:\\.[^"\\]*)*"', b"", content, flags=re.DOTALL)
+    steps = np.zeros(256, dtype=np.int64)
+    steps[list(b"[{")], steps[list(b"]}")] = 1, -1
+    return int(np.cumsum(steps[np.frombuffer(bare, dtype=np.uint8)]).max(initial=0))
+
+
+async def _read(answer: Any, url: str) -> bytes:
+    """Read a reply up to the limit of its size."""
+    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ServerError(
+            f"{url} sends a packed reply though asked not to; switch compression off at the server."
+        )
+    received = bytearray()
+    async for chunk in answer.aiter_raw():
+        received += chunk
+        if len(received) > _LARGEST_REPLY:
+            raise ServerError(
+                f"{url} sends a reply of more than {_LARGEST_REPLY // 2**20} MiB, more than any "
+                "prompt needs. Check that base_url leads to a language model."
+            )
+    return bytes(received)
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Seconds that a server asks to wait, as a number or as a date."""
+    if header is None:
+        return None
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", header):
+        return float(header)
+    try:
+        when = parsedate_to_datetime(header)
+        return max(0.0, (when - datetime.now(when.tzinfo or UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+@functools.lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    """Load the certificates once, not for each call."""
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
+def _first(errors: BaseExceptionGroup) -> BaseException:
+    """Return the first error of a group of groups."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,294 @@
+"""A language model on a server that speaks the OpenAI completions format."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from skcap.llm.base import BaseLLM, PromptTooLongError
+from skcap.llm.http import (
+    JsonServer,
+    PassingError,
+    ServerError,
+    check_base_url,
+    read_key,
+    run_async,
+)
+from skcap.llm.server_protocols import PROTOCOLS, Protocol, Request, find_listing, probe
+from skcap.utils.validation import StrOptions, check_parameters, integer, number
+from skcap.utils.words import check_encodable, check_texts
+
+__all__ = ["ServerLLM"]
+
+
+class ServerLLM(BaseLLM):
+    r"""A causal language model behind a server, asked for log-likelihoods of labels.
+
+    Needs ``pip install 'skcap[http]'`` and a server that shows log-probabilities of tokens of a
+    prompt: llama.cpp's ``llama-server``, vLLM, or one with OpenAI's ``echo`` and ``logprobs``. The
+    first call finds out, and refuses a server that does not, or whose log-probabilities disagree
+    with those of the tokens that it draws. (Services for chat do not show them.)
+
+    The server encodes the prompt as it would for anyone, so a begin-of-sequence token is its own
+    affair, and no chat template is applied: one can be written into the prior's `template`. Which
+    tokens are the label's is settled as for :class:`~skcap.llm.TransformersLLM`.
+
+    .. warning::
+       What a server has loaded cannot be verified. Cached priors are told apart by the model's
+       name, by what the server lists about it (for llama.cpp also the number of its parameters and
+       the size of its file) and by `revision`, not by the address. Where the weights behind a name
+       may change, name them in `revision`.
+
+    Parameters
+    ----------
+    base_url : str
+        Up to and without ``/completions``, as in ``"http://localhost:8000/v1"``. What is sent
+        there: the prompts, which hold your texts.
+    model : str
+        What the server calls the model (``/v1/models`` lists it).
+    protocol : {"auto", "echo", "prompt_logprobs", "llama.cpp"}, default="auto"
+        How to ask. ``"auto"`` takes the first that works. ``"echo"`` and ``"prompt_logprobs"``
+        need one request a label, in which servers compute the whole prompt anew. ``"llama.cpp"``
+        needs one request a token of the label and one to encode, and the server keeps what
+        prompts share.
+    revision : str or None, default=None
+        Any name for the weights, part of the cache's keys.
+    api_key_env : str or None, default=None
+        *Name of the environment variable* that holds the key, such as ``"OPENAI_API_KEY"``; never
+        the key itself, so that it gets into no repr, pickle, log or cache. None sends no key.
+    n_connections : int, default=4
+        Requests in flight at once. llama.cpp computes as many as it has slots (``-np``); more wait.
+    timeout : float, default=60.0
+        Seconds for one request, to the last byte of its reply.
+    max_retries : int, default=4
+        How often to ask again if the server is busy (429), fails (5xx), does not answer in time,
+        or sends what cannot be read. Other errors are final.
+    retry_wait : float, default=1.0
+        Seconds before the first repetition, doubled for each further one, times a random factor
+        between 0.5 and 1.5; a server's ``Retry-After`` is honoured up to a minute.
+    reuse_prefix : bool, default=True
+        ``False`` has llama.cpp's server compute each prompt anew, for comparison.
+
+    Examples
+    --------
+    >>> from skcap import CAPPriorTransformer
+    >>> from skcap.llm import ServerLLM
+    >>> llm = ServerLLM("http://localhost:8000/v1", "Qwen/Qwen2.5-7B", revision="d149729")
+    >>> prior = CAPPriorTransformer(llm)
+    >>> prior.fit_transform(["where is my card"], ["card arrival"])  # doctest: +SKIP
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "base_url": [str],
+        "model": [str],
+        "protocol": [StrOptions({"auto", *PROTOCOLS})],
+        "revision": [str, None],
+        "n_connections": [integer(1)],
+        "timeout": [number(0, above=True)],
+        "max_retries": [integer(0)],
+        "retry_wait": [number(0)],
+        "reuse_prefix": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        protocol: str = "auto",
+        revision: str | None = None,
+        api_key_env: str | None = None,
+        n_connections: int = 4,
+        timeout: float = 60.0,
+        max_retries: int = 4,
+        retry_wait: float = 1.0,
+        reuse_prefix: bool = True,
+    ) -> None:
+        self.base_url = base_url
+        self.model = model
+        self.protocol = protocol
+        self.revision = revision
+        self.api_key_env = api_key_env
+        self.n_connections = n_connections
+        self.timeout = timeout
+        self.max_retries = max_retries
+        self.retry_wait = retry_wait
+        self.reuse_prefix = reuse_prefix
+
+    def log_likelihood(
+        self,
+        bodies: Sequence[str],
+        continuations: Sequence[str],
+        *,
+        prefix: str = "",
+        suffix: str = "",
+    ) -> np.ndarray:
+        """Score continuations; see :meth:`BaseLLM.log_likelihood`.
+
+        Raises
+        ------
+        ServerError
+            If the server cannot be reached, cannot do what is needed, or sends what cannot be
+            used. A RuntimeError.
+        """
+        requests = _requests(bodies, continuations, prefix, suffix)
+        if not requests:
+            return np.zeros(0)
+
+        async def score(server: JsonServer, protocol: Protocol) -> np.ndarray:
+            scores = await server.map(protocol.score, requests)
+            return np.array([score.log_likelihood for score in scores])
+
+        return self._talk(score)
+
+    def check_context(
+        self,
+        bodies: Sequence[str],
+        continuations: Sequence[str],
+        *,
+        prefix: str = "",
+        suffix: str = "",
+    ) -> None:
+        """Check lengths before any work starts; see :meth:`BaseLLM.check_context`.
+
+        Where a server tells neither its context nor how many tokens a text has, nothing is
+        checked, and too long a prompt is refused by the server when its turn comes.
+        """
+        requests = _requests(bodies, continuations, prefix, suffix)
+
+        async def check(server: JsonServer, protocol: Protocol) -> None:
+            limit = (await find_listing(server, self.model)).context_length
+            if limit is None:
+                return
+            # A token has at least one byte, so most prompts need no counting.
+            texts = [request.prompt + request.label for request in requests]
+            unsure = [text for text in texts if len(text.encode()) + 2 > limit]
+            counts = await server.map(protocol.count_tokens, unsure)
+            longest = max((count for count in counts if count is not None), default=0)
+            if longest > limit:
+                raise PromptTooLongError(
+                    f"The longest prompt has {longest} tokens with its label, but the context of "
+                    f"{self.model!r} holds {limit}. Shorten the text or the instruction, or give "
+                    "the server a larger context (llama.cpp: -c, vLLM: --max-model-len)."
+                )
+
+        if requests:
+            self._talk(check)
+
+    def fingerprint(self) -> str:
+        """Identify the model as far as a server tells; see :meth:`BaseLLM.fingerprint`.
+
+        Asks the server what it has loaded.
+        """
+
+        async def identify(server: JsonServer, protocol: Protocol) -> str:
+            listed = (await find_listing(server, self.model)).identity
+            return f"server|{self.model}|{listed}|revision={self.revision}|{protocol.name}"
+
+        return self._talk(identify)
+
+    def _talk(self, talk: Callable[[JsonServer, Protocol], Any]) -> Any:
+        """Run a conversation with the server, in the protocol that it was found to speak."""
+        self._check()
+        return run_async(self._talk_async, talk)
+
+    async def _talk_async(self, talk: Callable[[JsonServer, Protocol], Any]) -> Any:
+        async with JsonServer(
+            check_base_url(self.base_url),
+            read_key(self.api_key_env),
+            self.timeout,
+            self.max_retries,
+            self.retry_wait,
+            self.n_connections,
+        ) as server:
+            name = await self._find_protocol(server)
+            protocol = PROTOCOLS[name](server, self.model, self.reuse_prefix)
+            try:
+                return await talk(server, protocol)
+            except ServerError as error:
+                raise _with_address(error, server) from None
+
+    def _check(self) -> None:
+        try:
+            import anyio  # noqa: F401
+            import httpx  # noqa: F401
+            import tenacity  # noqa: F401
+        except ImportError as error:
+            raise ImportError("ServerLLM needs skcap's extra: pip install 'skcap[http]'") from error
+        # Two are checked by functions that do not show them: they may hold a secret by mistake.
+        read_key(self.api_key_env)
+        check_base_url(self.base_url)
+        values = self.get_params(deep=False)
+        del values["api_key_env"]
+        check_parameters(self, **values)
+
+    async def _find_protocol(self, server: JsonServer) -> str:
+        """Find out once a process how the server is to be asked."""
+        place = (server.base_url, self.model, self.protocol)
+        with _lock:
+            found = _found.get(place)
+        if found is None:
+            found = await self._probe(server)
+            with _lock:
+                _found[place] = found
+        return found
+
+    async def _probe(self, server: JsonServer) -> str:
+        await find_listing(server, self.model)
+        tried = list(PROTOCOLS) if self.protocol == "auto" else [self.protocol]
+        reasons = []
+        for name in tried:
+            try:
+                await probe(PROTOCOLS[name](server, self.model, self.reuse_prefix))
+            except PassingError:
+                raise
+            except ServerError as error:
+                reasons.append(f"{name}: {str(error).rstrip('.')}")
+            else:
+                return name
+        raise ServerError(
+            f"The server at {server.base_url} gives no log-probabilities of prompts that can be "
+            f"used ({'; '.join(reasons)}). Serve the model by llama.cpp's llama-server or by vLLM, "
+            "or run it in this process (TransformersLLM)."
+        )
+
+
+# Address, model and protocol parameter -> protocol that works.
+_found: dict[tuple[str, str, str], str] = {}
+_lock = threading.Lock()
+
+
+def _requests(
+    bodies: Sequence[str], continuations: Sequence[str], prefix: str, suffix: str
+) -> list[Request]:
+    bodies = check_texts(bodies, "bodies")
+    continuations = check_texts(continuations, "continuations")
+    if len(bodies) != len(continuations):
+        raise ValueError(
+            f"bodies and continuations must be of one length, got {len(bodies)} and "
+            f"{len(continuations)}."
+        )
+    check_encodable(bodies, "bodies")
+    check_encodable([prefix, suffix, *continuations], "prefix, suffix and continuations")
+    if any(not text.strip() for text in continuations):
+        raise ValueError(
+            "A continuation is empty. Labels must hold at least one visible character; give "
+            "better names through label_names."
+        )
+    prompts = [prefix + body + suffix for body in bodies]
+    # A label follows a space unless the prompt ends in white space already.
+    return [
+        Request(prompt, name if prompt[-1:].isspace() or not prompt else " " + name, body)
+        for prompt, name, body in zip(prompts, continuations, bodies, strict=True)
+    ]
+
+
+def _with_address(error: ServerError, server: JsonServer) -> ServerError:
+    """Name the server, where the error is about what it sent."""
+    told = str(error)
+    if server.base_url.removesuffix("/v1") not in told:
+        told = f"{server.base_url}: {told}"
+    return type(error)(told)
