@@ -1,4 +1,4 @@
-"""Several priors made into one."""
+"""Several priors combined into one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion
 from sklearn.utils import Bunch
@@ -15,43 +16,52 @@ from sklearn.utils.metaestimators import _BaseComposition
 
 from skcap.prior_matrix import PriorMatrix, check_same_texts
 from skcap.priors.base import BasePrior
+from skcap.utils.fitting import fitting
 from skcap.utils.labels import check_labels
 from skcap.utils.norms import NORMS
-from skcap.utils.words import check_texts
+from skcap.utils.validation import JOBS, StrOptions, check_number, number
+from skcap.utils.words import check_texts, split_words
 
 __all__ = ["HybridPrior"]
 
-_AGGREGATIONS = ("mean", "max")
-
 
 class HybridPrior(BasePrior, _BaseComposition):
-    """Several sources of word scores, made into one prior.
+    """Several sources of word scores, combined into one prior (the paper's section 4.2).
 
-    The scores of each source are brought to the same norm, text by text, and then averaged (or
-    their largest taken) word by word.
+    The scores of each source are normalised, text by text, and then combined word by word: by
+    their mean or their maximum.
 
     Parameters
     ----------
     transformers : list of (str, transformer or "drop")
         Sources by name, such as ``[("cap", CAPPriorTransformer()), ("ig", IGPriorTransformer())]``.
-        "drop" leaves a source out, so that ``GridSearchCV`` can, through ``prior__cap="drop"``.
+        "drop" leaves a source out, which a ``GridSearchCV`` can do by ``prior__cap="drop"``.
     normalize : {"l2", "max", "sum", "minmax", "softmax"} or None, default="l2"
-        Norm of each source's scores of a text, before they are aggregated; see
-        :func:`skcap.utils.norms.normalize_scores`. Without one the source with the largest numbers
-        decides.
-    aggregation : {"mean", "max"} or callable, default="mean"
-        How the scores of a word become one. "max" takes the largest with its sign. A callable gets
-        an array of one text, shape (n_sources, n_words), in the order of the sources that are not
-        dropped, NaN where one has no score, and returns shape (n_words,).
-    weights : list, mapping of str to float, or None, default=None
+        How the scores that a source gives a text are normalised before they are combined; see
+        :func:`skcap.utils.norms.normalize_scores`. With None, the source with the largest scores
+        dominates.
+    aggregation : {"mean", "max", "absmax"} or callable, default="mean"
+        How the normalised scores of a word become one.
+
+        * "mean": their mean, weighted by `weights`.
+        * "max": the largest, so that a word counts as soon as one source speaks for it; what
+          another source holds *against* it is lost (0.2 and -0.9 give 0.2). The paper's other
+          choice.
+        * "absmax": the one that is largest in size, with its sign (0.2 and -0.9 give -0.9; of 0.5
+          and -0.5 the positive one). For sources that can speak against a class, as CAP, LIME and
+          SHAP do with negative scores.
+        * A callable: it gets an array of one text, shape (n_sources, n_words), in the order of
+          the sources that are not dropped, NaN where one has no score, and returns shape
+          (n_words,).
+    weights : array-like of float, mapping of str to float, or None, default=None
         Weights of the mean: one for each of `transformers`, dropped ones included, or by name,
-        where sources that are not named count 1. None weighs all the same. A source of weight 0
-        gives no scores. Only for the mean.
+        where sources that are not named count 1. None weighs all alike. A source of weight 0
+        gives no scores. For ``aggregation="mean"`` only.
     n_jobs : int or None, default=None
         Sources that are computed at once, each in a process of its own. A source's own `n_jobs`
-        then starts no processes but threads, so set the one or the other.
+        then starts threads instead of processes, so set only one of them.
     verbose : int, default=0
-        Above 0 tells how long each source took.
+        Above 0 prints how long each source took.
 
     Attributes
     ----------
@@ -63,39 +73,49 @@ class HybridPrior(BasePrior, _BaseComposition):
 
     Notes
     -----
-    A word that one source has no score for (NaN) gets that of the others, as the mean or maximum
-    of those there are; only where no source has one it stays NaN.
+    If a source has no score for a word (NaN), the scores of the others are combined; only if no
+    source has one, the word has none.
 
-    The result is not normalised again: where sources contradict each other, the mean is small, and
-    its size tells. (The classifier normalises what it is given in any case.)
+    The result is not normalised again: where sources contradict each other, the mean is small, as
+    it should be. (Training normalises the scores it is given in any case.)
 
     Examples
     --------
-    >>> from skcap.priors.hybrid import HybridPrior
-    >>> from skcap.priors.precomputed import PrecomputedPrior
+    >>> from skcap.priors import HybridPrior, PrecomputedPrior
     >>> prior = HybridPrior(
     ...     [
     ...         ("verbs", PrecomputedPrior({"cancel the alarm": [1.0, 0.0, 0.0]})),
-    ...         ("nouns", PrecomputedPrior({"cancel the alarm": [float("nan"), 0.0, 2.0]})),
+    ...         ("nouns", PrecomputedPrior({"cancel the alarm": [float("nan"), -1.0, 0.0]})),
     ...     ]
     ... )
     >>> prior.fit_transform(["cancel the alarm"], ["cancel_alarm"]).to_dense()
-    array([[1. , 0. , 0.5]], dtype=float32)
-    >>> prior.set_params(aggregation="max").fit_transform(
-    ...     ["cancel the alarm"], ["cancel_alarm"]
-    ... ).to_dense()
-    array([[1., 0., 1.]], dtype=float32)
+    array([[ 1. , -0.5,  0. ]], dtype=float32)
+    >>> for aggregation in ("max", "absmax"):
+    ...     prior = prior.set_params(aggregation=aggregation)
+    ...     print(prior.fit_transform(["cancel the alarm"], ["cancel_alarm"]).to_dense())
+    [[1. 0. 0.]]
+    [[ 1. -1.  0.]]
     """
 
     _required_parameters = ("transformers",)  # for checks of scikit-learn before 1.6
+    _parameter_constraints: dict[str, Any] = {
+        "transformers": [list],
+        "normalize": [StrOptions({norm for norm in NORMS if norm}), None],
+        "aggregation": [StrOptions({"mean", "max", "absmax"}), callable],
+        "weights": ["array-like", Mapping, None],
+        "n_jobs": JOBS,
+        "verbose": ["verbose"],
+    }
 
     def __init__(
         self,
         transformers: list[tuple[str, Any]],
         *,
         normalize: str | None = "l2",
-        aggregation: Literal["mean", "max"] | Callable[[np.ndarray], np.ndarray] = "mean",
-        weights: Sequence[float] | Mapping[str, float] | None = None,
+        aggregation: (
+            Literal["mean", "max", "absmax"] | Callable[[np.ndarray], np.ndarray]
+        ) = "mean",
+        weights: ArrayLike | Mapping[str, float] | None = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
@@ -109,7 +129,7 @@ class HybridPrior(BasePrior, _BaseComposition):
     # -- parameters -----------------------------------------------------------------------------
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get the parameters; with `deep`, the sources and theirs too, as ``cap__alpha``.
+        """Get the parameters; with `deep`, also the sources and theirs, as ``cap__alpha``.
 
         Parameters
         ----------
@@ -122,7 +142,7 @@ class HybridPrior(BasePrior, _BaseComposition):
         return self._get_params("transformers", deep=deep)
 
     def set_params(self, **params: Any) -> HybridPrior:
-        """Set parameters, sources (``cap="drop"``) or parameters of sources (``cap__alpha=2``).
+        """Set parameters, sources (``cap="drop"``), or a source's parameters (``cap__alpha=2``).
 
         Parameters
         ----------
@@ -135,15 +155,8 @@ class HybridPrior(BasePrior, _BaseComposition):
         return self._set_params("transformers", **params)
 
     def _check_parameters(self) -> None:
+        super()._check_parameters()
         self._check_transformers()
-        if self.normalize not in NORMS:
-            raise ValueError(
-                f"normalize must be one of {', '.join(map(repr, NORMS))}, got {self.normalize!r}."
-            )
-        if self.aggregation not in _AGGREGATIONS and not callable(self.aggregation):
-            raise ValueError(
-                f"aggregation must be 'mean', 'max' or a callable, got {self.aggregation!r}."
-            )
         if self.weights is not None and self.aggregation != "mean":
             raise ValueError(
                 f"weights are for aggregation='mean' only, got aggregation={self.aggregation!r}. "
@@ -153,7 +166,7 @@ class HybridPrior(BasePrior, _BaseComposition):
 
     def _check_transformers(self) -> None:
         pairs = self.transformers
-        if not isinstance(pairs, list) or not pairs or any(_is_no_pair(pair) for pair in pairs):
+        if not pairs or any(_is_no_pair(pair) for pair in pairs):
             raise ValueError(
                 "transformers must be a list of (name, transformer), as in "
                 f"[('cap', CAPPriorTransformer())], got {pairs!r:.200}."
@@ -164,15 +177,15 @@ class HybridPrior(BasePrior, _BaseComposition):
                 continue
             if isinstance(transformer, type) or not hasattr(transformer, "attribute"):
                 raise TypeError(
-                    f"The source {name!r} must be a prior transformer (an instance with fit, "
+                    f"The source {name!r} of transformers must be a prior (an instance with fit, "
                     f"fit_transform and attribute), or 'drop' to leave it out, got "
                     f"{transformer!r:.80}."
                 )
         if not self._active():
             raise ValueError(
                 f"All sources of HybridPrior are 'drop' ({', '.join(name for name, _ in pairs)}), "
-                "so there is no prior; keep at least one. To search over no guidance at all, set "
-                "the classifier's beta to 0 instead."
+                "so there is no prior; keep at least one. To include training without a prior in a "
+                "search, set the classifier's beta to 0."
             )
 
     def _active(self) -> list[tuple[str, Any]]:
@@ -188,17 +201,18 @@ class HybridPrior(BasePrior, _BaseComposition):
             if unknown := sorted(set(given) - set(names)):
                 raise ValueError(f"weights names no sources: {unknown}. There are {names}.")
         elif np.shape(self.weights) == (len(names),):
-            given = dict(zip(names, self.weights, strict=True))
+            given = dict(zip(names, np.asarray(self.weights, dtype=object), strict=True))
         else:
             raise ValueError(
                 f"weights must hold one weight for each of the {len(names)} transformers, dropped "
-                f"ones included, got {self.weights!r:.80}. A dict by name may leave some out."
+                f"ones included, got {self.weights!r:.80}. A mapping by name may leave some out."
             )
-        weights = {name: float(given.get(name, 1.0)) for name, _ in self._active()}
-        values = np.array(list(weights.values()))
-        if not np.isfinite(values).all() or values.min() < 0 or values.max() == 0:
-            raise ValueError(f"weights must be finite, not negative, not all 0, got {weights}.")
-        return weights
+        weights = {name: given.get(name, 1.0) for name, _ in self._active()}
+        for name, weight in weights.items():
+            check_number(f"weights[{name!r}]", weight, number(0))
+        if not any(weights.values()):
+            raise ValueError(f"weights must not be all 0, got {weights}.")
+        return {name: float(weight) for name, weight in weights.items()}
 
     # -- learning -------------------------------------------------------------------------------
 
@@ -214,11 +228,12 @@ class HybridPrior(BasePrior, _BaseComposition):
         -------
         self
         """
-        self._fit_sources(X, y, "fit")
+        with fitting(self):
+            self._fit_sources(X, y, "fit")
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> PriorMatrix:
-        """Fit all sources, score the texts with each, once, and aggregate their scores.
+        """Fit all sources, score the texts with each, and combine the scores.
 
         Parameters
         ----------
@@ -234,7 +249,9 @@ class HybridPrior(BasePrior, _BaseComposition):
         ValueError
             If all sources are dropped, a parameter is not valid, or a source returns other texts.
         """
-        return self._aggregate(check_texts(X), self._fit_sources(X, y, "fit_transform"))
+        with fitting(self):
+            outputs = self._fit_sources(X, y, "fit_transform")
+            return self._aggregate(check_texts(X), outputs)
 
     def _fit_sources(self, X: Any, y: Any, method: str) -> list[Any]:
         self._check_parameters()
@@ -256,7 +273,7 @@ class HybridPrior(BasePrior, _BaseComposition):
     def _run(
         self, active: list[tuple[str, Any]], method: str, texts: list[str], labels: np.ndarray
     ) -> list[tuple[Any, Any]]:
-        """Call one method of each source; give the sources, perhaps copies, and the outputs."""
+        """Call one method of each source; return the sources (or copies) and their outputs."""
         return Parallel(n_jobs=self.n_jobs)(
             delayed(_call)(name, source, method, texts, labels, self.verbose)
             for name, source in active
@@ -283,7 +300,7 @@ class HybridPrior(BasePrior, _BaseComposition):
         return PriorMatrix(texts, scores, provenance=provenance)
 
     def _merge(self, matrices: Sequence[PriorMatrix], weights: np.ndarray) -> list[np.ndarray]:
-        """Merge matrices of the same texts word by word."""
+        """Combine matrices of the same texts word by word."""
         n_words = matrices[0].n_words
         flat = np.stack([np.concatenate([np.empty(0), *m.scores]) for m in matrices])
         ends = np.cumsum(n_words)[:-1]
@@ -293,8 +310,12 @@ class HybridPrior(BasePrior, _BaseComposition):
                 _checked(self.aggregation(block), text)
                 for block, text in zip(blocks, matrices[0].texts, strict=True)
             ]
-        merged = np.fmax.reduce(flat) if self.aggregation == "max" else _mean(flat, weights)
-        return np.split(merged, ends)
+        if self.aggregation == "mean":
+            return np.split(_mean(flat, weights), ends)
+        largest, smallest = np.fmax.reduce(flat), np.fmin.reduce(flat)
+        if self.aggregation == "absmax":
+            largest = np.where(-smallest > largest, smallest, largest)
+        return np.split(largest, ends)
 
     def _sk_visual_block_(self) -> Any:
         return FeatureUnion(self.transformers)._sk_visual_block_()
@@ -323,7 +344,7 @@ def _call(
 
 
 def _mean(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted mean over sources, shape (n_words,), of the scores there are."""
+    """Weighted mean over the sources that have a score, shape (n_words,)."""
     share = np.where(np.isnan(scores), 0.0, weights[:, None])
     total = share.sum(axis=0)
     sums = (np.where(share > 0, scores, 0.0) * share).sum(axis=0)
@@ -332,10 +353,10 @@ def _mean(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _checked(merged: Any, text: str) -> np.ndarray:
     values = np.asarray(merged, dtype=np.float64)
-    n_words = len(text.split())
+    n_words = len(split_words(text))
     if values.shape != (n_words,):
         raise ValueError(
-            f"The callable aggregation must return one score a word, shape ({n_words},) for "
+            f"The callable aggregation must return one score per word, shape ({n_words},) for "
             f"{text!r:.80}, got shape {values.shape}."
         )
     return values

@@ -1,4 +1,5 @@
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -36,12 +37,12 @@ def assert_rows(matrix, expected):
 class Counting(BasePrior):
     """Counts calls in a list that clones share."""
 
-    calls: list = []  # noqa: RUF012
+    calls: ClassVar[list[str]] = []
 
     def __init__(self, score=1.0):
         self.score = score
 
-    def _fit(self, texts):
+    def _fit(self, texts, labels):
         self.calls.append("fit")
 
     def _attribute(self, texts, classes):
@@ -71,6 +72,22 @@ def test_mean_by_hand():
 def test_max_by_hand():
     expected = [[0.6, 0.0, 0.8], [], [0.0, NAN], [1.0]]
     assert_rows(hybrid(ONE, TWO, aggregation="max").fit_transform(X, Y), expected)
+
+
+def test_absmax_by_hand():
+    expected = [[0.6, 0.0, -1.0], [], [-1.0, NAN], [1.0]]
+    assert_rows(hybrid(ONE, TWO, aggregation="absmax").fit_transform(X, Y), expected)
+    tie = hybrid({"a b": [1.0, -1.0]}, {"a b": [-1.0, 1.0]}, aggregation="absmax", normalize=None)
+    assert_rows(tie.fit_transform(["a b"], ["x"]), [[1.0, 1.0]])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_max_and_absmax_differ_only_where_a_source_speaks_against_a_class(order):
+    sources = [{"a b": [0.2, 0.3]}, {"a b": [-0.9, NAN]}][::order]
+    top = hybrid(*sources, aggregation="max", normalize=None).fit_transform(["a b"], ["x"])
+    size = hybrid(*sources, aggregation="absmax", normalize=None).fit_transform(["a b"], ["x"])
+    assert_rows(top, [[0.2, 0.3]])
+    assert_rows(size, [[-0.9, 0.3]])
 
 
 def test_without_norm():
@@ -116,14 +133,14 @@ def test_callable_of_the_wrong_shape_shows_the_text():
 
 
 @pytest.mark.parametrize("how", ["l2", "max", "sum", "minmax", "softmax", None])
-@pytest.mark.parametrize("aggregation", ["mean", "max"])
+@pytest.mark.parametrize("aggregation", ["mean", "max", "absmax"])
 def test_one_source_is_that_source_normalised(how, aggregation):
     matrix = hybrid(ONE, normalize=how, aggregation=aggregation).fit_transform(X, Y)
     alone = PrecomputedPrior(ONE).fit_transform(X, Y).normalize(how)
     assert_array_equal(matrix.to_dense(), alone.to_dense())
 
 
-@pytest.mark.parametrize("aggregation", ["mean", "max"])
+@pytest.mark.parametrize("aggregation", ["mean", "max", "absmax"])
 @pytest.mark.parametrize("index", [[2, 0], np.array([True, False, True, True]), slice(1, 3)])
 def test_commutes_with_row_selection(aggregation, index):
     whole = hybrid(ONE, TWO, aggregation=aggregation).fit(X, Y).attribute(X, Y)
@@ -233,13 +250,13 @@ def test_diagram_shows_the_sources():
 
 @pytest.mark.parametrize("transformers", [[], None, "cap", [PrecomputedPrior(ONE)], [("cap",)]])
 def test_not_a_list_of_pairs(transformers):
-    with pytest.raises(ValueError, match="transformers must be a list of"):
+    with pytest.raises(ValueError, match=r"'transformers' parameter|must be a list of"):
         HybridPrior(transformers).fit(X, Y)
 
 
 @pytest.mark.parametrize("source", ["passthrough", None, CAPPriorTransformer, 3])
 def test_not_a_source(source):
-    with pytest.raises(TypeError, match="The source 'a' must be a prior transformer"):
+    with pytest.raises(TypeError, match="The source 'a' of transformers must be a prior"):
         HybridPrior([("a", source), ("b", Counting())]).fit(X, Y)
 
 
@@ -257,15 +274,20 @@ def test_all_dropped():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"normalize": "l3"}, "normalize must be one of"),
-        ({"aggregation": "median"}, "aggregation must be 'mean', 'max' or a callable"),
+        ({"normalize": "l3"}, "'normalize' parameter"),
+        ({"aggregation": "median"}, "'aggregation' parameter .* Got 'median' instead"),
         ({"aggregation": "max", "weights": [1, 1]}, "weights are for aggregation='mean' only"),
         ({"weights": [1]}, "one weight for each of the 2 transformers"),
-        ({"weights": 2}, "one weight for each of the 2 transformers"),
+        ({"weights": 2}, "'weights' parameter"),
+        ({"aggregation": "absmax", "weights": [1, 1]}, "weights are for aggregation='mean' only"),
         ({"weights": {"cap": 1}}, r"weights names no sources: \['cap'\]"),
-        ({"weights": [0, 0]}, "not all 0"),
-        ({"weights": [1, -1]}, "not negative"),
-        ({"weights": [1, NAN]}, "must be finite"),
+        ({"weights": [0, 0]}, "not be all 0"),
+        (
+            {"weights": [1, -1]},
+            r"weights\['two'\] must be a float in the range .*, got -1",
+        ),
+        ({"weights": [1, NAN]}, r"weights\['two'\] .*got nan"),
+        ({"weights": {"one": "x"}}, r"weights\['one'\] .*got 'x'"),
     ],
 )
 def test_bad_parameters(parameters, message):
@@ -290,7 +312,7 @@ def test_errors_of_a_source_name_it():
 
 
 def test_usual_mistakes():
-    with pytest.raises(ValueError, match="y must hold one label a text"):
+    with pytest.raises(ValueError, match="y must hold one label per text"):
         hybrid(ONE).fit_transform(X)
     with pytest.raises(NotFittedError):
         hybrid(ONE).transform(X)
