@@ -116,9 +116,9 @@ def test_same_text_with_equal_scores():
 
 
 def test_mistakes(tmp_path):
-    with pytest.raises(TypeError, match=r"scores must be a PriorMatrix, .* got int"):
+    with pytest.raises(TypeError, match=r"'scores' parameter of .* Got 3 instead"):
         PrecomputedPrior(3).fit(X, Y)
-    with pytest.raises(ValueError, match="missing must be 'error' or 'nan', got 'drop'"):
+    with pytest.raises(ValueError, match=r"'missing' parameter .* Got 'drop' instead"):
         PrecomputedPrior(MATRIX, missing="drop").fit(X, Y)
     with pytest.raises(FileNotFoundError):
         PrecomputedPrior(tmp_path / "none.npz").fit(X, Y)
@@ -131,3 +131,85 @@ def test_clones_and_pickles(form, tmp_path):
     prior = clone(PrecomputedPrior(FORMS[form](tmp_path))).fit(X, Y)
     again = pickle.loads(pickle.dumps(prior))
     assert again.attribute(X, Y) == prior.attribute(X, Y)
+
+
+# -- lexicons -------------------------------------------------------------------------------------
+
+NAN = float("nan")
+TEXTS = ["Cancel the ALARM, please!", "the alarm's off", "play jazz"]
+CLASSES = ["alarm", "alarm", "music"]
+LEXICON = {"alarm": 1.0, "Jazz": 2.0, "the": 0.0}
+
+
+def lexicon_scores(lexicon, y=CLASSES, **parameters):
+    matrix = PrecomputedPrior(lexicon, by="word", **parameters).fit_transform(TEXTS, y)
+    return [row.tolist() for row in matrix.scores]
+
+
+def test_a_lexicon_scores_words_whatever_their_case_and_punctuation():
+    expected = [[NAN, 0.0, 1.0, NAN], [0.0, 1.0, NAN], [NAN, 2.0]]
+    np.testing.assert_equal(lexicon_scores(LEXICON), expected)
+
+
+def test_default_is_the_score_of_other_words():
+    expected = [[-1.0, 0.0, 1.0, -1.0], [0.0, 1.0, -1.0], [-1.0, 2.0]]
+    assert lexicon_scores(LEXICON, default=-1) == expected
+
+
+def test_each_class_has_its_own_lexicon():
+    lexicons = {"alarm": {"alarm": 1.0, "off": -1.0}, "music": {"jazz": 3.0, "alarm": 9.0}}
+    expected = [[0, 0, 1, 0], [0, 1, -1], [0, 3]]
+    assert lexicon_scores(lexicons, default=0) == expected
+    swapped = lexicon_scores(lexicons, y=["music", "alarm", "alarm"], default=0)
+    assert swapped == [[0, 0, 9, 0], [0, 1, -1], [0, 0]]
+
+
+def test_a_class_without_a_lexicon_is_an_error_or_has_no_supervision():
+    with pytest.raises(ValueError, match="no lexicon for 1 of the 2 classes, such as 'music'"):
+        lexicon_scores({"alarm": LEXICON})
+    scores = lexicon_scores({"alarm": LEXICON}, missing="nan", default=0)
+    np.testing.assert_equal(scores[2], [NAN, NAN])
+    assert scores[1] == [0, 1, 0]
+
+
+def test_integer_labels_have_lexicons_by_integer():
+    assert lexicon_scores({0: {"off": 1}, 1: {"jazz": 2}}, y=[0, 0, 1], default=0) == [
+        [0, 0, 0, 0], [0, 0, 1], [0, 2],
+    ]  # fmt: skip
+
+
+def test_a_lexicon_follows_any_text_and_pickles():
+    prior = PrecomputedPrior(LEXICON, by="word", default=0).fit(TEXTS, CLASSES)
+    again = pickle.loads(pickle.dumps(prior))
+    assert again.attribute(["new alarm", ""], ["music", "alarm"]).scores[0].tolist() == [0, 1]
+    assert prior.attribute(TEXTS, CLASSES).provenance["by"] == "word"
+
+
+@pytest.mark.parametrize(
+    ("lexicon", "message"),
+    [
+        ({}, "must not be empty"),
+        (["alarm"], "must be a mapping of word to weight"),
+        ({"alarm": 1.0, "music": {"jazz": 1.0}}, "holds both"),
+        ({"alarm": "high"}, r"scores\['alarm'\] must be a finite number or NaN, got 'high'"),
+        ({"alarm": float("inf")}, r"scores\['alarm'\] must be a finite number or NaN, got inf"),
+        ({"a": {"x": None}, "alarm": {}}, r"got None|no lexicon"),
+        ({"top up": 1.0}, "single words as keys, got 'top up'"),
+        ({"!": 1.0}, "single words as keys, got '!'"),
+        ({3: 1.0}, "single words as keys, got 3"),
+        ({"Card": 1.0, "card's": 2.0}, "gives the word 'card' two weights, 1 and 2"),
+        ({"Card": NAN, "card's": 2.0}, "gives the word 'card' two weights, nan and 2"),
+    ],
+)
+def test_lexicons_that_cannot_work_are_refused(lexicon, message):
+    with pytest.raises(ValueError, match=message):
+        lexicon_scores(lexicon)
+
+
+def test_equal_weights_of_one_word_are_no_conflict():
+    assert lexicon_scores({"Card": NAN, "card": NAN, "alarm": 1, "Alarm!": 1}, default=0)[1][1] == 1
+
+
+def test_a_lexicon_taken_for_texts_is_told_how_to_pass_it():
+    with pytest.raises(ValueError, match="If its keys are words, pass by='word'"):
+        PrecomputedPrior(LEXICON).fit_transform(TEXTS, CLASSES)
