@@ -1,4 +1,4 @@
-"""What all priors have in common: they teach in `fit_transform`, and step aside in `transform`."""
+"""What all priors have in common: `fit_transform` gives scores, `transform` does not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skcap.prior_matrix import PriorMatrix
+from skcap.utils.fitting import fitting
 from skcap.utils.labels import check_labels
+from skcap.utils.validation import check_parameters
 from skcap.utils.words import check_texts
 
 __all__ = ["BasePrior"]
@@ -22,7 +24,22 @@ class BasePrior(TransformerMixin, BaseEstimator, ABC):
     ``fit_transform(X, y)`` differs from ``fit(X, y).transform(X)``, as in scikit-learn's
     ``TargetEncoder``: priors supervise training, they are not features. At prediction time there
     is no label, and no language model should run.
+
+    A prior of your own needs a constructor and `_attribute`; what it learns from the training
+    texts goes into `_fit`, and what its parameters may be into `_parameter_constraints`.
+
+    Examples
+    --------
+    >>> from skcap import PriorMatrix
+    >>> from skcap.priors import BasePrior
+    >>> class LongWords(BasePrior):
+    ...     def _attribute(self, texts, classes):
+    ...         return PriorMatrix(texts, [[len(w) > 3 for w in t.split()] for t in texts])
+    >>> LongWords().fit_transform(["cancel my alarm"], ["alarm"]).to_dense()
+    array([[1., 0., 1.]], dtype=float32)
     """
+
+    _parameter_constraints: dict[str, Any] = {}
 
     def fit(self, X: Any, y: Any) -> BasePrior:
         """Learn the label space.
@@ -35,10 +52,19 @@ class BasePrior(TransformerMixin, BaseEstimator, ABC):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter, a text or a label is not valid. The prior is then not fitted, even if
+            it was before.
         """
-        texts = check_texts(X)
-        self.classes_ = np.unique(check_labels(texts, y))
-        self._fit(texts)
+        with fitting(self):
+            self._check_parameters()
+            texts = check_texts(X)
+            labels = check_labels(texts, y)
+            self.classes_ = np.unique(labels)
+            self._fit(texts, labels)
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> PriorMatrix:
@@ -57,7 +83,8 @@ class BasePrior(TransformerMixin, BaseEstimator, ABC):
             raise ValueError(
                 f"{type(self).__name__}.fit_transform needs y, as a prior is a prior for a label."
             )
-        return self.fit(X, y).attribute(X, y)
+        with fitting(self):
+            return self.fit(X, y).attribute(X, y)
 
     def transform(self, X: Any) -> PriorMatrix:
         """Pass texts on without scores; calls no model.
@@ -86,20 +113,29 @@ class BasePrior(TransformerMixin, BaseEstimator, ABC):
         Returns
         -------
         PriorMatrix, shape (n_texts,)
+
+        Raises
+        ------
+        ValueError
+            If `y` holds a label that was not in `fit`.
         """
         check_is_fitted(self)
+        self._check_parameters()  # they may have been set since fit
         texts = check_texts(X)
         labels = check_labels(texts, y)
-        unknown = np.setdiff1d(labels, self.classes_)
-        if unknown.size:
+        known = set(self.classes_.tolist())
+        if unknown := [label for label in dict.fromkeys(labels.tolist()) if label not in known]:
             raise ValueError(
-                f"y holds {unknown.size} labels that fit did not see, such as "
-                f"{unknown.tolist()[0]!r}. Fit on all labels first."
+                f"y holds {len(unknown)} labels that fit did not see, such as {unknown[0]!r}. Fit "
+                "on all labels first."
             )
         return self._attribute(texts, np.searchsorted(self.classes_, labels))
 
-    def _fit(self, texts: list[str]) -> None:
-        """Validate parameters and learn what the source needs besides `classes_`."""
+    def _check_parameters(self) -> None:
+        check_parameters(self)
+
+    def _fit(self, texts: list[str], labels: np.ndarray) -> None:
+        """Learn what the source needs besides `classes_`, into attributes that end in ``_``."""
 
     @abstractmethod
     def _attribute(self, texts: list[str], classes: np.ndarray) -> PriorMatrix:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from os import PathLike
 from typing import Any, Literal
 
@@ -14,12 +13,14 @@ from skcap.priors.llm_prior import BaseLLMPrior
 from skcap.priors.masks import apply_mask, draw_masks
 from skcap.priors.ridge import solve_ridge
 from skcap.utils.cache import PriorCache
+from skcap.utils.labels import LabelNames
 from skcap.utils.seeds import content_seed
+from skcap.utils.validation import StrOptions, integer, number
 from skcap.utils.words import split_words
 
 __all__ = ["PAPER_FORM", "CAPPriorTransformer"]
 
-# -1 / log p has a pole at p = 1. Probabilities above exp(-0.01) = 0.99 count as that, so that no
+# -1 / log p has a pole at p = 1. Probabilities above exp(-0.01) = 0.99 count as 0.99, so that no
 # single variant outweighs all others in the regression.
 _LARGEST_LOG_PROB = -0.01
 
@@ -29,54 +30,57 @@ _TARGETS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "prob": np.exp,
 }
 
-#: The form of the scores that the paper has, for ``CAPPriorTransformer(**PAPER_FORM)``.
 PAPER_FORM: dict[str, Any] = {"target": "neg_inverse_log", "fit_intercept": False}
+"""The paper's form of the scores, as in ``CAPPriorTransformer(**PAPER_FORM)``."""
 
 
 class CAPPriorTransformer(BaseLLMPrior):
-    """Class-aware attribution priors from a language model.
+    """Class-aware attribution priors from a language model (the paper's section 4.1).
 
-    For each text the model is shown the instruction, the *whole label space* and the text with
-    some of its words removed, and is asked how likely the true label is. A ridge regression of
-    that likelihood on the masks gives one score a word: high for words that make the true label
-    likely *among its rivals*.
+    For each text, the model is shown the instruction, *all labels* and the text with some of its
+    words removed, and is asked how likely the true label is. A ridge regression of that likelihood
+    on the masks gives one score per word, which is high for words that make the true label likely
+    *among its rivals*.
 
     Parameters
     ----------
     llm : str or BaseLLM, default="smollm2-135m"
         A string means ``TransformersLLM(llm)``.
-    label_names : mapping, callable or None, default=None
-        What the model is to call each label. None makes ``card_arrival`` ``card arrival``.
+    label_names : mapping, callable, array-like of str, or None, default=None
+        What the model is to call each label; a list holds one name per class in sorted order.
+        None turns ``card_arrival`` into ``card arrival``.
     instruction : str
-        Goes where the template has ``{instruction}``.
+        Replaces ``{instruction}`` in the template.
     template : str
         The prompt, with ``{instruction}``, ``{labels}`` and ``{text}``; the label follows it.
     n_masks : int, default=32
-        Random masks a text, besides the one for each word. More make steadier scores at a
-        proportional price.
+        Random masks per text, besides those that remove one word each. More masks give steadier
+        scores and cost proportionally more. (LIME's ``num_samples`` and SHAP's ``max_evals`` count
+        all variants.)
     alpha : float, default=1.0
-        The ridge (the paper's lambda, whose value it does not give).
+        Strength of the ridge (the paper's lambda, whose value it does not give); above 0, since
+        with fewer masks than words the regression has no unique solution without a ridge.
     fit_intercept : bool, default=True
-        Regress on centred values. The paper has no intercept, which gives every word a share of
-        the mean, so that all scores of a text are alike.
+        Whether to regress on centred values. The paper has no intercept, which gives every word a
+        share of the mean, so that all scores of a text are alike.
     target : {"neg_inverse_log", "log_prob", "prob"}, default="log_prob"
-        What is regressed on the masks: the paper's ``-1 / log p`` (p above 0.99 counts as 0.99,
-        because of the pole at 1), ``log p``, or ``p``. The paper's own form of both parameters is
-        `PAPER_FORM`.
+        What is regressed on the masks: the paper's ``-1 / log p`` (where p above 0.99 counts as
+        0.99, because of the pole at 1), ``log p``, or ``p``. `PAPER_FORM` holds the paper's values
+        of `target` and `fit_intercept`.
     n_rivals : int, default=0
-        Other labels that the true one is compared with: the mean of their log p is taken from its
-        own, so that what makes any answer likelier speaks for none. They are drawn for each text;
-        where there are not as many, all are taken. Needs ``target="log_prob"``.
+        Number of other labels that the true one is compared with: the mean of their ``log p`` is
+        subtracted from its own, so that what makes every answer likelier counts for none. They
+        are drawn for each text; if there are fewer, all are taken. Needs ``target="log_prob"``.
     random_state : int, RandomState or None, default=0
         Seeds the masks, together with each text and label. The default is fixed, so that a second
-        run finds the cache; None draws new masks in each fit and never hits it.
+        run finds the cache; None draws new masks in each fit and never finds it.
     cache : None, path, PriorCache or False, default=None
-        Where log-likelihoods are kept, one entry a text. None is the user's cache folder, False
-        keeps nothing. `alpha`, `fit_intercept` and `target` work on kept figures, so searching
-        over them costs no model call.
+        Where log-likelihoods are kept, one entry per text. None is the user's cache folder, False
+        keeps nothing. `alpha`, `fit_intercept` and `target` are applied to what is kept, so
+        searching over them calls no model.
     n_jobs : int or None, default=None
-        Processes that share the texts. Each loads the model, so on one CPU threads of torch are
-        usually the better use of the cores.
+        Processes that share the texts. Each loads the model, so on one CPU it is usually better
+        to leave the cores to torch's threads.
     verbose : int, default=0
         Above 0 shows progress, rate and time left.
 
@@ -87,16 +91,17 @@ class CAPPriorTransformer(BaseLLMPrior):
     prompt_ : Prompt
         What stands before and after each text.
     seed_ : int
+        What `random_state` gave.
 
     Notes
     -----
     Words are those of ``text.split()``, and variants join them by single spaces. A text of one
-    word is scored whole and empty. A text without words gets no scores. The variants that remove
-    one word grow with the square of the text's length: a text of 1,000 words costs about as much
-    as 2,000 texts of 20.
+    word is scored whole and empty. A text without words gets no scores. The cost of the variants
+    that remove one word grows with the square of the text's length: a text of 1,000 words costs
+    about as much as 2,000 texts of 20.
 
-    A text's prior depends on the text, its label, the label space, the prompt, the model and the
-    parameters alone, never on its neighbours or its row.
+    A text's prior depends on the text, its label, the set of labels, the prompt, the model and the
+    parameters alone, never on the other texts or its row.
 
     References
     ----------
@@ -117,12 +122,20 @@ class CAPPriorTransformer(BaseLLMPrior):
 
     source = "cap"
     _required_placeholders = ("text", "labels")
+    _parameter_constraints: dict[str, Any] = {
+        **BaseLLMPrior._parameter_constraints,
+        "n_masks": [integer(0)],
+        "alpha": [number(0, above=True)],
+        "fit_intercept": ["boolean"],
+        "target": [StrOptions(set(_TARGETS))],
+        "n_rivals": [integer(0)],
+    }
 
     def __init__(
         self,
         llm: str | BaseLLM = "smollm2-135m",
         *,
-        label_names: Mapping[Any, str] | Callable[[Any], str] | None = None,
+        label_names: LabelNames = None,
         instruction: str = "Classify the text. Answer with one of the labels and nothing else.",
         template: str = "{instruction}\n\nLabels: {labels}\n\nText: {text}\nLabel:",
         n_masks: int = 32,
@@ -150,20 +163,7 @@ class CAPPriorTransformer(BaseLLMPrior):
         self.verbose = verbose
 
     def _check_parameters(self) -> None:
-        if not isinstance(self.n_masks, numbers.Integral) or self.n_masks < 0:
-            raise ValueError(
-                f"n_masks must be an integer of 0 or more, got {self.n_masks!r}. With 0 only the "
-                "masks that remove a single word are used."
-            )
-        if not isinstance(self.alpha, numbers.Real) or not 0 < self.alpha < np.inf:
-            raise ValueError(
-                f"alpha must be a number above 0, got {self.alpha!r}: with fewer masks than words "
-                "the regression has no unique solution without a ridge."
-            )
-        if self.target not in _TARGETS:
-            raise ValueError(f"target must be one of {sorted(_TARGETS)}, got {self.target!r}.")
-        if not isinstance(self.n_rivals, numbers.Integral) or self.n_rivals < 0:
-            raise ValueError(f"n_rivals must be an integer of 0 or more, got {self.n_rivals!r}.")
+        super()._check_parameters()
         if self.n_rivals and self.target != "log_prob":
             raise ValueError(
                 f"n_rivals={self.n_rivals!r} compares log p, but target={self.target!r}. Set "
@@ -175,7 +175,7 @@ class CAPPriorTransformer(BaseLLMPrior):
         return draw_masks(len(split_words(text)), int(self.n_masks), seed)
 
     def _answers(self, text: str, name: str) -> list[str]:
-        """Name the text's own label, and draw those that it is compared with."""
+        """Name the text's own label, then those it is compared with, which are drawn."""
         if not self.n_rivals:
             return [name]
         others = [other for other in self.label_names_ if other != name]
@@ -186,7 +186,7 @@ class CAPPriorTransformer(BaseLLMPrior):
 
     def _evidence_parameters(self, text: str, name: str) -> dict[str, Any]:
         _, *rivals = self._answers(text, name)
-        # Left out where there are none, so that what older versions have cached is found.
+        # Left out if there are none, so that entries of older versions are found.
         return {"masks": self._masks(text, name), **({"rivals": rivals} if rivals else {})}
 
     def _solve_parameters(self) -> dict[str, Any]:

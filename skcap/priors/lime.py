@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numbers
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from os import PathLike
@@ -16,6 +15,8 @@ import numpy as np
 from skcap.llm import BaseLLM
 from skcap.priors.perturbation import BasePerturbationPrior
 from skcap.utils.cache import PriorCache
+from skcap.utils.labels import LabelNames
+from skcap.utils.validation import integer, number
 
 __all__ = ["LimePriorTransformer"]
 
@@ -24,48 +25,49 @@ class LimePriorTransformer(BasePerturbationPrior):
     r"""LIME scores of a language model, or of any scikit-learn text classifier, as priors.
 
     For each text, ``lime.lime_text.LimeTextExplainer`` removes random words, asks how likely the
-    true label is without them, and regresses that on the words left. Unlike
-    :class:`~skcap.CAPPriorTransformer` the prompt does not show the label space, so the scores say
-    what makes the label likely, not what tells it from its rivals.
+    true label is without them, and regresses that on the words left. Unlike in
+    :class:`~skcap.CAPPriorTransformer`, the prompt does not show the other labels, so the scores
+    say what makes the label likely, not what distinguishes it from its rivals.
 
     Parameters
     ----------
     llm : str or BaseLLM, default="smollm2-135m"
-        A string means ``TransformersLLM(llm)``. Not used if there is an `estimator`.
+        A string means ``TransformersLLM(llm)``. Not used if an `estimator` is given.
     estimator : classifier or None, default=None
-        Explained in place of the language model: any classifier whose ``predict_proba`` takes a
-        list of texts, such as a pipeline of ``TfidfVectorizer`` and ``LogisticRegression``. One
-        that ``check_is_fitted`` finds fitted is used as it is, any other is cloned and fitted on
-        X and y. Searches and ``clone`` hand on classifiers unfitted, unless they are wrapped in
-        ``sklearn.frozen.FrozenEstimator`` (scikit-learn 1.6).
-    label_names : mapping, callable or None, default=None
-        What the language model is to call each label. None makes ``card_arrival``
-        ``card arrival``.
+        A classifier to explain instead of the language model: any whose ``predict_proba`` takes
+        a list of texts, such as a pipeline of ``TfidfVectorizer`` and ``LogisticRegression``.
+        (Wrap one without ``predict_proba`` in ``CalibratedClassifierCV``.) If it is fitted it is
+        used as it is, else a clone is fitted on X and y. ``clone`` and searches drop what a
+        classifier has learnt, unless it is wrapped in ``sklearn.frozen.FrozenEstimator``
+        (scikit-learn 1.6).
+    label_names : mapping, callable, array-like of str, or None, default=None
+        What the language model is to call each label; a list holds one name per class in sorted
+        order. None turns ``card_arrival`` into ``card arrival``.
     instruction : str
-        Goes where the template has ``{instruction}``.
+        Replaces ``{instruction}`` in the template.
     template : str
-        The prompt, with ``{text}`` and as wanted ``{instruction}`` and ``{labels}``; the label
+        The prompt, with ``{text}`` and, optionally, ``{instruction}`` and ``{labels}``; the label
         follows it.
     num_samples : int, default=128
-        Variants of each text, as in lime, whose default of 5,000 is meant for models that answer
-        in microseconds. 128 cost a language model about three times what
-        :class:`~skcap.CAPPriorTransformer` costs on texts of a dozen words; equal variants, of
-        which short texts have many, are asked for once.
+        Variants per text, the whole text among them, so at least 2. lime's own default of 5,000
+        is meant for models that answer in microseconds; with a language model, 128 cost about
+        three times as much as :class:`~skcap.CAPPriorTransformer` on texts of a dozen words. Equal
+        variants, of which short texts have many, are asked for once.
     kernel_width : float, default=25
-        As in lime: how fast the weight of a variant falls with the words it lacks.
+        As in lime: how slowly the weight of a variant falls with the number of words it lacks.
     target : {"auto", "log_prob", "prob"}, default="auto"
-        The number that is explained. "auto" is "prob" for an estimator, which is what lime's own
-        users explain, and "log_prob" for a language model, where the probability of a whole label
-        name is tiny: on that scale the one variant that fits best outweighs all others.
+        The number that is explained. "auto" is "prob" for an estimator, as is usual with lime, and
+        "log_prob" for a language model: there the probability of a whole label name is tiny, and
+        on that scale the one variant that fits best outweighs all others.
     random_state : int, RandomState or None, default=0
         Seeds the variants, together with each text and label. The default is fixed, so that a
-        second run finds the cache; None draws anew in each fit and never hits it.
+        second run finds the cache; None draws anew in each fit and never finds it.
     cache : None, path, PriorCache or False, default=None
-        Where scores are kept, one entry a text. None is the user's cache folder, False keeps
-        nothing. A change of any parameter above asks the model anew.
+        Where scores are kept, one entry per text. None is the user's cache folder, False keeps
+        nothing. If any parameter above changes, the model is asked again.
     n_jobs : int or None, default=None
-        Processes that share the texts. Each loads the model, so on one CPU threads of torch are
-        usually the better use of the cores.
+        Processes that share the texts. Each loads the model, so on one CPU it is usually better
+        to leave the cores to torch's threads.
     verbose : int, default=0
         Above 0 shows progress, rate and time left.
 
@@ -74,10 +76,11 @@ class LimePriorTransformer(BasePerturbationPrior):
     classes_ : ndarray, shape (n_classes,)
     label_names_ : list of str, length n_classes
     prompt_ : Prompt
-        What stands before and after each text; nothing with an estimator.
+        What stands before and after each text; both are empty with an `estimator`.
     estimator_ : classifier
-        The fitted one; only with `estimator`.
+        The fitted `estimator`, if one was given.
     seed_ : int
+        What `random_state` gave.
 
     Notes
     -----
@@ -87,9 +90,9 @@ class LimePriorTransformer(BasePerturbationPrior):
     split_expression=r"\s+", mask_string="", random_state=seed)``
 
     with ``seed = skcap.utils.seeds.content_seed(prior.seed_, text, label_name) % 2**32``. So words
-    are those of ``text.split()``, the same word at two places is scored twice, and every word is
-    scored. Removed words leave no trace, where lime by default would put ``UNKWORDZ``, and the
-    words left are joined by single spaces. A text without words gets no scores.
+    are those of ``text.split()``, a word that occurs twice is scored twice, and every word is
+    scored. Removed words leave no trace (lime by default would put ``UNKWORDZ``), and the words
+    left are joined by single spaces. A text without words gets no scores.
 
     References
     ----------
@@ -98,7 +101,7 @@ class LimePriorTransformer(BasePerturbationPrior):
     Examples
     --------
     >>> from skcap.llm import FakeLLM
-    >>> from skcap.priors.lime import LimePriorTransformer
+    >>> from skcap.priors import LimePriorTransformer
     >>> llm = FakeLLM({"cancel": {"cancel alarm": 4.0}, "wake": {"set alarm": 4.0}})
     >>> prior = LimePriorTransformer(llm, cache=False)
     >>> matrix = prior.fit_transform(
@@ -109,13 +112,18 @@ class LimePriorTransformer(BasePerturbationPrior):
     """
 
     source = "lime"
+    _parameter_constraints: dict[str, Any] = {
+        **BasePerturbationPrior._parameter_constraints,
+        "num_samples": [integer(2)],
+        "kernel_width": [number(0, above=True)],
+    }
 
     def __init__(
         self,
         llm: str | BaseLLM = "smollm2-135m",
         *,
         estimator: Any = None,
-        label_names: Mapping[Any, str] | Callable[[Any], str] | None = None,
+        label_names: LabelNames = None,
         instruction: str = "Give the label of the text.",
         template: str = "{instruction}\n\nText: {text}\nLabel:",
         num_samples: int = 128,
@@ -139,16 +147,6 @@ class LimePriorTransformer(BasePerturbationPrior):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        if not isinstance(self.num_samples, numbers.Integral) or self.num_samples < 2:
-            raise ValueError(
-                f"num_samples must be an integer of 2 or more, got {self.num_samples!r}: the first "
-                "one is the whole text."
-            )
-        if not isinstance(self.kernel_width, numbers.Real) or not 0 < self.kernel_width < np.inf:
-            raise ValueError(f"kernel_width must be a number above 0, got {self.kernel_width!r}.")
-
     def _explainer_parameters(self) -> dict[str, Any]:
         return {"num_samples": int(self.num_samples), "kernel_width": float(self.kernel_width)}
 
@@ -170,7 +168,7 @@ class LimePriorTransformer(BasePerturbationPrior):
                 mask[[int(position) for position in variant.split()]] = True
             return value(masks)[:, np.newaxis]
 
-        # lime sees positions in place of words, so no character of a word can mislead it.
+        # lime sees positions instead of words, so no character of a word can mislead it.
         explanation = explainer.explain_instance(
             " ".join(map(str, range(n_words))),
             classify,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -17,11 +17,21 @@ from skcap.prior_matrix import PriorMatrix
 from skcap.priors.base import BasePrior
 from skcap.priors.prompts import build_prompt
 from skcap.utils.cache import PriorCache, compute_cached, resolve_cache
-from skcap.utils.labels import name_labels
+from skcap.utils.labels import LabelNames, name_labels
 from skcap.utils.seeds import draw_seed
-from skcap.utils.words import split_words
+from skcap.utils.validation import JOBS, Options
+from skcap.utils.words import check_encodable, split_words
 
 __all__ = ["BaseLLMPrior"]
+
+
+class _Request(NamedTuple):
+    """A text whose evidence is wanted: its row, cache key and label's name."""
+
+    row: int
+    key: str
+    text: str
+    name: str
 
 
 class BaseLLMPrior(BasePrior):
@@ -36,7 +46,7 @@ class BaseLLMPrior(BasePrior):
 
     # Subclasses list these in their constructors, as scikit-learn asks.
     llm: str | BaseLLM
-    label_names: Mapping[Any, str] | Callable[[Any], str] | None
+    label_names: LabelNames
     instruction: str
     template: str
     cache: PriorCache | str | PathLike[str] | Literal[False] | None
@@ -44,11 +54,24 @@ class BaseLLMPrior(BasePrior):
     n_jobs: int | None
     verbose: int
 
-    def _fit(self, texts: list[str]) -> None:
-        self._check_parameters()
-        resolve_cache(self.cache)
+    _parameter_constraints: dict[str, Any] = {
+        "llm": [str, BaseLLM],
+        "label_names": [Mapping, callable, "array-like", None],
+        "instruction": [str],
+        "template": [str],
+        "random_state": ["random_state"],
+        "cache": [str, PathLike, PriorCache, Options(bool, {False}), None],
+        "n_jobs": JOBS,
+        "verbose": ["verbose"],
+    }
+
+    def _check_parameters(self) -> None:
+        resolve_llm(self.llm)  # knows what to do with a model that is loaded already
+        super()._check_parameters()
+
+    def _fit(self, texts: list[str], labels: np.ndarray) -> None:
         self._fit_prompt()
-        self._model()  # refuses what is no model; loads nothing
+        self._model()  # refuses a classifier that does not know the labels; loads nothing
         self.seed_ = draw_seed(self.random_state)
 
     def _fit_prompt(self) -> None:
@@ -72,8 +95,12 @@ class BaseLLMPrior(BasePrior):
         """Return the model that gives the evidence."""
         return resolve_llm(self.llm)
 
+    def _check_readable(self, texts: list[str]) -> None:
+        """Refuse texts that the model cannot read."""
+        check_encodable(texts)
+
     def _attribute(self, texts: list[str], classes: np.ndarray) -> PriorMatrix:
-        self._check_parameters()  # they may have been set since fit
+        self._check_readable(texts)
         llm = self._model()
         names = [self.label_names_[index] for index in classes]
         n_empty = sum(not split_words(text) for text in texts)
@@ -91,53 +118,57 @@ class BaseLLMPrior(BasePrior):
     def _gather(self, llm: BaseLLM, texts: list[str], names: list[str]) -> list[np.ndarray]:
         """Evidence of each text, from the cache where it is there."""
         cache = resolve_cache(self.cache)
-        keys = self._keys(llm, texts, names)
-        missing = [row for row, key in enumerate(keys) if cache is None or cache.get(key) is None]
-        if missing:
-            asked = [
-                (" ".join(split_words(texts[row])), answer)
-                for row in missing
-                for answer in self._answers(texts[row], names[row])
-            ]
+        requests = self._requests(llm, texts, names)
+        evidence: dict[int, np.ndarray] = {}
+        for request in requests:
+            values = None if cache is None else cache.get(request.key)
+            if values is not None:
+                evidence[request.row] = values
+        missing = [request for request in requests if request.row not in evidence]
+        self._check_context(llm, missing)
+        with tqdm(
+            total=len(texts), initial=len(evidence), desc=self.source, unit="text",
+            disable=not self.verbose,
+        ) as progress:  # fmt: skip
+            for row, values in self._compute(llm, cache, missing):
+                evidence[row] = values
+                progress.update()
+        return [evidence[row] for row in range(len(texts))]
+
+    def _check_context(self, llm: BaseLLM, requests: list[_Request]) -> None:
+        """Refuse texts that are too long for the model before any work starts."""
+        asked = [
+            (" ".join(split_words(request.text)), answer)
+            for request in requests
+            for answer in self._answers(request.text, request.name)
+        ]
+        if asked:
             llm.check_context(
                 [body for body, _ in asked],
                 [answer for _, answer in asked],
                 prefix=self.prompt_.prefix,
                 suffix=self.prompt_.suffix,
             )
-        evidence: dict[int, np.ndarray] = {}
-        with tqdm(
-            total=len(texts), desc=self.source, unit="text", disable=not self.verbose
-        ) as progress:
-            for row, values in self._compute(llm, cache, keys, texts, names):
-                evidence[row] = values
-                progress.update()
-        return [evidence[row] for row in range(len(texts))]
 
     def _compute(
-        self,
-        llm: BaseLLM,
-        cache: PriorCache | None,
-        keys: list[str],
-        texts: list[str],
-        names: list[str],
+        self, llm: BaseLLM, cache: PriorCache | None, requests: list[_Request]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        n_workers = min(effective_n_jobs(self.n_jobs), len(texts))
+        """Compute and store evidence, shared among processes."""
+        n_workers = min(effective_n_jobs(self.n_jobs), len(requests))
         if n_workers <= 1:
-            yield from compute_cached(
-                cache, keys, lambda row: self._evidence(llm, texts[row], names[row])
-            )
+            yield from _compute_share(self, llm, cache, requests)
             return
         # Small shares, so that workers finish together and progress is seen.
-        shares = np.array_split(np.arange(len(texts)), min(len(texts), 8 * n_workers))
+        n_shares = min(len(requests), 8 * n_workers)
         results = Parallel(n_jobs=self.n_jobs, return_as="generator_unordered")(
-            delayed(_compute_share)(self, llm, cache, keys, texts, names, share) for share in shares
+            delayed(_list_share)(self, llm, cache, [requests[row] for row in rows])
+            for rows in np.array_split(np.arange(len(requests)), n_shares)
         )
         for share in results:
             yield from share
 
-    def _keys(self, llm: BaseLLM, texts: list[str], names: list[str]) -> list[str]:
-        """Cache keys: all of the request, and the model's identity."""
+    def _requests(self, llm: BaseLLM, texts: list[str], names: list[str]) -> list[_Request]:
+        """One request per text; its key holds all that matters, and the model's identity."""
         shared = {
             "version": 1,
             "source": self.source,
@@ -146,12 +177,11 @@ class BaseLLMPrior(BasePrior):
             "suffix": self.prompt_.suffix,
             "seed": self.seed_,
         }
-        return [
-            PriorCache.key(
-                {**shared, **self._evidence_parameters(text, name), "text": text, "label": name}
-            )
-            for text, name in zip(texts, names, strict=True)
-        ]
+        requests = []
+        for row, (text, name) in enumerate(zip(texts, names, strict=True)):
+            own = {**self._evidence_parameters(text, name), "text": text, "label": name}
+            requests.append(_Request(row, PriorCache.key({**shared, **own}), text, name))
+        return requests
 
     def _provenance(self, llm: BaseLLM) -> dict[str, Any]:
         return {
@@ -167,7 +197,7 @@ class BaseLLMPrior(BasePrior):
         return [name]
 
     def _score(self, llm: BaseLLM, variants: Sequence[str], names: Sequence[str]) -> np.ndarray:
-        """Log-likelihood of labels' names for each variant of a text; equal ones once.
+        """Log-likelihoods of label names for each variant of a text; equal variants once.
 
         Of shape (n_names, n_variants).
         """
@@ -179,18 +209,14 @@ class BaseLLMPrior(BasePrior):
             suffix=self.prompt_.suffix,
         ).reshape(len(names), len(unique))
         if not np.isfinite(scores).all():
-            # Would be cached for good, and NaN means "no supervision" to whoever trains on it.
+            # It would be cached for good, and NaN means "no supervision" in training.
             wrong = np.argwhere(~np.isfinite(scores))[0]
             raise FloatingPointError(
                 f"The language model gave the log-likelihood {scores[tuple(wrong)]} for the label "
-                f"{names[wrong[0]]!r}. Where its dtype is float16, use 'bfloat16' or 'float32'."
+                f"{names[wrong[0]]!r}. If its dtype is float16, use 'bfloat16' or 'float32'."
             )
         place = {variant: column for column, variant in enumerate(unique)}
         return scores[:, [place[variant] for variant in variants]]
-
-    @abstractmethod
-    def _check_parameters(self) -> None:
-        """Raise if a parameter of the subclass is out of range."""
 
     @abstractmethod
     def _evidence_parameters(self, text: str, name: str) -> dict[str, Any]:
@@ -208,22 +234,19 @@ class BaseLLMPrior(BasePrior):
     def _solve(
         self, texts: list[str], names: list[str], evidence: list[np.ndarray]
     ) -> list[np.ndarray]:
-        """Turn the evidence of all texts into one score a word."""
+        """Turn the evidence of all texts into one score per word."""
 
 
 def _compute_share(
-    prior: BaseLLMPrior,
-    llm: BaseLLM,
-    cache: PriorCache | None,
-    keys: list[str],
-    texts: list[str],
-    names: list[str],
-    share: np.ndarray,
-) -> list[tuple[int, np.ndarray]]:
-    rows = share.tolist()
+    prior: BaseLLMPrior, llm: BaseLLM, cache: PriorCache | None, requests: list[_Request]
+) -> Iterator[tuple[int, np.ndarray]]:
     computed = compute_cached(
         cache,
-        [keys[row] for row in rows],
-        lambda place: prior._evidence(llm, texts[rows[place]], names[rows[place]]),
+        [request.key for request in requests],
+        lambda place: prior._evidence(llm, requests[place].text, requests[place].name),
     )
-    return [(rows[place], values) for place, values in computed]
+    return ((requests[place].row, values) for place, values in computed)
+
+
+def _list_share(*arguments: Any) -> list[tuple[int, np.ndarray]]:
+    return list(_compute_share(*arguments))  # generators do not travel between processes

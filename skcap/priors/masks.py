@@ -10,23 +10,25 @@ __all__ = ["apply_mask", "draw_masks"]
 def draw_masks(n_words: int, n_masks: int, seed: int) -> np.ndarray:
     """Draw the perturbations of the paper's section 4.1 for one text.
 
-    First the `n_words` masks that remove one word each (the paper's case s = 1), then `n_masks`
-    random ones: the number s of removed words uniform in {2, ..., floor(n_words / 2) + 1}, their
-    positions uniform without replacement. Random masks may repeat, and count as often as drawn.
+    The first `n_words` masks remove one word each (the paper's case s = 1). Then follow `n_masks`
+    random ones: the number s of removed words is uniform in {2, ..., floor(n_words / 2) + 1}, and
+    their positions are uniform without replacement. A random mask may be drawn several times, and
+    counts each time.
 
     Parameters
     ----------
     n_words : int
-        A text of one word has one proper mask only, the empty text; the full text is put before
-        it, as one equation says nothing about the word. A text of two words has, besides the
-        masks that remove one, only the empty text.
+        For one word, the only mask would be the empty text; the full text is added, as a single
+        equation says nothing about the word. For two words, the random masks are all empty.
     n_masks : int
+        Random masks to draw.
     seed : int
 
     Returns
     -------
     ndarray of bool, shape (n_variants, n_words)
-        False removes the word. ``n_variants`` is ``n_words + n_masks``; 2 for one word, 0 for none.
+        False removes the word. ``n_variants`` is ``n_words + n_masks``, but 2 for one word and 0
+        for none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What LIME and SHAP have in common: a package explains one number a text, word by word."""
+"""What LIME and SHAP have in common: a package explains one number per text, word by word."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcap.llm import BaseLLM
 from skcap.llm.estimator import LEAST_LOG_PROB, EstimatorLLM
-from skcap.priors.base import BasePrior
 from skcap.priors.llm_prior import BaseLLMPrior
 from skcap.priors.masks import apply_mask
 from skcap.priors.prompts import Prompt
-from skcap.utils.labels import check_labels
 from skcap.utils.seeds import content_seed
-from skcap.utils.words import check_texts, split_words
+from skcap.utils.validation import HasMethods, StrOptions
+from skcap.utils.words import split_words
 
 __all__ = ["BasePerturbationPrior"]
-
-_TARGETS = ("auto", "log_prob", "prob")
 
 
 class BasePerturbationPrior(BaseLLMPrior):
@@ -37,44 +34,25 @@ class BasePerturbationPrior(BaseLLMPrior):
     estimator: Any
     target: Literal["auto", "log_prob", "prob"]
 
-    def fit(self, X: Any, y: Any) -> BasePrior:
-        """Learn the label space, and fit `estimator` if it is not fitted yet.
+    _parameter_constraints: dict[str, Any] = {
+        **BaseLLMPrior._parameter_constraints,
+        "estimator": [HasMethods("predict_proba"), None],
+        "target": [StrOptions({"auto", "log_prob", "prob"})],
+    }
 
-        Parameters
-        ----------
-        X : array-like of str, shape (n_texts,)
-        y : array-like of str or int, shape (n_texts,)
-
-        Returns
-        -------
-        self
-        """
-        if self.estimator is None:
-            return super().fit(X, y)
-        self._check_parameters()
-        texts = check_texts(X)
-        labels = check_labels(texts, y)
-        try:
-            check_is_fitted(self.estimator)
-            self.estimator_ = self.estimator
-        except NotFittedError:
-            self.estimator_ = clone(self.estimator).fit(texts, labels)
-        return super().fit(texts, labels)
-
-    def _check_parameters(self) -> None:
-        if self.target not in _TARGETS:
-            raise ValueError(f"target must be one of {list(_TARGETS)}, got {self.target!r}.")
-        if self.estimator is not None and not hasattr(self.estimator, "predict_proba"):
-            raise TypeError(
-                "estimator must be a classifier with predict_proba, got "
-                f"{type(self.estimator).__name__}. Wrap one that has none in sklearn's "
-                "CalibratedClassifierCV."
-            )
+    def _fit(self, texts: list[str], labels: np.ndarray) -> None:
+        if self.estimator is not None:
+            try:
+                check_is_fitted(self.estimator)
+                self.estimator_ = self.estimator
+            except NotFittedError:
+                self.estimator_ = clone(self.estimator).fit(texts, labels)
+        super()._fit(texts, labels)
 
     def _fit_prompt(self) -> None:
         if self.estimator is None:
             super()._fit_prompt()
-        else:  # asked for by class, so there is nothing to phrase
+        else:  # a classifier is asked by column, so there is nothing to phrase
             self.label_names_ = [str(label) for label in self.classes_.tolist()]
             self.prompt_ = Prompt("", "")
 
@@ -92,6 +70,10 @@ class BasePerturbationPrior(BaseLLMPrior):
             )
         columns = [known.index(label) for label in labels]
         return EstimatorLLM(self.estimator_, dict(zip(self.label_names_, columns, strict=True)))
+
+    def _check_readable(self, texts: list[str]) -> None:
+        if self.estimator is None:  # a classifier may read whatever it likes
+            super()._check_readable(texts)
 
     def _resolved_target(self) -> str:
         if self.target == "auto":
@@ -119,8 +101,8 @@ class BasePerturbationPrior(BaseLLMPrior):
                 return np.exp(log_p)
             if log_p.min() <= LEAST_LOG_PROB:
                 raise ValueError(
-                    f"The model gives {name!r} probability 0 for a variant of {text!r:.80}, which "
-                    "has no logarithm. Explain probabilities, with target='prob'."
+                    f"The model gives {name!r} the probability 0 for a variant of {text!r:.80}, "
+                    "and 0 has no logarithm. Set target='prob' to explain probabilities."
                 )
             return log_p
 

@@ -1,4 +1,4 @@
-"""From the scores of variants to the scores of words: ridge regression, many texts at a time."""
+"""From the scores of variants to the scores of words: ridge regression for many texts at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["solve_ridge"]
 
-# Numbers in a batch of padded mask matrices (64 MB of float64), so that long texts go few at once.
+# Numbers in a batch of padded mask matrices (64 MB of float64): the longer the texts, the fewer.
 _BATCH_NUMBERS = 8_000_000
 
 
@@ -21,18 +21,19 @@ def solve_ridge(
 ) -> list[np.ndarray]:
     r"""Solve the paper's equation 3 for many texts, by batched Cholesky factorisation.
 
-    For each text :math:`\min_a \|Ma - z\|^2 + \lambda \|a\|^2`, that is
+    For each text it is :math:`\min_a \|Ma - z\|^2 + \lambda \|a\|^2`, that is
     :math:`(M^\top M + \lambda I) a = M^\top z`.
 
     Parameters
     ----------
     masks : sequence of ndarray, shape (n_variants, n_words) each
-        Rows may differ in number from text to text, and so may words.
+        The numbers of variants and of words may differ from text to text.
     targets : sequence of ndarray of float, shape (n_variants,) each
     alpha : float
         The ridge :math:`\lambda`, greater than 0.
     fit_intercept : bool, default=False
-        Add an intercept that is not penalised, by centring masks and targets. The paper has none.
+        Whether to add an intercept, which is not penalised, by centring masks and targets. The
+        paper has none.
 
     Returns
     -------
@@ -47,7 +48,7 @@ def solve_ridge(
     [array([1.5, 0.5], dtype=float32)]
     """
     solutions: list[np.ndarray] = [np.zeros(mask.shape[1], np.float32) for mask in masks]
-    # By number of words, so that the last has as many as any that is left.
+    # Sorted by number of words, so that the last has the most of all that are left.
     by_size = sorted(
         (row for row, mask in enumerate(masks) if mask.shape[1]),
         key=lambda row: masks[row].shape[::-1],
@@ -72,7 +73,7 @@ def _solve_batch(
 
     n_variants = max(len(mask) for mask in masks)
     n_words = max(mask.shape[1] for mask in masks)
-    # Padded rows weigh nothing; a padded word has a column of zeros, and so a score of zero.
+    # Padded rows have no weight; a padded word has a column of zeros, and so a score of zero.
     M = np.zeros((len(masks), n_variants, n_words))
     z = np.zeros((len(masks), n_variants))
     weight = np.zeros((len(masks), n_variants))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numbers
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -19,6 +18,8 @@ import numpy as np
 from skcap.llm import BaseLLM
 from skcap.priors.perturbation import BasePerturbationPrior
 from skcap.utils.cache import PriorCache
+from skcap.utils.labels import LabelNames
+from skcap.utils.validation import integer
 
 __all__ = ["ShapPriorTransformer"]
 
@@ -27,50 +28,51 @@ class ShapPriorTransformer(BasePerturbationPrior):
     """Shapley values of a language model, or of any scikit-learn text classifier, as priors.
 
     The score of a word is what it adds to the likelihood of the true label, averaged over the
-    orders in which the words of the text could come in; the scores of a text add up to the
-    difference between the whole text and an empty one. They are exact for short texts, and
-    otherwise estimated by ``shap.PermutationExplainer``. As with
-    :class:`~skcap.priors.lime.LimePriorTransformer`, the prompt does not show the label space.
+    orders in which the words could be added one by one; the scores of a text add up to the
+    difference between the whole text and an empty one. They are exact for short texts and
+    estimated by ``shap.PermutationExplainer`` for others. As with
+    :class:`~skcap.LimePriorTransformer`, the prompt does not show the other labels.
 
     Needs the shap package: ``pip install 'skcap[shap]'``.
 
     Parameters
     ----------
     llm : str or BaseLLM, default="smollm2-135m"
-        A string means ``TransformersLLM(llm)``. Not used if there is an `estimator`.
+        A string means ``TransformersLLM(llm)``. Not used if an `estimator` is given.
     estimator : classifier or None, default=None
-        Explained in place of the language model: any classifier whose ``predict_proba`` takes a
-        list of texts, such as a pipeline of ``TfidfVectorizer`` and ``LogisticRegression``. One
-        that ``check_is_fitted`` finds fitted is used as it is, any other is cloned and fitted on
-        X and y. Searches and ``clone`` hand on classifiers unfitted, unless they are wrapped in
-        ``sklearn.frozen.FrozenEstimator`` (scikit-learn 1.6).
-    label_names : mapping, callable or None, default=None
-        What the language model is to call each label. None makes ``card_arrival``
-        ``card arrival``.
+        A classifier to explain instead of the language model: any whose ``predict_proba`` takes
+        a list of texts, such as a pipeline of ``TfidfVectorizer`` and ``LogisticRegression``.
+        (Wrap one without ``predict_proba`` in ``CalibratedClassifierCV``.) If it is fitted it is
+        used as it is, else a clone is fitted on X and y. ``clone`` and searches drop what a
+        classifier has learnt, unless it is wrapped in ``sklearn.frozen.FrozenEstimator``
+        (scikit-learn 1.6).
+    label_names : mapping, callable, array-like of str, or None, default=None
+        What the language model is to call each label; a list holds one name per class in sorted
+        order. None turns ``card_arrival`` into ``card arrival``.
     instruction : str
-        Goes where the template has ``{instruction}``.
+        Replaces ``{instruction}`` in the template.
     template : str
-        The prompt, with ``{text}`` and as wanted ``{instruction}`` and ``{labels}``; the label
+        The prompt, with ``{text}`` and, optionally, ``{instruction}`` and ``{labels}``; the label
         follows it.
     max_evals : int, default=128
-        Variants of each text. Texts of up to 7 words have no more than 128, so their scores are
-        exact. A text of d words takes 2d + 1 for one permutation, forth and back, and gets at
-        least that one, even if it is above `max_evals`. 128 make five for a dozen words, at about
-        three times the cost of :class:`~skcap.CAPPriorTransformer`. Equal variants are asked for
-        once.
+        Variants per text. Texts of up to 7 words have no more than 128, so their scores are
+        exact. A text of d words needs 2d + 1 for one permutation, forwards and backwards, and gets
+        at least that one, even if it exceeds `max_evals`. 128 are enough for five permutations of
+        a dozen words, at about three times the cost of :class:`~skcap.CAPPriorTransformer`. Equal
+        variants are asked for once.
     target : {"auto", "log_prob", "prob"}, default="auto"
-        The number that is explained. "auto" is "prob" for an estimator, which is what shap's own
-        users explain, and "log_prob" for a language model: what words add to a label's likelihood
-        is a factor, and Shapley values share out sums.
+        The number that is explained. "auto" is "prob" for an estimator, as is usual with shap, and
+        "log_prob" for a language model: words multiply a label's likelihood, and Shapley values
+        divide up sums.
     random_state : int, RandomState or None, default=0
         Seeds the permutations, together with each text and label. The default is fixed, so that a
-        second run finds the cache; None draws anew in each fit and never hits it.
+        second run finds the cache; None draws anew in each fit and never finds it.
     cache : None, path, PriorCache or False, default=None
-        Where scores are kept, one entry a text. None is the user's cache folder, False keeps
-        nothing. A change of any parameter above asks the model anew.
+        Where scores are kept, one entry per text. None is the user's cache folder, False keeps
+        nothing. If any parameter above changes, the model is asked again.
     n_jobs : int or None, default=None
-        Processes that share the texts. Each loads the model, so on one CPU threads of torch are
-        usually the better use of the cores.
+        Processes that share the texts. Each loads the model, so on one CPU it is usually better
+        to leave the cores to torch's threads.
     verbose : int, default=0
         Above 0 shows progress, rate and time left.
 
@@ -79,19 +81,20 @@ class ShapPriorTransformer(BasePerturbationPrior):
     classes_ : ndarray, shape (n_classes,)
     label_names_ : list of str, length n_classes
     prompt_ : Prompt
-        What stands before and after each text; nothing with an estimator.
+        What stands before and after each text; both are empty with an `estimator`.
     estimator_ : classifier
-        The fitted one; only with `estimator`.
+        The fitted `estimator`, if one was given.
     seed_ : int
+        What `random_state` gave.
 
     Notes
     -----
-    The features are the words of ``text.split()`` by position; a variant joins those that are left
-    by single spaces. The scores are those of ``shap.ExactExplainer(model, masker)`` where
+    The features are the words of ``text.split()`` by position; a variant joins the words that are
+    left by single spaces. The scores are those of ``shap.ExactExplainer(model, masker)`` where
     ``2**n_words <= max_evals``, else of ``shap.PermutationExplainer(model, masker, seed=seed)``,
     with ``seed = skcap.utils.seeds.content_seed(prior.seed_, text, label_name) % 2**32`` and a
-    masker that joins words. A text without words gets no scores. shap compiles some of its code
-    when it is first used in a process, which takes seconds.
+    masker that joins words. A text without words gets no scores. In each process, shap compiles
+    some of its code on first use, which takes seconds.
 
     References
     ----------
@@ -100,7 +103,7 @@ class ShapPriorTransformer(BasePerturbationPrior):
     Examples
     --------
     >>> from skcap.llm import FakeLLM
-    >>> from skcap.priors.shap import ShapPriorTransformer
+    >>> from skcap.priors import ShapPriorTransformer
     >>> llm = FakeLLM({"cancel": {"cancel alarm": 4.0}, "wake": {"set alarm": 4.0}})
     >>> prior = ShapPriorTransformer(llm, cache=False)
     >>> matrix = prior.fit_transform(
@@ -111,13 +114,17 @@ class ShapPriorTransformer(BasePerturbationPrior):
     """
 
     source = "shap"
+    _parameter_constraints: dict[str, Any] = {
+        **BasePerturbationPrior._parameter_constraints,
+        "max_evals": [integer(1)],
+    }
 
     def __init__(
         self,
         llm: str | BaseLLM = "smollm2-135m",
         *,
         estimator: Any = None,
-        label_names: Mapping[Any, str] | Callable[[Any], str] | None = None,
+        label_names: LabelNames = None,
         instruction: str = "Give the label of the text.",
         template: str = "{instruction}\n\nText: {text}\nLabel:",
         max_evals: int = 128,
@@ -146,8 +153,6 @@ class ShapPriorTransformer(BasePerturbationPrior):
                 "with: pip install 'skcap[shap]'"
             )
         super()._check_parameters()
-        if not isinstance(self.max_evals, numbers.Integral) or self.max_evals < 1:
-            raise ValueError(f"max_evals must be an integer of 1 or more, got {self.max_evals!r}.")
 
     def _explainer_parameters(self) -> dict[str, Any]:
         return {"max_evals": int(self.max_evals)}
@@ -155,8 +160,8 @@ class ShapPriorTransformer(BasePerturbationPrior):
     def _explain(
         self, value: Callable[[np.ndarray], np.ndarray], n_words: int, seed: int
     ) -> np.ndarray:
-        # shap asks permutation by permutation. What it asks does not depend on the answers, so a
-        # first run collects the masks for one call of the model, and a second one gets its answers.
+        # shap asks for one permutation at a time. What it asks does not depend on the answers, so a
+        # first run collects the masks, the model is called once, and a second run gets its answers.
         asked: list[np.ndarray] = []
 
         def collect(masks: np.ndarray) -> np.ndarray:
@@ -191,9 +196,7 @@ class ShapPriorTransformer(BasePerturbationPrior):
 @cache
 def _import_shap() -> ModuleType:
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # importing shap sets up plots, in ways that matplotlib drops
+        warnings.simplefilter("ignore")  # shap prepares plots, in ways that matplotlib deprecates
         return import_module("shap")
 
 
@@ -202,7 +205,7 @@ _global_random_state = threading.Lock()
 
 @contextmanager
 def _global_random_state_kept() -> Iterator[None]:
-    """Give numpy's global generator back as it was: shap seeds it and draws from it."""
+    """Restore NumPy's global generator: shap seeds it and draws from it."""
     with _global_random_state:
         state = np.random.get_state()  # noqa: NPY002
         try:

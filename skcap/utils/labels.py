@@ -80,7 +80,7 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
 
 def _refuse_several_labels(y: Any) -> None:
     """Refuse what multi-label problems have: a matrix, or a collection for each text."""
-    shape = getattr(y, "shape", ())
+    shape: tuple[int, ...] = getattr(y, "shape", ())
     advice = "Choose one label per text, or train one model for each label."
     if len(shape) > 1 and shape[1] != 1:
         raise ValueError(
@@ -204,10 +204,11 @@ def _given_names(labels: list[Any], label_names: Any) -> list[str]:
 def _check_name(label: Any, name: Any) -> None:
     if not isinstance(name, str) or not name.strip():
         raise ValueError(
-            f"label_names must give each label a non-empty string, got {name!r} for {label!r}."
+            f"label_names must give each class a non-empty string, got {name!r} for the label "
+            f"{label!r}."
         )
     if name != name.strip():
         raise ValueError(
-            f"label_names gives {label!r} a name that begins or ends with white space, {name!r}. "
-            "Strip it: skcap itself puts a space before a name where the prompt needs one."
+            f"label_names gives the label {label!r} a name that begins or ends with white space, "
+            f"{name!r}. Strip it: skcap puts a space before a name where the prompt needs one."
         )

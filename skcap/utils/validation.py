@@ -20,6 +20,7 @@ from sklearn.utils._param_validation import (
 )
 
 __all__ = [
+    "JOBS",
     "HasMethods",
     "Options",
     "StrOptions",
@@ -76,6 +77,10 @@ def number(least: float, most: float | None = None, *, above: bool = False) -> I
     if most is None:
         return _Number(Real, least, None, closed="neither" if above else "left")
     return _Number(Real, least, most, closed="right" if above else "both")
+
+
+JOBS: list[Any] = [integer(1), Interval(Integral, None, -1, closed="right"), None]
+"""What ``n_jobs`` parameters accept: any integer but 0, or None."""
 
 
 def check_parameters(estimator: Any, **values: Any) -> None:

@@ -6,14 +6,16 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
 from skcap import CAPPriorTransformer, FakeLLM, PriorMatrix, TransformersLLM
 from skcap.llm import BaseLLM, PromptTooLongError, release_models
 from skcap.llm import transformers as backend
-from skcap.priors.cap import PAPER_FORM
+from skcap.priors import PAPER_FORM, HybridPrior, LimePriorTransformer
 from skcap.priors.masks import apply_mask, draw_masks
+from skcap.utils.cache import PriorCache
 from skcap.utils.seeds import content_seed
 
 TEXTS = [
@@ -452,6 +454,47 @@ def test_error_in_the_middle_keeps_what_was_scored(tmp_path):
         assert text.split()[-1] + "\nLabel" not in asked
 
 
+def test_each_cached_entry_is_read_once(make, monkeypatch):
+    make().fit_transform(TEXTS, LABELS)
+    read = []
+    get = PriorCache.get
+    monkeypatch.setattr(PriorCache, "get", lambda self, key: read.append(key) or get(self, key))
+    make().fit_transform(TEXTS, LABELS)
+    assert len(read) == len(set(read)) == len(TEXTS)
+
+
+class Interrupted(FakeLLM):
+    """Ctrl-C comes while the model scores the text with a given word."""
+
+    def log_likelihood(self, bodies, continuations, *, prefix="", suffix=""):
+        if any("nine" in body for body in bodies):
+            raise KeyboardInterrupt
+        return super().log_likelihood(bodies, continuations, prefix=prefix, suffix=suffix)
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        CAPPriorTransformer(n_masks=4),
+        LimePriorTransformer(num_samples=10),
+        HybridPrior([("cap", CAPPriorTransformer(n_masks=4))]),
+    ],
+    ids=lambda prior: type(prior).__name__,
+)
+def test_an_interrupt_leaves_as_one_and_keeps_finished_texts_only(prior, tmp_path):
+    cache = PriorCache(tmp_path)
+    settings = {"llm": Interrupted(), "cache": cache}
+    names = prior.get_params()
+    prior = clone(prior).set_params(
+        **{name if name in names else f"cap__{name}": value for name, value in settings.items()}
+    )
+    with pytest.raises(KeyboardInterrupt):
+        prior.fit_transform(TEXTS, LABELS)  # the fourth text
+    assert len(cache) == 3
+    with pytest.raises(NotFittedError):
+        prior.transform(TEXTS)
+
+
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
 def test_nan_is_refused_and_not_kept(tmp_path, value):
     prior = CAPPriorTransformer(RecordingLLM(lambda _: value), cache=tmp_path)
@@ -466,20 +509,21 @@ def test_nan_is_refused_and_not_kept(tmp_path, value):
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"n_masks": -1}, ValueError, "n_masks must be an integer of 0 or more, got -1"),
-        ({"n_masks": 2.0}, ValueError, "n_masks must be an integer"),
-        ({"n_rivals": -1}, ValueError, "n_rivals must be an integer of 0 or more, got -1"),
+        ({"n_masks": -1}, ValueError, "'n_masks' parameter of CAPPriorTransformer must be an int"),
+        ({"n_masks": 2.0}, ValueError, "'n_masks' parameter"),
+        ({"n_rivals": -1}, ValueError, "'n_rivals' parameter"),
         ({"n_rivals": 2, "target": "prob"}, ValueError, "Set target='log_prob', or n_rivals=0"),
-        ({"alpha": 0}, ValueError, "alpha must be a number above 0, got 0"),
-        ({"alpha": np.inf}, ValueError, "alpha must be a number above 0"),
-        ({"alpha": "1"}, ValueError, "alpha must be a number above 0"),
-        ({"target": "logp"}, ValueError, r"target must be one of .*, got 'logp'"),
+        ({"alpha": 0}, ValueError, "'alpha' parameter .* Got 0 instead"),
+        ({"alpha": np.inf}, ValueError, "'alpha' parameter"),
+        ({"alpha": "1"}, ValueError, "'alpha' parameter"),
+        ({"target": "logp"}, ValueError, r"'target' parameter .* Got 'logp' instead"),
         ({"template": "{text}"}, ValueError, r"template must hold \{labels\} at least once"),
-        ({"instruction": None}, TypeError, "instruction must be a string"),
+        ({"instruction": None}, TypeError, "'instruction' parameter"),
         ({"label_names": {"a": "b"}}, ValueError, "label_names lacks 2 of the 2 classes"),
-        ({"cache": 3}, TypeError, "cache must be None"),
+        ({"label_names": ["b"]}, ValueError, "one name for each of the 2 classes"),
+        ({"cache": 3}, TypeError, "'cache' parameter"),
         ({"llm": 3}, TypeError, "llm must be the name of a model"),
-        ({"random_state": "x"}, ValueError, "'x' cannot be used to seed"),
+        ({"random_state": "x"}, ValueError, "'random_state' parameter"),
     ],
 )
 def test_bad_parameters_are_refused_in_fit(make, parameters, error, message):
@@ -489,7 +533,7 @@ def test_bad_parameters_are_refused_in_fit(make, parameters, error, message):
 
 def test_parameters_set_after_fit_are_checked(make):
     prior = make().fit(TEXTS, LABELS).set_params(alpha=-1)
-    with pytest.raises(ValueError, match="alpha must be a number above 0, got -1"):
+    with pytest.raises(ValueError, match=r"'alpha' parameter .* Got -1 instead"):
         prior.attribute(TEXTS, LABELS)
 
 
@@ -500,8 +544,9 @@ def test_numeric_labels_are_warned_of_unless_named(make):
     assert named.label_names_ == ["no", "yes"]
 
 
-def test_label_names_may_be_a_callable(make, log):
-    make(label_names=lambda label: label[::-1]).fit_transform(["a b"], ["xyz"])
+@pytest.mark.parametrize("names", [lambda label: label[::-1], ["zyx"], {"xyz": "zyx"}])
+def test_label_names_may_be_a_callable_a_list_or_a_mapping(make, log, names):
+    make(label_names=names).fit_transform(["a b"], ["xyz"])
     assert {name for _, name in scored(log)} == {"zyx"}
 
 

@@ -270,10 +270,10 @@ def test_probability_zero_has_no_logarithm():
 @pytest.mark.parametrize(
     ("parameters", "error", "match"),
     [
-        ({"num_samples": 1}, ValueError, "num_samples must be an integer of 2 or more"),
+        ({"num_samples": 1}, ValueError, "'num_samples' parameter"),
         ({"num_samples": 20.0}, ValueError, "num_samples"),
-        ({"kernel_width": 0}, ValueError, "kernel_width must be a number above 0"),
-        ({"target": "logit"}, ValueError, "target must be one of"),
+        ({"kernel_width": 0}, ValueError, "'kernel_width' parameter"),
+        ({"target": "logit"}, ValueError, "'target' parameter"),
         ({"estimator": LinearSVC()}, TypeError, "predict_proba"),
         ({"template": "no text"}, ValueError, "template must hold"),
     ],

@@ -181,13 +181,78 @@ def test_unfitted(prior):
             call()
 
 
+class Stops:
+    """Fails in the middle of a fit or of the scoring, as a server that is gone would."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, *_):
+        raise self.error
+
+
+# For each prior, parameters that make `fit` fail after its first checks.
+LATE_FAILURES = {
+    "cap": lambda stops: {"label_names": stops},
+    "lime": lambda stops: {"label_names": stops},
+    "shap": lambda stops: {"label_names": stops},
+    "precomputed": lambda stops: {"scores": "no such file.npz"},
+    "hybrid": lambda stops: {"cap__label_names": stops},
+}
+
+
+def assert_unfitted(prior):
+    assert not [name for name in vars(prior) if name.endswith("_")]
+    for call in (lambda: prior.transform(TEXTS), lambda: prior.attribute(TEXTS, LABELS)):
+        with pytest.raises(NotFittedError):
+            call()
+
+
+@pytest.mark.parametrize("refit", [False, True])
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+@pytest.mark.parametrize(("X", "y"), [(None, LABELS), (TEXTS, LABELS[:2]), (TEXTS, [1, "a"] * 2)])
+def test_refused_data_leave_the_prior_unfitted(prior, refit, method, X, y):
+    if refit:
+        prior.fit(TEXTS, LABELS)
+    with pytest.raises((TypeError, ValueError)):
+        getattr(prior, method)(X, y)
+    assert_unfitted(prior)
+
+
+@pytest.mark.parametrize("refit", [False, True])
+@pytest.mark.parametrize("error", [ConnectionError("gone"), KeyboardInterrupt()], ids=repr)
+def test_a_fit_that_fails_late_leaves_the_prior_unfitted(prior, request, refit, error):
+    name = request.node.callspec.params["prior"]
+    if refit:
+        prior.fit(TEXTS, LABELS)
+    prior.set_params(**LATE_FAILURES[name](Stops(error)))
+    expected = FileNotFoundError if name == "precomputed" else type(error)
+    with pytest.raises(expected):
+        prior.fit(TEXTS, LABELS)
+    assert_unfitted(prior)
+
+
+class DeadLLM(FakeLLM):
+    def check_context(self, *arguments, **frame):
+        raise ConnectionError("gone")
+
+
+def test_scoring_that_fails_in_fit_transform_leaves_the_prior_unfitted():
+    cap = CAPPriorTransformer(DeadLLM(), cache=False)
+    for prior in (cap, HybridPrior([("cap", cap)])):
+        prior.fit(TEXTS, LABELS)
+        with pytest.raises(ConnectionError):
+            prior.fit_transform(TEXTS, LABELS)
+        assert_unfitted(prior)
+
+
 # -- what is refused ------------------------------------------------------------------------------
 
 
 def test_labels_are_needed(prior):
-    with pytest.raises(ValueError, match=r"fit_transform needs y|must hold one label a text"):
+    with pytest.raises(ValueError, match=r"fit_transform needs y|must hold one label per text"):
         prior.fit_transform(TEXTS)
-    with pytest.raises(ValueError, match="y must hold one label a text, got None"):
+    with pytest.raises(ValueError, match="y must hold one label per text, got None"):
         prior.fit(TEXTS, None)
 
 
@@ -201,7 +266,11 @@ def test_labels_are_needed(prior):
         ([], [], ValueError, "at least one is needed"),
         (["a", "b"], ["a"], ValueError, "inconsistent numbers of samples"),
         (["a", "b"], [0.5, 1.7], ValueError, "continuous"),
-        (["a", "b"], [["a", "b"], ["b", "a"]], ValueError, "1d array|label type"),
+        (["a", "b"], [["a", "b"], ["b", "a"]], ValueError, "Choose one label per text"),
+        (["a", "b"], [1, "a"], ValueError, "labels of different kinds"),
+        (["a", "b"], ["a", float("nan")], ValueError, "row 1 is nan"),
+        ((t for t in "ab"), ["a", "b"], TypeError, r"X is a generator.*X=list"),
+        (["a", "b"], (t for t in "ab"), TypeError, r"y is a generator.*list\(y\)"),
     ],
 )
 def test_bad_texts_and_labels(prior, X, y, error, message):
@@ -214,7 +283,7 @@ def test_bad_texts_and_labels(prior, X, y, error, message):
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
 def test_missing_labels(prior, missing):
-    with pytest.raises(ValueError, match="y must hold one label a text; row 1 is"):
+    with pytest.raises(ValueError, match="y must hold one label per text, but row 1 is"):
         prior.fit(TEXTS, np.array(["a", missing, "b", "a"], dtype=object))
 
 

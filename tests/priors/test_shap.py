@@ -197,5 +197,5 @@ def test_missing_shap_is_told(monkeypatch):
 @pytest.mark.usefixtures("explainers")
 @pytest.mark.parametrize("max_evals", [0, 20.0])
 def test_max_evals_is_checked(max_evals):
-    with pytest.raises(ValueError, match="max_evals must be an integer of 1 or more"):
+    with pytest.raises(ValueError, match="'max_evals' parameter"):
         ShapPriorTransformer(FakeLLM(), max_evals=max_evals, cache=False).fit(TEXTS, LABELS)

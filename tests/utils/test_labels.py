@@ -107,8 +107,8 @@ def test_names_may_come_in_the_order_of_the_classes(kind):
     [
         (["no"], ValueError, r"one name for each of the 2 classes .*\(0, 1\), got 1 names"),
         (["no", "yes", "so"], ValueError, "got 3 names"),
-        (["no", 1], ValueError, "non-empty string, got 1 for 1"),
-        (["no", " "], ValueError, "non-empty string, got ' ' for 1"),
+        (["no", 1], ValueError, "non-empty string, got 1 for the label 1"),
+        (["no", " "], ValueError, "non-empty string, got ' ' for the label 1"),
         (["no", "yes "], ValueError, "begins or ends with white space"),
         (["no", "no"], ValueError, "0 and 1 share the name 'no'"),
         ({0: "no"}, ValueError, "label_names lacks 1 of the 2 classes, such as 1"),
