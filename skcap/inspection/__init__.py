@@ -1,7 +1,9 @@
-"""Look at priors, classes, errors and searches; tables, pictures and a report page."""
+"""Inspection of priors, classes, errors, searches and guidance: tables, plots and a report page."""
 
 from skcap.inspection.agreement import correlation_table, prior_correlation
 from skcap.inspection.classes import class_similarity, embed_texts, keyword_overlap
+from skcap.inspection.compare import compare_guidance
+from skcap.inspection.comparison import GuidanceComparison
 from skcap.inspection.errors import (
     class_report,
     confusion_pairs,
@@ -22,9 +24,11 @@ __all__ = [
     "ClassSimilarityDisplay",
     "ConfusionPairsDisplay",
     "CorrectionsDisplay",
+    "GuidanceComparison",
     "OverlapErrorsDisplay",
     "class_report",
     "class_similarity",
+    "compare_guidance",
     "confusion_pairs",
     "corrected_by_lexical_overlap",
     "correlation_table",

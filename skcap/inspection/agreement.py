@@ -1,4 +1,4 @@
-"""How far priors agree with one another."""
+"""Agreement of priors with one another."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ def prior_correlation(
 ) -> float | np.ndarray:
     """Correlate the word scores of two priors of the same texts (Pearson's r).
 
-    Priors that agree closely ("homogenisation") teach a model little more together than alone.
+    Priors that agree closely ("homogenisation") teach a model little more together than each alone.
 
     Parameters
     ----------
     a, b : PriorMatrix of length n_texts
-        Words that lack a score in either are left out.
+        Words without a score in one of them are left out.
     normalize : {"l2", "max", "sum", "minmax", "softmax"} or None, default=None
-        Norm of each text's scores before they are correlated. None takes the scores as they are:
-        if all words are pooled, texts with large scores then count most, and what part of the
-        agreement is between texts and what within them cannot be told. "l2" weighs the texts
-        alike, as training does by default.
+        Norm of each text's scores before they are correlated. None takes the scores as they are: if
+        all words are pooled, texts with large scores count most, and agreement within texts cannot
+        be separated from agreement between them. "l2" gives all texts the same weight, as training
+        does by default.
     per_text : bool, default=False
         Correlate the words within each text, instead of all words of all texts at once.
 
     Returns
     -------
     float, or ndarray of float64 of shape (n_texts,) if `per_text`
-        From -1 to 1. NaN where fewer than two words have both scores, or all of them the same
-        one; of the pooled figure a warning tells.
+        From -1 to 1. NaN where fewer than two words have both scores, or all scores of one prior
+        are the same; over all words, this comes with a warning.
 
     Raises
     ------

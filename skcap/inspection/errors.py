@@ -1,4 +1,4 @@
-"""Where a model errs, and what guidance changed."""
+"""A model's errors, and what a second model changed about them."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _LABEL_WORD = re.compile(r"[^\W_]+")
 
 
 def errors_by_overlap(y_true: ArrayLike, y_pred: ArrayLike, overlap: pd.DataFrame) -> pd.DataFrame:
-    """Set a model's errors beside the overlap of the true and the predicted class.
+    """Count a model's errors for each pair of classes, next to the overlap of the two classes.
 
     Parameters
     ----------
     y_true, y_pred : array-like of str or int, shape (n_texts,)
     overlap : pandas.DataFrame, shape (n_classes, n_classes)
-        As :func:`keyword_overlap` or :func:`class_similarity` gives it.
+        As :func:`keyword_overlap` or :func:`class_similarity` returns it.
 
     Returns
     -------
     pandas.DataFrame, shape (n_classes * (n_classes - 1), 4)
-        One row for every ordered pair of classes, those without an error included, since only
-        they tell how common an overlap is: columns ``true``, ``predicted``, ``overlap`` and
+        One row for every ordered pair of classes, including those without an error, since they are
+        needed to see how common an overlap is: columns ``true``, ``predicted``, ``overlap`` and
         ``errors``, the number of texts. Most errors first.
 
     Raises
@@ -54,7 +54,9 @@ def errors_by_overlap(y_true: ArrayLike, y_pred: ArrayLike, overlap: pd.DataFram
 
     labels = overlap.index.tolist()
     if labels != overlap.columns.tolist():
-        raise ValueError("overlap must have the same labels in rows and columns, in one order.")
+        raise ValueError(
+            "overlap must have the same labels in rows and columns, in the same order."
+        )
     truth, predicted = _same_length(y_true=y_true, y_pred=y_pred)
     errors = _confusion(truth, predicted, labels, "overlap")
     row, column = np.nonzero(~np.eye(len(labels), dtype=bool))
@@ -77,7 +79,7 @@ def confusion_pairs(
     *,
     top: int | None = None,
 ) -> pd.DataFrame:
-    """List the pairs of classes that a model, or two, take for one another most often.
+    """List the pairs of classes that one or two models confuse most often.
 
     Parameters
     ----------
@@ -85,14 +87,14 @@ def confusion_pairs(
     pred_after : array-like of str or int, shape (n_texts,), default=None
         Predictions of another model for the same texts.
     top : int or None, default=None
-        Number of pairs; None gives all that are confused at least once.
+        Number of pairs; None lists all that are confused at least once.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``first``, ``second``, ``before`` and, if given, ``after``: texts of either class
-        that are taken for the other. Ordered by the confusions of both models together: the pairs
-        that are hardest for one model alone look easier with any other, guided or not.
+        Columns ``first``, ``second``, ``before`` and, if given, ``after``: number of texts of
+        either class that are mistaken for the other. Sorted by the confusions of both models
+        together, since the pairs that are hardest for one model look easier with any other one.
 
     Raises
     ------
@@ -136,14 +138,14 @@ def corrected_by_lexical_overlap(
     *,
     by: str = "words",
 ) -> pd.DataFrame:
-    """Count what a second model corrects, by how alike the confused labels are in words.
+    """Count what a second model corrects, by how many words the confused labels share.
 
     Parameters
     ----------
     y_true, pred_before, pred_after : array-like of str or int, shape (n_texts,)
     label_names : mapping of label to str, default=None
-        Names whose words are compared, such as "card arrival"; None takes the labels. Words are
-        runs of letters and digits, in lower case, each counted once.
+        Names whose words are compared, such as "card arrival"; None takes the labels themselves.
+        Words are runs of letters and digits, in lower case, each counted once.
     by : {"words", "share"}, default="words"
         Levels of overlap: the number of words that the names of the true and of the wrongly
         predicted label share, or their share of all words in both names, in fifths.
@@ -151,10 +153,11 @@ def corrected_by_lexical_overlap(
     Returns
     -------
     pandas.DataFrame
-        One row a level, from none to the highest that occurs (all for "share"). Columns
-        ``wrong_before``, of them ``corrected``, and ``newly_wrong``: texts that only the second
-        model errs on, by the overlap of its own error. Judge the corrected with the newly wrong:
-        any other model, guided or not, corrects some and errs anew on others.
+        One row per level, from none to the highest that occurs (all levels for "share"). Columns
+        ``wrong_before``; ``corrected``, how many of these the second model gets right; and
+        ``newly_wrong``, the texts that only the second model gets wrong, by the overlap of its own
+        error. Compare the corrected with the newly wrong: any other model corrects some errors and
+        makes new ones.
 
     Raises
     ------
@@ -200,7 +203,7 @@ def corrected_by_lexical_overlap(
 
 
 def class_report(y_true: ArrayLike, pred_before: ArrayLike, pred_after: ArrayLike) -> pd.DataFrame:
-    """Report class by class what a second model, such as a guided one, untangled.
+    """Compare two models class by class: accuracy, and what each class is mistaken for.
 
     Parameters
     ----------
@@ -210,9 +213,10 @@ def class_report(y_true: ArrayLike, pred_before: ArrayLike, pred_after: ArrayLik
     -------
     pandas.DataFrame, one row for each class of `y_true`
         Index: label. Columns: ``n_texts``; ``accuracy_before``, ``accuracy_after`` and ``change``,
-        of the class's texts; ``confused_before`` and ``confused_after``, the label that they are
-        most often mistaken for (None if never; the first of several in order), and
-        ``n_confused_before`` and ``n_confused_after``, how often. The most improved class first.
+        on the class's texts; ``confused_before`` and ``confused_after``, the label that they are
+        most often mistaken for (None if never; of several, the first in order), and
+        ``n_confused_before`` and ``n_confused_after``, how often. The most improved class comes
+        first.
 
     Raises
     ------

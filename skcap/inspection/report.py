@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from skcap.inspection.report_sections import (
@@ -21,6 +20,7 @@ from skcap.inspection.report_sections import (
 )
 from skcap.prior_matrix import PriorMatrix, check_same_texts
 from skcap.utils.html import page
+from skcap.utils.labels import check_labels
 from skcap.utils.words import check_texts
 
 __all__ = ["write_report"]
@@ -100,9 +100,7 @@ def write_report(
 
     import_pyplot()  # raises before the work, not after it
     texts = check_texts(X)
-    labels = np.asarray(y)
-    if labels.shape != (len(texts),):
-        raise ValueError(f"y must hold one label per text, {len(texts)}, got shape {labels.shape}.")
+    labels = check_labels(texts, y)
     if n_texts < 0:
         raise ValueError(f"n_texts must be at least 0, got {n_texts}.")
     if prior is not None:

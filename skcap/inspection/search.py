@@ -1,4 +1,4 @@
-"""Reading the result of a search over parameters: a tidy table and a plot."""
+"""Results of a search over parameters: a tidy table and a plot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DODGE = 0.06  # of the distance of two points, so that error bars do not hide e
 
 
 def search_frame(search: Any) -> pd.DataFrame:
-    """Lay the results of a search out as a table, one row a candidate and metric.
+    """Lay out the results of a search as a table, one row per candidate and metric.
 
     Parameters
     ----------
@@ -33,10 +33,10 @@ def search_frame(search: Any) -> pd.DataFrame:
     -------
     pandas.DataFrame, shape (n_candidates * n_metrics, n_parameters + 7)
         ``candidate`` (its row in ``cv_results_``), ``iter`` and ``n_resources`` if the search is a
-        halving one, one column a parameter, ``metric``, ``mean`` and ``std`` over the test splits
-        (not standard errors), ``rank``, ``n_splits``, and ``fit_seconds``, the mean of a split.
-        Parameters that are estimators or functions go by their names, or, where two in a column
-        would have the same, by what differs from the defaults. A parameter that is not in a
+        halving one, one column per parameter, ``metric``, ``mean`` and ``std`` over the test splits
+        (not standard errors), ``rank``, ``n_splits``, and ``fit_seconds``, the mean over the
+        splits. Estimators and functions are shown by their names, or, if two in a column would look
+        the same, with the parameters that differ from the defaults. A parameter that is not in a
         candidate's grid is ``pandas.NA``.
 
     Raises
@@ -91,29 +91,29 @@ def plot_search(
 ) -> Axes:
     """Plot a score against one parameter of a search, one line for each value of another.
 
-    Each point is the best candidate among those that share `x` and `line`, whatever their other
-    parameters; the title says if there are any. The best of many is too good by chance: compare
-    winners on data that the search has not seen.
+    Each point is the best candidate among those that share `x` and `line`; the title names the
+    other parameters that it was chosen over. The best of many candidates looks better than it is:
+    compare winners on data that the search has not seen.
 
     Parameters
     ----------
     search : GridSearchCV, RandomizedSearchCV, HalvingGridSearchCV, ...
-        A fitted search. Of a halving search the last iteration of each candidate counts.
+        A fitted search. In a halving search, the last iteration of each candidate counts.
     x : str, default="clf__beta"
         The parameter on the horizontal axis. Its values are evenly spaced, in ascending order if
-        they are numbers, since 0, 0.1, 1, 10 has no good scale.
+        they are numbers, since no scale suits 0, 0.1, 1, 10.
     line : str or None, default="prior__aggregation"
-        The parameter that tells lines apart, None for a single line.
+        The parameter that has one line per value; None draws a single line.
     metric : str or None, default=None
-        Which of the metrics; None takes the one that the search refits on, or the only one.
+        Which metric to plot; None takes the one that the search refits on, or the only one.
     ax : matplotlib.axes.Axes or None, default=None
-        Where to draw; None makes a new figure.
+        Where to draw; None makes a figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Error bars are one standard deviation over the test splits to each side. Candidates that
-        failed (a NaN score) are left out.
+        Error bars are one standard deviation over the test splits in each direction. Candidates
+        that failed (a NaN score) are left out.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def plot_search(
 def _best_points(
     search: Any, x: str, line: str | None, metric: str | None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Give the best candidate of each point, and the parameters that it was chosen over."""
+    """Return the best candidate of each point, and the parameters that it was chosen over."""
     frame, parameters = search_frame(search), _parameters(search)
     for role, name in (("x", x), ("line", line)):
         if name is not None and name not in parameters:
@@ -205,7 +205,7 @@ def _metrics(search: Any) -> dict[str, str]:
 
 
 def _short(values: np.ma.MaskedArray) -> pd.Series:
-    """Make a column of the values of a parameter, objects by their names."""
+    """Make a column of the values of a parameter, with objects shown by their names."""
     import pandas as pd
 
     items = [pd.NA if value is np.ma.masked else value for value in values]
@@ -234,7 +234,7 @@ def _long_name(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    """Write a value of the table as a tick or in a legend."""
+    """Write a value of the table for a tick or a legend."""
     import pandas as pd
 
     if value is pd.NA:
@@ -245,7 +245,7 @@ def _name(value: Any) -> str:
 
 
 def _in_order(names: Sequence[str]) -> list[str]:
-    """Sort names: numbers by size, then others as they come."""
+    """Sort names: numbers by size, then the others in order of appearance."""
 
     def place(name: str) -> tuple[bool, float]:
         try:

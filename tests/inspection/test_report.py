@@ -140,7 +140,7 @@ def test_report_leaves_no_figure_open(models, tmp_path):
 
 def test_report_refuses_what_does_not_fit(models, tmp_path):
     path = tmp_path / "r.html"
-    with pytest.raises(ValueError, match="y must hold one label per text, 5"):
+    with pytest.raises(ValueError, match="5 texts and 3 labels"):
         write_report(path, models[0], TEXTS, TRUTH[:3])
     with pytest.raises(ValueError, match="'X' and 'prior' differ"):
         write_report(path, models[0], TEXTS, TRUTH, prior=PriorMatrix(TEXTS[::-1]))

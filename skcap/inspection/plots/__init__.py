@@ -1,7 +1,8 @@
-"""Plots of word scores and of what changed in a model. They need the extra ``skcap[plots]``.
+"""Plots of word scores, classes, errors and gains. They need the extra ``skcap[plots]``.
 
-Everything is drawn into given axes or into a figure of its own; nothing is shown or saved. Colours
-can be told apart by the colour-blind: blue speaks for, orange against; darker is more.
+Everything is drawn into the axes that are passed, or into a new figure; nothing is shown or saved.
+The colours are safe for the colour-blind: blue speaks for a label, orange against it; darker is
+more.
 """
 
 from skcap.inspection.plots.class_similarity import ClassSimilarityDisplay

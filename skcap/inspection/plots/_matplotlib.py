@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# The blue and the orange of skcap.utils.html, which the colour-blind can tell apart, and their
-# lighter kin, on which black words stay legible.
+# The blue and the orange of skcap.utils.html, which are safe for the colour-blind, and lighter
+# shades of them, on which black words stay legible.
 BLUE, ORANGE, GREY = "#0072b2", "#e67e00", "#a6a6a6"
 LIGHT_BLUE, LIGHT_ORANGE, LIGHT_GREY = "#59a3cd", "#f0ac59", "#d9d9d9"
 
@@ -31,7 +31,7 @@ def import_pyplot() -> Any:
 
 
 def drawable(text: str) -> str:
-    """Replace what the font lacks, which matplotlib would warn of each time it draws."""
+    """Replace characters that the font lacks: matplotlib would warn each time it draws them."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     families = FontProperties().get_family()
@@ -43,18 +43,18 @@ def drawable(text: str) -> str:
         invisible = unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
         return "" if invisible else _STAND_IN
 
-    # Not empty: a word of invisible characters has its place, too.
+    # Not empty: a word of invisible characters needs its place, too.
     return "".join(show(character) for character in text) or _STAND_IN
 
 
 def label_ticks(ax: Axes, axis: str, places: Any, labels: Any, **style: Any) -> None:
-    """Write labels at ticks as they are: a dollar sign starts no formula."""
+    """Label ticks with plain text: a dollar sign starts no formula."""
     ticks = {"x": ax.set_xticks, "y": ax.set_yticks}[axis]
     lines = [[drawable(line) for line in str(label).split("\n")] for label in labels]
     ticks(places, ["\n".join(line) for line in lines], parse_math=False, **style)
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:
-    """Width and height that axes have at present."""
+    """Return the present width and height of axes, in points."""
     box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     return 72 * box.width, 72 * box.height

@@ -1,4 +1,4 @@
-"""Which classes are alike: a heat map of the similarity of their mean embeddings."""
+"""A heat map of the similarity of classes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SMALLEST, _LARGEST = 5.0, 9.0  # font sizes of the labels
 
 
 class ClassSimilarityDisplay:
-    """Heat map of the similarity of classes, with like classes next to each other.
+    """Heat map of the similarity of classes, with similar classes next to each other.
 
     Parameters
     ----------
     similarity : pandas.DataFrame, shape (n_classes, n_classes)
         Symmetric, as :func:`skcap.inspection.class_similarity` or
-        :func:`skcap.inspection.keyword_overlap` gives it.
+        :func:`skcap.inspection.keyword_overlap` returns it.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class ClassSimilarityDisplay:
         vmax: float = 1.0,
         ax: Axes | None = None,
     ) -> ClassSimilarityDisplay:
-        """Draw the classes of embedded texts.
+        """Draw the similarity of the classes of embedded texts.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class ClassSimilarityDisplay:
         vmax: float = 1.0,
         ax: Axes | None = None,
     ) -> ClassSimilarityDisplay:
-        """Draw the classes as a fitted classifier's encoder, or a pretrained one, sees them.
+        """Draw the similarity of classes in the embeddings of a classifier or an encoder.
 
         Parameters
         ----------
@@ -114,12 +114,12 @@ class ClassSimilarityDisplay:
         vmax: float = 1.0,
         ax: Axes | None = None,
     ) -> ClassSimilarityDisplay:
-        """Draw it.
+        """Draw the heat map.
 
         Parameters
         ----------
         order : {"clusters", "labels"}, default="clusters"
-            Like classes next to each other (average linkage), or in the order of the table.
+            Similar classes next to each other (average linkage), or in the order of the table.
         vmin, vmax : float, default=0.0 and 1.0
             Ends of the colour scale. Fixed, so that data sets can be compared side by side.
         ax : matplotlib.axes.Axes or None, default=None

@@ -1,4 +1,4 @@
-"""The pairs of classes that models take for one another most often, before and after."""
+"""The pairs of classes that one or two models confuse most often."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["ConfusionPairsDisplay"]
 
 
 class ConfusionPairsDisplay:
-    """Dots of the number of confusions of each pair of classes, of one model or two.
+    """Dot plot of the number of confusions of each pair of classes, of one or two models.
 
     Parameters
     ----------
     pairs : pandas.DataFrame
-        As :func:`skcap.inspection.confusion_pairs` gives it.
+        As :func:`skcap.inspection.confusion_pairs` returns it.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class ConfusionPairsDisplay:
         Parameters
         ----------
         before : fitted classifier
-        X : what both predict on, length n_texts
+        X : sequence of str, length n_texts
         y : array-like of str or int, shape (n_texts,)
         after : fitted classifier, default=None
         top, names, ax
@@ -106,12 +106,12 @@ class ConfusionPairsDisplay:
     def plot(
         self, *, names: tuple[str, str] = ("before", "after"), ax: Axes | None = None
     ) -> ConfusionPairsDisplay:
-        """Draw it, the hardest pair on top.
+        """Draw the pairs, the hardest one on top.
 
         Parameters
         ----------
         names : tuple of two str, default=("before", "after")
-            What the legend calls the two models.
+            Names of the two models in the legend.
         ax : matplotlib.axes.Axes or None, default=None
             None makes a figure that is as high as the pairs need.
 
@@ -146,7 +146,7 @@ class ConfusionPairsDisplay:
         labels = [f"{a}\n{b}" for a, b in zip(pairs["first"], pairs["second"], strict=True)]
         label_ticks(ax, "y", rows, labels, size=8)
         ax.set_ylim(len(pairs) - 0.4, -0.6)
-        ax.set_xlabel("texts of either class taken for the other")
+        ax.set_xlabel("texts of either class mistaken for the other")
         most = pairs.drop(columns=["first", "second"]).to_numpy().max()
         ax.set_xlim(-0.02 * most, 1.05 * most)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

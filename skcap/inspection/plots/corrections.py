@@ -1,4 +1,4 @@
-"""What a second model corrects and gets newly wrong, by how alike the confused labels are."""
+"""Errors that a second model corrects and makes, by the words that confused labels share."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _BARS = (
 
 
 class CorrectionsDisplay:
-    """Bars of errors before, corrected and new ones, by the words that labels share.
+    """Bar plot of the errors of a first model, corrected ones and new ones, by shared label words.
 
     Parameters
     ----------
     cases : pandas.DataFrame
-        As :func:`skcap.inspection.corrected_by_lexical_overlap` gives it.
+        As :func:`skcap.inspection.corrected_by_lexical_overlap` returns it.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class CorrectionsDisplay:
         by: str = "words",
         ax: Axes | None = None,
     ) -> CorrectionsDisplay:
-        """Draw two models' predictions.
+        """Draw the corrections that one model's predictions make to another's.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class CorrectionsDisplay:
         return cls(cases).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> CorrectionsDisplay:
-        """Draw it.
+        """Draw the bars.
 
         Parameters
         ----------

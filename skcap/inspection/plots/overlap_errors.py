@@ -1,4 +1,4 @@
-"""Where a model errs, by the overlap of the class that is true and the one that is predicted."""
+"""A heat map of errors by the overlap of the true and the predicted class."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["OverlapErrorsDisplay"]
 
 
 class OverlapErrorsDisplay:
-    """Heat map of errors: classes with the most errors against levels of overlap.
+    """Heat map of errors: the classes with the most errors against levels of overlap.
 
-    Each level tells its share of all errors beside its share of all pairs of classes. Errors come
-    with overlap where the first is far larger than the second.
+    The label of each level gives its share of all errors and its share of all pairs of classes:
+    where the first is far larger, errors go along with overlap.
 
     Parameters
     ----------
     pairs : pandas.DataFrame
-        As :func:`skcap.inspection.errors_by_overlap` gives it.
+        As :func:`skcap.inspection.errors_by_overlap` returns it.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class OverlapErrorsDisplay:
     ax_, figure_ : matplotlib Axes and Figure
         After :meth:`plot`.
     counts_ : ndarray of int64, shape (n_levels, n_classes)
-        What :meth:`plot` drew: errors of the classes shown, the lowest level first.
+        The errors that :meth:`plot` drew, the lowest level first.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class OverlapErrorsDisplay:
         ----------
         y_true, y_pred : array-like of str or int, shape (n_texts,)
         overlap : pandas.DataFrame, shape (n_classes, n_classes)
-            As :func:`skcap.inspection.keyword_overlap` gives it.
+            As :func:`skcap.inspection.keyword_overlap` returns it.
         top, n_levels, ax
             As for :meth:`plot`.
 
@@ -100,7 +100,7 @@ class OverlapErrorsDisplay:
         Parameters
         ----------
         estimator : fitted classifier
-        X : what it predicts on, length n_texts
+        X : sequence of str, length n_texts
         y : array-like of str or int, shape (n_texts,)
         overlap, top, n_levels, ax
             As for :meth:`from_predictions`.
@@ -115,15 +115,15 @@ class OverlapErrorsDisplay:
     def plot(
         self, *, top: int = 15, n_levels: int = 8, ax: Axes | None = None
     ) -> OverlapErrorsDisplay:
-        """Draw it.
+        """Draw the heat map.
 
         Parameters
         ----------
         top : int, default=15
-            Number of true classes shown, those with the most errors. The shares beside the levels
-            are those of all classes.
+            Number of true classes to show, those with the most errors. The shares in the labels of
+            the levels are those of all classes.
         n_levels : int, default=8
-            About how many levels of overlap above zero there are; their limits are round numbers.
+            Approximate number of levels of overlap above zero; their limits are round numbers.
         ax : matplotlib.axes.Axes or None, default=None
             None makes a figure.
 
@@ -177,7 +177,7 @@ class OverlapErrorsDisplay:
 
 
 def _levels(overlap: np.ndarray, n_levels: int) -> tuple[np.ndarray, list[str]]:
-    """Give the level of each pair and the names of the levels: 0 is one of its own."""
+    """Return the level of each pair and the names of the levels; overlap 0 is its own level."""
     from matplotlib.ticker import MaxNLocator
 
     highest = max(float(overlap.max()), 1e-9)

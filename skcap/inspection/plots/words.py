@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -40,21 +40,21 @@ def plot_words(
     normalize: str | None = "max",
     title: str | None = None,
 ) -> Axes:
-    """Draw the word scores of several sources over one text, one line of words a source.
+    """Draw the words of one text, coloured by the scores of each source, one line per source.
 
     Parameters
     ----------
     sources : mapping of str to PriorMatrix
-        Priors or attributions of the same texts by name, drawn from top to bottom.
+        Priors or attributions of the same texts, by name; drawn from top to bottom.
     row : int, default=0
         Position of the text in them.
     ax : matplotlib.axes.Axes or None, default=None
         Where to draw; words wrap and shrink to fit its present size. None makes a figure that is
         as high as the text needs.
     normalize : {"max", "l2", "sum", "minmax", "softmax"} or None, default="max"
-        Norm of each source, see :func:`skcap.utils.norms.normalize_scores`. The colours of all sources
-        share one scale, up to the largest absolute score after normalising; so with the default
-        each source uses all of it, and with None sources of one unit can be compared in strength.
+        Norm of each source, see :func:`skcap.utils.norms.normalize_scores`. All sources share one
+        colour scale, up to the largest absolute score after normalising: with the default each
+        source uses all of it, and with None sources of the same unit can be compared in strength.
     title : str or None, default=None
         Written above the words; it may have several lines.
 
@@ -90,7 +90,7 @@ def plot_words(
     >>> cap = PriorMatrix(["where is my card"], [[0.1, 0.0, -0.1, 0.8]])
     >>> lime = PriorMatrix(["where is my card"], [[3.0, float("nan"), 0.0, 2.0]])
     >>> ax = plot_words({"CAP": cap, "LIME": lime}, title="card_arrival")
-    >>> len(ax.patches)  # one cell a word and source
+    >>> len(ax.patches)  # one cell per word and source
     8
     """
     plt = import_pyplot()
@@ -118,11 +118,7 @@ def plot_words(
     largest = np.abs(scores[~np.isnan(scores)]).max(initial=0) or 1.0
     colors = LinearSegmentedColormap.from_list("for_against", [LIGHT_ORANGE, "white", LIGHT_BLUE])
     scale = Normalize(-largest, largest)
-    for source, line in enumerate(scores):
-        cells.draw_name(ax, source)
-        for word, score in enumerate(line):
-            style = _UNSCORED if np.isnan(score) else {"facecolor": colors(scale(score))}
-            cells.draw_word(ax, source, word, style)
+    cells.draw_words(ax, scores, lambda score: colors(scale(score)))
     cells.draw_legend(ax, scores)
     if lines:
         written = "\n".join(map(drawable, lines))
@@ -133,11 +129,11 @@ def plot_words(
 def _one_text(
     sources: Mapping[str, PriorMatrix], row: int, normalize: str | None
 ) -> tuple[list[str], np.ndarray]:
-    """Give the words of the text and the scores, shape (n_sources, n_words)."""
+    """Return the words of the text and the scores, shape (n_sources, n_words)."""
     if not isinstance(sources, Mapping):
         raise TypeError(
-            f"sources must map names to PriorMatrix, got {type(sources).__name__}. For one source "
-            "write {'prior': prior}."
+            f"sources must map names to PriorMatrix, got {type(sources).__name__}. For one source, "
+            "pass {'prior': prior}."
         )
     if not sources:
         raise ValueError("sources is empty; at least one PriorMatrix is needed.")
@@ -218,11 +214,18 @@ class _Cells(NamedTuple):
     def top(self, block: int, source: int) -> float:
         return (block * (len(self.names) + 0.5) + source) * self.line
 
-    def draw_name(self, ax: Axes, source: int) -> None:
+    def draw_words(self, ax: Axes, scores: np.ndarray, color: Callable[[float], Any]) -> None:
+        for source, line in enumerate(scores):
+            self._draw_name(ax, source)
+            for word, score in enumerate(line):
+                style = _UNSCORED if np.isnan(score) else {"facecolor": color(score)}
+                self._draw_word(ax, source, word, style)
+
+    def _draw_name(self, ax: Axes, source: int) -> None:
         for block in range(self.n_blocks):
             self._write(ax, self.start - _PADDING * self.size, block, source, self.names[source])
 
-    def draw_word(self, ax: Axes, source: int, word: int, style: dict[str, Any]) -> None:
+    def _draw_word(self, ax: Axes, source: int, word: int, style: dict[str, Any]) -> None:
         from matplotlib.patches import Rectangle
 
         left, wide, block = self.left[word], self.width[word], self.block[word]
