@@ -104,14 +104,13 @@ class GuidanceComparison:
             It is, if the intervals of both gains lie above zero. If only that over no guidance
             does, scores in any order help, so that the prior's knowledge is not what helps.
         """
-        before, after = self.scores["unguided"].mean(), self.scores["guided"].mean()
         seconds = self.fit_seconds.mean()
         slower = seconds["guided"] / seconds["unguided"]
-        facts = (
-            f"{self.metric} {after:.3f} guided and {before:.3f} unguided, "
-            f"{_words(self.interval('unguided'))}; a guided fit takes {slower:.1f} times as long"
+        return (
+            f"{self._verdict()}: {self.metric} {self.scores['guided'].mean():.3f} guided, "
+            f"{_words(self.interval('unguided'))} over unguided{self._knowledge()}, "
+            f"at {slower:.1f} times the training time."
         )
-        return f"{self._verdict()}: {facts}{self._knowledge()}."
 
     def _verdict(self) -> str:
         gain = self.interval("unguided")
@@ -125,9 +124,8 @@ class GuidanceComparison:
 
     def _knowledge(self) -> str:
         if "shuffled" not in self.scores:
-            return "; whether a shuffled prior gains as much was not tried"
-        mean = self.scores["shuffled"].mean()
-        return f"; with the prior shuffled {mean:.3f}, {_words(self.interval('shuffled'))}"
+            return " (whether a shuffled prior gains as much was not tried)"
+        return f" and {_words(self.interval('shuffled'))} over the prior shuffled"
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """Plot the gain over each control: every split, the mean and its 95 % interval.
@@ -157,4 +155,4 @@ class GuidanceComparison:
 
 
 def _words(gain: Interval) -> str:
-    return f"a gain of {gain.mean:+.3f} (95 % interval {gain.low:+.3f} to {gain.high:+.3f})"
+    return f"{gain.mean:+.3f} (95 % interval {gain.low:+.3f} to {gain.high:+.3f})"

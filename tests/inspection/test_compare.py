@@ -194,9 +194,9 @@ def test_summary_gives_one_verdict(means, verdict):
 
 def test_summary_gives_the_numbers():
     summary = result(0.0, 0.02, 0.1).summary()
-    assert "accuracy 0.700 guided and 0.600 unguided, a gain of +0.100 (95 % interval" in summary
-    assert "a guided fit takes 3.0 times as long" in summary
-    assert "with the prior shuffled 0.620, a gain of +0.080 (95 % interval" in summary
+    assert "accuracy 0.700 guided, +0.100 (95 % interval +0." in summary
+    assert ") over unguided and +0.080 (95 % interval +0." in summary
+    assert summary.endswith(") over the prior shuffled, at 3.0 times the training time.")
     assert "unguided 0.600, shuffled 0.620, guided 0.700" in repr(result(0.0, 0.02, 0.1))
 
 
