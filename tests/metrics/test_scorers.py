@@ -362,10 +362,12 @@ def test_nothing_is_remembered_from_one_call_to_the_next():
 
 
 def test_classifier_without_probabilities():
-    model = make_pipeline(CountVectorizer(), LinearSVC()).fit(X, y)
+    model = make_pipeline(CountVectorizer(), LinearSVC(dual="auto")).fit(X, y)
     with pytest.raises(TypeError, match="Pipeline has no predict_proba"):
         comprehensiveness_scorer(model, X)
-    calibrated = CalibratedClassifierCV(make_pipeline(CountVectorizer(), LinearSVC()), cv=2)
+    calibrated = CalibratedClassifierCV(
+        make_pipeline(CountVectorizer(), LinearSVC(dual="auto")), cv=2
+    )
     assert comprehensiveness_scorer(calibrated.fit(X, y), X) > 0
 
 
