@@ -25,7 +25,7 @@ from _intents import LOADERS
 from _suite import alternate, finish, paired_ratio, parse, parser_of, target
 
 from skcap import GuidedTextClassifier
-from skcap.classifier.encoder import TextDataset
+from skcap.classifier.batches import TextDataset
 from skcap.datasets import load_banking77
 from skcap.models import resolve_model
 

@@ -40,7 +40,7 @@ from skorch.callbacks import Callback
 
 from skcap import CAPPriorTransformer, FakeLLM, GuidedTextClassifier, PriorMatrix
 from skcap.attribution import attribute_words
-from skcap.classifier.encoder import TextDataset
+from skcap.classifier.batches import TextDataset
 from skcap.datasets import load_banking77
 from skcap.utils.norms import alignment_loss, normalize_scores
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-if TYPE_CHECKING:
-    from skcap.classifier.encoder import TextEncoderClassifier
-
 __all__ = [
+    "BASELINES",
     "OUTPUTS",
     "PATHS",
+    "EmbeddingModel",
     "attribute_words",
+    "baseline_embeddings",
+    "find_baseline_token",
     "integrated_gradients",
     "output_of",
     "words_from_tokens",
@@ -25,6 +26,71 @@ __all__ = [
 
 PATHS = ("gausslegendre", "random")
 OUTPUTS = ("logit", "log_odds", "probability")
+BASELINES = ("pad", "mask", "zero")
+
+
+class EmbeddingModel(Protocol):
+    """What is asked of a model: to compute logits from word embeddings."""
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """Look up word embeddings, shape (n_texts, n_tokens, width)."""
+
+    def embed_token(self, token: int | None) -> Tensor:
+        """Look up the embedding of one token, zeros for None; shape (width,)."""
+
+    def __call__(self, *, attention_mask: Tensor, inputs_embeds: Tensor) -> Tensor:
+        """Compute logits, shape (n_texts, n_classes)."""
+
+
+def find_baseline_token(tokenizer: Any, baseline: str, name: str = "baseline") -> int | None:
+    """Find the token that stands in for every word at the start of a path.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerFast
+    baseline : {"pad", "mask", "zero"}
+    name : str, default="baseline"
+        What the error calls the parameter.
+
+    Returns
+    -------
+    int or None
+        None for "zero", which stands for no token at all.
+
+    Raises
+    ------
+    ValueError
+        If the tokenizer has no such token.
+    """
+    if baseline == "zero":
+        return None
+    token = getattr(tokenizer, f"{baseline}_token_id")
+    if token is None:
+        raise ValueError(
+            f"{name}={baseline!r} needs a {baseline} token, which the model's tokenizer does not "
+            f"have. Choose another of {', '.join(map(repr, BASELINES))}."
+        )
+    return int(token)
+
+
+def baseline_embeddings(
+    model: EmbeddingModel, embeddings: Tensor, special: Tensor, token: int | None
+) -> Tensor:
+    """Give the start of the path: every token but the special ones replaced by the baseline's.
+
+    Parameters
+    ----------
+    model : EmbeddingModel
+    embeddings : Tensor of float, shape (n_texts, n_tokens, width)
+    special : Tensor of bool, shape (n_texts, n_tokens)
+        True at special and padding tokens, which stay as they are and so get no attribution.
+    token : int or None
+
+    Returns
+    -------
+    Tensor of float, shape (n_texts, n_tokens, width)
+    """
+    return torch.where(special.unsqueeze(2), embeddings, model.embed_token(token))
 
 
 def integrated_gradients(
@@ -152,7 +218,7 @@ def words_from_tokens(token_scores: Tensor, word_ids: Tensor, n_words: int) -> T
 
 
 def attribute_words(
-    model: TextEncoderClassifier,
+    model: EmbeddingModel,
     batch: Mapping[str, Tensor],
     classes: Tensor,
     *,
@@ -168,9 +234,9 @@ def attribute_words(
 
     Parameters
     ----------
-    model : TextEncoderClassifier
+    model : EmbeddingModel
     batch : mapping of Tensor
-        What :class:`skcap.classifier.encoder.PadCollate` makes of texts.
+        What :class:`skcap.classifier.batches.PadCollate` makes of texts.
     classes : Tensor of int64, shape (n_texts,)
         The class of each text that is to be explained.
     n_words : int
@@ -196,8 +262,7 @@ def attribute_words(
     _check_output(output)  # before the encoder does its work
     attention = batch["attention_mask"]
     embeddings = model.embed(batch["input_ids"])
-    filler = model.embed_token(baseline_token)
-    baseline = torch.where(batch["special"].unsqueeze(2), embeddings, filler)
+    baseline = baseline_embeddings(model, embeddings, batch["special"], baseline_token)
 
     def score(points: Tensor) -> Tensor:
         repeats = len(points) // len(attention)

@@ -30,13 +30,9 @@ from benchmarks.paper.run import RESULTS
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.teachers import make_prior
 from skcap import PriorMatrix
-from skcap.classifier.encoder import (
-    PadCollate,
-    TextDataset,
-    TextEncoderClassifier,
-    encode_texts,
-    load_tokenizer,
-)
+from skcap.classifier.batches import PadCollate, TextDataset
+from skcap.classifier.encoder import TextEncoderClassifier
+from skcap.classifier.texts import encode_texts, load_tokenizer
 from skcap.models import resolve_model
 from skcap.utils.labels import name_labels
 

@@ -1,18 +1,115 @@
-"""Training batches of texts of like length, so that little is spent on padding."""
+"""Batches: data sets of encoded texts, padding, and training batches of texts of like length."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-__all__ = ["LengthGroupedSampler", "training_loader"]
+from skcap.classifier.texts import EncodedText
+
+__all__ = ["LengthGroupedSampler", "PadCollate", "TextDataset", "training_loader"]
 
 _BATCHES_A_GROUP = 50  # texts are sorted within that many batches: enough to fill each evenly
 _JITTER = 2.0  # tokens by which lengths blur, so that the same texts do not always meet
+
+
+class TextDataset(Dataset[tuple[dict[str, Any], int]]):
+    """Encoded texts with their classes, weights, and columns by word, such as priors.
+
+    Parameters
+    ----------
+    encoded : sequence of EncodedText, length n_texts
+    classes : ndarray of int64, shape (n_texts,), default=None
+        None stands for class 0 throughout, where only the texts matter.
+    columns : mapping of str to sequence of ndarray of float, length n_texts, default=None
+        One value per word and text. Words that the model does not see get NaN.
+    weights : ndarray of float, shape (n_texts,), default=None
+        None weighs all texts alike.
+    """
+
+    def __init__(
+        self,
+        encoded: Sequence[EncodedText],
+        classes: np.ndarray | None = None,
+        columns: Mapping[str, Sequence[np.ndarray]] | None = None,
+        weights: np.ndarray | None = None,
+    ) -> None:
+        self.encoded = encoded
+        self.classes = np.zeros(len(encoded), dtype=np.int64) if classes is None else classes
+        self.weights = np.ones(len(encoded)) if weights is None else weights
+        self.columns = {
+            name: [
+                np.where(text.seen, row, np.nan) for text, row in zip(encoded, rows, strict=True)
+            ]
+            for name, rows in (columns or {}).items()
+        }
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def __getitem__(self, row: int) -> tuple[dict[str, Any], int]:
+        text = self.encoded[row]
+        item = {
+            "input_ids": text.input_ids,
+            "special": text.special,
+            "word_ids": text.word_ids,
+            "weight": self.weights[row],
+            "columns": {name: values[row] for name, values in self.columns.items()},
+        }
+        return item, int(self.classes[row])
+
+    def scaled(self, factor: float) -> TextDataset:
+        """Give the same texts with other weights."""
+        copied = copy.copy(self)
+        copied.weights = self.weights * factor
+        return copied
+
+
+class PadCollate:
+    """Make a batch of rows of a :class:`TextDataset`, padded on the right to its longest.
+
+    Parameters
+    ----------
+    pad_id : int
+        Token to pad with. It is never attended to.
+    """
+
+    def __init__(self, pad_id: int) -> None:
+        self.pad_id = pad_id
+
+    def __call__(self, rows: list[tuple[dict[str, Any], int]]) -> tuple[dict[str, Tensor], Tensor]:
+        """Give the batch's tensors by name, and its classes.
+
+        Returns
+        -------
+        dict of Tensor
+            input_ids, attention_mask, special (True at padding as well) and word_ids of shape
+            (n_texts, n_tokens), weight of shape (n_texts,), and the columns by word, of shape
+            (n_texts, n_words), padded with NaN.
+        Tensor of int64, shape (n_texts,)
+        """
+        items = [item for item, _ in rows]
+        batch = {
+            "input_ids": _pad(items, "input_ids", self.pad_id),
+            "attention_mask": _pad([{"n": np.ones_like(i["input_ids"])} for i in items], "n", 0),
+            "special": _pad(items, "special", True),
+            "word_ids": _pad(items, "word_ids", -1),
+            "weight": torch.tensor([item["weight"] for item in items], dtype=torch.float32),
+        }
+        for name in items[0]["columns"]:
+            batch[name] = _pad([item["columns"] for item in items], name, np.nan).float()
+        return batch, torch.tensor([label for _, label in rows])
+
+
+def _pad(items: Sequence[Mapping[str, Any]], name: str, filler: Any) -> Tensor:
+    rows = [torch.from_numpy(item[name]) for item in items]
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=filler)
 
 
 class LengthGroupedSampler(Sampler[int]):
@@ -74,7 +171,7 @@ def training_loader(
     shuffle : bool, default=True
         False keeps the order of the rows.
     sampler : torch.utils.data.Sampler or None, default=None
-        One's own order. None groups texts by length.
+        Another order. None groups texts by length.
     **options
         Passed to ``torch.utils.data.DataLoader``.
 

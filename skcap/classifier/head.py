@@ -1,4 +1,4 @@
-"""A head that starts from something: a linear probe of the encoder as it came."""
+"""The start of the head: a linear probe of the encoder before training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from skorch.utils import to_numpy, to_tensor
+from skorch.utils import to_numpy
 
 if TYPE_CHECKING:
     from skcap.classifier.net import GuidedNet
@@ -58,8 +58,8 @@ def _pooled(net: GuidedNet, dataset: Any) -> tuple[np.ndarray, np.ndarray, np.nd
     parts = []
     with torch.inference_mode():
         for batch, classes in net.get_iterator(dataset, training=False):
-            on_device = to_tensor(batch, device=net.device)
-            vectors = net.module_.pool(on_device["input_ids"], on_device["attention_mask"])
-            parts.append((to_numpy(vectors), to_numpy(classes), to_numpy(batch["weight"])))
+            seen = net.changed(net.step_of((batch, classes))).batch
+            vectors = net.module_.pool(seen["input_ids"], seen["attention_mask"])
+            parts.append((to_numpy(vectors), to_numpy(classes), to_numpy(seen["weight"])))
     vectors, labels, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
     return vectors.astype(np.float64), labels, weights.astype(np.float64)

@@ -1,4 +1,4 @@
-"""How alike classes are: by their keywords, and by their texts."""
+"""Similarity of classes: by their keywords, and by their texts."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["class_similarity", "embed_texts", "keyword_overlap"]
 
 
 def keyword_overlap(class_keywords: Mapping[Hashable, Mapping[str, float]]) -> pd.DataFrame:
-    """Tell how much of their keywords' weight two classes share, for every two.
+    """Compute how much of their keywords' weight classes share, for every pair of them.
 
     Parameters
     ----------
     class_keywords : mapping of label to {word: weight}, n classes
-        Weights of at least 0. They are divided by their sum in each class.
+        Weights of at least 0. In each class they are divided by their sum.
 
     Returns
     -------
     pandas.DataFrame, shape (n, n)
-        Sum over the words of the smaller of both weights: 0 without a common word, 1 for equal
-        keywords with equal weights. Symmetric, with ones on the diagonal. A class without keywords
-        (or with zeros only) overlaps with no other.
+        Sum over the words of the smaller of the two weights: 0 without a common word, 1 for the
+        same keywords with the same weights. Symmetric, with ones on the diagonal. A class without
+        keywords (or with zeros only) overlaps with no other.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def keyword_overlap(class_keywords: Mapping[Hashable, Mapping[str, float]]) -> p
             if not 0 <= weight < np.inf:
                 raise ValueError(
                     f"class_keywords[{label!r}][{word!r}] must be a finite weight of at least 0, "
-                    f"got {weight!r}. Leave words out that speak against the class."
+                    f"got {weight!r}. Leave out words that speak against the class."
                 )
     labels = list(class_keywords)
     overlap = class_overlap(class_keywords)[1]
@@ -69,18 +69,19 @@ def class_similarity(embeddings: ArrayLike, y: ArrayLike) -> pd.DataFrame:
     Parameters
     ----------
     embeddings : array-like of float, shape (n_texts, dim)
-        Such as :func:`embed_texts` gives.
+        As :func:`embed_texts` returns them.
     y : array-like of str or int, shape (n_texts,)
 
     Returns
     -------
     pandas.DataFrame, shape (n_classes, n_classes)
-        Cosine similarity, labels sorted. A class whose mean is zero has similarity 0 to all.
+        Cosine similarity, labels sorted. A class whose mean embedding is zero has similarity 0 to
+        all others.
 
     Raises
     ------
     ValueError
-        If `embeddings` is not a finite matrix with one row a label.
+        If `embeddings` is not a finite matrix with one row per label.
 
     Examples
     --------
@@ -107,15 +108,15 @@ def class_similarity(embeddings: ArrayLike, y: ArrayLike) -> pd.DataFrame:
 def embed_texts(
     texts: Any, model: Any = "all-minilm-l6-v2", *, batch_size: int = 64, device: str = "cpu"
 ) -> np.ndarray:
-    """Embed texts: the mean of an encoder's last states over the tokens of each text.
+    """Embed texts as the mean of an encoder's last hidden states over the tokens of each text.
 
     Parameters
     ----------
     texts : list, tuple, 1-D array, Series of str, or PriorMatrix, length n_texts
-        What exceeds the length that the encoder can take is cut, with a warning.
+        Texts that are too long for the encoder are truncated, with a warning.
     model : str or fitted GuidedTextClassifier, default="all-minilm-l6-v2"
-        Alias, folder or hub id of a pretrained encoder; or a classifier, whose own states before
-        its head are taken, pooled as it pools, on its own device.
+        Alias, folder or hub id of a pretrained encoder; or a classifier, whose input of its head is
+        taken, with its own pooling and on its own device.
     batch_size : int, default=64
     device : str, default="cpu"
         Where a pretrained encoder runs.
@@ -139,7 +140,8 @@ def embed_texts(
     """
     import torch
 
-    from skcap.classifier.encoder import PadCollate, TextDataset, encode_texts
+    from skcap.classifier.batches import PadCollate, TextDataset
+    from skcap.classifier.texts import encode_texts
 
     module, tokenizer, max_length, device = _encoder(model, device)
     encoded = encode_texts(tokenizer, check_texts(texts, "texts"), max_length)
@@ -149,7 +151,7 @@ def embed_texts(
             f"{cut} of {len(encoded)} texts are longer than {max_length} tokens and are cut.",
             stacklevel=2,
         )
-    # Texts of like length share a batch, so that little is spent on padding.
+    # Texts of similar length share a batch, so that little is spent on padding.
     order = np.argsort([text.input_ids.size for text in encoded], kind="stable")
     rows, collate = TextDataset(encoded), PadCollate(tokenizer.pad_token_id or 0)
     pooled: list[torch.Tensor] = []
@@ -169,8 +171,9 @@ def embed_texts(
 
 
 def _encoder(model: Any, device: str) -> tuple[Any, Any, int, str]:
-    """Give the module, its tokenizer, the most tokens of a text, and the device."""
-    from skcap.classifier.encoder import TextEncoderClassifier, load_tokenizer
+    """Return the module, its tokenizer, the largest number of tokens of a text, and the device."""
+    from skcap.classifier.encoder import TextEncoderClassifier
+    from skcap.classifier.texts import load_tokenizer
     from skcap.models import explain_load_errors, resolve_model
 
     if hasattr(model, "net_") and hasattr(model, "tokenizer_"):
@@ -178,7 +181,7 @@ def _encoder(model: Any, device: str) -> tuple[Any, Any, int, str]:
     if not isinstance(model, str):
         raise TypeError(
             "model must be the name of an encoder or a fitted GuidedTextClassifier, got "
-            f"{type(model).__name__}. For other models embed the texts yourself."
+            f"{type(model).__name__}. For other models, embed the texts yourself."
         )
     with explain_load_errors(model):
         folder = resolve_model(model)

@@ -345,7 +345,8 @@ def attribute_with_captum(
     from skorch.utils import to_tensor
 
     from skcap.attribution import output_of, words_from_tokens
-    from skcap.classifier.encoder import PadCollate, TextDataset, encode_texts
+    from skcap.classifier.batches import PadCollate, TextDataset
+    from skcap.classifier.texts import encode_texts
 
     module = classifier.net_.module_.eval()
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from skcap.classifier.batches import LengthGroupedSampler, training_loader
-from skcap.classifier.encoder import EncodedText, PadCollate, TextDataset
+from skcap.classifier.batches import PadCollate, TextDataset
+from skcap.classifier.texts import EncodedText
 
 
 def padded_share(lengths: np.ndarray, rows: list[int], batch_size: int) -> float:

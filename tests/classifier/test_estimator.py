@@ -19,7 +19,7 @@ from skorch.dataset import ValidSplit
 
 from skcap import attribution, guided_net
 from skcap.classifier import GuidedTextClassifier
-from skcap.classifier.encoder import TextDataset
+from skcap.classifier.batches import TextDataset
 from skcap.prior_matrix import PriorMatrix
 from skcap.utils.norms import ALIGNMENT_LOSSES, alignment_loss, normalize_scores
 
@@ -722,7 +722,7 @@ def test_pickles_carry_the_model_and_no_texts(guided):
 def test_no_data_or_gradients_stay_in_memory(guided):
     import gc
 
-    from skcap.classifier.encoder import TextDataset
+    from skcap.classifier.batches import TextDataset
 
     gc.collect()
     held = gc.get_referrers(guided.net_)

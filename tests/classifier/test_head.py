@@ -6,7 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from skorch.dataset import ValidSplit
 
 from skcap import GuidedTextClassifier
-from skcap.classifier.encoder import TextDataset, encode_texts
+from skcap.classifier.batches import TextDataset
+from skcap.classifier.texts import encode_texts
 from skcap.classifier.head import probe_head
 
 TEXTS = ["red apple pie", "green pear tart", "blue plum jam", "red cherry cake"] * 3

@@ -1,0 +1,120 @@
+"""What a trained net says of texts: probabilities, and scores of words, in batches."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.utils import to_tensor
+from torch import Tensor
+
+from skcap.classifier.batches import PadCollate, TextDataset
+from skcap.classifier.texts import EncodedText, encode_texts
+from skcap.utils.seeds import seeded
+
+__all__ = ["batches_by_length", "encode_and_warn", "probabilities", "scores_by_text"]
+
+
+def encode_and_warn(tokenizer: Any, texts: list[str], max_length: int) -> list[EncodedText]:
+    """Tokenise texts, and warn of those that are cut.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerFast
+    texts : list of str, length n_texts
+    max_length : int
+
+    Returns
+    -------
+    list of EncodedText, length n_texts
+    """
+    encoded = encode_texts(tokenizer, texts, max_length)
+    n_cut = sum(text.truncated.any() for text in encoded)
+    if n_cut:
+        warnings.warn(
+            f"{n_cut} of {len(texts)} texts are longer than max_length={max_length} tokens. The "
+            "model does not see what is beyond, and the words there get no supervision and no "
+            "attribution.",
+            stacklevel=4,
+        )
+    return encoded
+
+
+def probabilities(net: Any, encoded: Sequence[EncodedText]) -> np.ndarray:
+    """Predict the probability of each class.
+
+    Parameters
+    ----------
+    net : GuidedNet
+    encoded : sequence of EncodedText, length n_texts
+
+    Returns
+    -------
+    ndarray of float32, shape (n_texts, n_classes)
+    """
+    order = _longest_first(encoded)
+    with seeded(0), torch.inference_mode():
+        ordered = net.predict_proba(TextDataset([encoded[row] for row in order]))
+    result = np.empty_like(ordered)
+    result[order] = ordered
+    return result
+
+
+def batches_by_length(
+    net: Any, encoded: Sequence[EncodedText], codes: np.ndarray, size: int
+) -> Iterator[tuple[np.ndarray, dict[str, Tensor], Tensor]]:
+    """Yield batches of texts of like length, so that little is spent on padding.
+
+    Parameters
+    ----------
+    net : GuidedNet
+        Says what to pad with, and where tensors should be.
+    encoded : sequence of EncodedText, length n_texts
+    codes : ndarray of int64, shape (n_texts,)
+        Class of each text.
+    size : int
+        Texts of a batch.
+
+    Yields
+    ------
+    rows : ndarray of int64, shape (n_batch,)
+        Places of the texts among all.
+    batch : dict of Tensor
+        See :class:`skcap.classifier.batches.PadCollate`.
+    classes : Tensor of int64, shape (n_batch,)
+    """
+    net.module_.eval()
+    collate: PadCollate = net.iterator_valid__collate_fn
+    dataset = TextDataset(encoded, codes)
+    order = _longest_first(encoded)
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        batch, classes = to_tensor(collate([dataset[row] for row in rows]), device=net.device)
+        yield rows, batch, classes
+
+
+def scores_by_text(words: Tensor, encoded: Sequence[EncodedText]) -> list[np.ndarray]:
+    """Cut padded word scores to the words of each text; words that were cut off get NaN.
+
+    Parameters
+    ----------
+    words : Tensor of float, shape (n_texts, n_words)
+    encoded : sequence of EncodedText, length n_texts
+
+    Returns
+    -------
+    list of ndarray of float, length n_texts
+    """
+    rows = words.detach().cpu().numpy()
+    return [
+        np.where(text.truncated, np.nan, row[: text.truncated.size])
+        for text, row in zip(encoded, rows, strict=True)
+    ]
+
+
+def _longest_first(encoded: Sequence[EncodedText]) -> np.ndarray:
+    """Order texts by length; the longest first, so that memory runs out at once or never."""
+    return np.argsort([-text.input_ids.size for text in encoded], kind="stable")

@@ -1,0 +1,302 @@
+"""Fine-tuning: what is learned, and the rounds of training that guidance asks for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import PassthroughScoring
+
+from skcap.attribution import find_baseline_token
+from skcap.classifier.batches import PadCollate, TextDataset, training_loader
+from skcap.classifier.encoder import TextEncoderClassifier
+from skcap.classifier.net import GuidedNet
+from skcap.classifier.parameters import SkorchParameters
+from skcap.classifier.predicting import encode_and_warn
+from skcap.classifier.schedule import WarmupDecay
+from skcap.classifier.texts import EncodedText, load_tokenizer
+from skcap.guidance import BaseGuidance, Task
+from skcap.models import explain_load_errors, resolve_device, resolve_model
+from skcap.utils.seeds import seeded
+from skcap.utils.validation import check_number, integer
+
+if TYPE_CHECKING:
+    from skcap.shortcuts import ShortcutAudit
+
+__all__ = ["ROWS", "FineTuning", "TrainingSet", "check_weights"]
+
+ROWS = 64  # rows of one forward pass without training: enough to keep a device busy
+
+# An optimiser of these does not take `fused` as well.
+_OTHER_KERNELS = {"optimizer__foreach", "optimizer__fused", "optimizer__differentiable"}
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The training set of one fit, n texts.
+
+    Attributes
+    ----------
+    texts : list of str, length n
+    classes : ndarray, shape (n_classes,)
+        The labels, sorted.
+    codes : ndarray of int64, shape (n,)
+        Position of each text's label in `classes`.
+    weights : ndarray of float64, shape (n,)
+        With mean one.
+    priors : list of ndarray of float, length n, or None
+    names : list of str, length n_classes, or None
+        Label names, to be learned as texts.
+    name_weight : float
+        What each counts, as a share of the mean weight of a text.
+    """
+
+    texts: list[str]
+    classes: np.ndarray
+    codes: np.ndarray
+    weights: np.ndarray
+    priors: list[np.ndarray] | None
+    names: list[str] | None
+    name_weight: float
+
+
+def check_weights(sample_weight: Any, n_texts: int) -> np.ndarray:
+    """Validate weights of texts.
+
+    Parameters
+    ----------
+    sample_weight : array-like of float, shape (n_texts,), or None
+    n_texts : int
+
+    Returns
+    -------
+    ndarray of float64, shape (n_texts,)
+
+    Raises
+    ------
+    ValueError
+    """
+    if sample_weight is None:
+        return np.ones(n_texts)
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (n_texts,):
+        raise ValueError(
+            f"sample_weight must have shape ({n_texts},), one weight per text, got {weights.shape}."
+        )
+    if not np.isfinite(weights).all() or weights.min() < 0 or weights.max() == 0:
+        raise ValueError("sample_weight must be finite, not negative, and not all zero.")
+    return weights
+
+
+class FineTuning(SkorchParameters):
+    """The part of GuidedTextClassifier that trains: model, guidance, rounds of training."""
+
+    model: Any
+    beta: float
+    ig_baseline: str
+    pooling: str
+    normalize_embeddings: bool
+    dropout: float
+    head_init: str
+    max_epochs: int
+    batch_size: int
+    lr: float
+    head_lr: float | None
+    warmup: float | None
+    max_length: int | None
+    train_split: Any
+    callbacks: Sequence[Any] | None
+    device: Any
+    amp: str | bool
+    model_kwargs: Mapping[str, Any] | None
+    verbose: int
+
+    classes_: np.ndarray
+    guidance_: list[BaseGuidance]
+    audit_: ShortcutAudit
+    max_length_: int
+    net_: GuidedNet
+    tokenizer_: Any
+
+    def _encode(self, texts: list[str]) -> list[EncodedText]:
+        return encode_and_warn(self.tokenizer_, texts, self.max_length_)
+
+    def _fit(self, data: TrainingSet, guidance: list[BaseGuidance], seed: int) -> None:
+        """Train, and train again as long as a guidance asks for it."""
+        plain: list[FineTuning] = []
+
+        def unguided() -> FineTuning:
+            if not plain:
+                plain.append(clone(self))
+                plain[0]._fit(replace(data, priors=None), [], seed)
+            return plain[0]
+
+        again = True
+        while again:
+            self._load(data, guidance, seed)
+            task = self._task(data, unguided)
+            columns: dict[str, Sequence[np.ndarray]] = {"prior": data.priors} if data.priors else {}
+            with seeded(seed, torch.device(self.net_.device)):
+                for item in guidance:
+                    columns |= item.prepare(task)
+            active = [item for item in guidance if not item.is_idle()]
+            if plain and not active:  # there is nothing to guide, and it is trained already
+                self._adopt(plain[0])
+            else:
+                self._train(task, data, columns, active, seed)
+            # All are asked, not just the first that wants more.
+            again = sum(item.review(task, self) for item in guidance) > 0
+        self.guidance_ = guidance
+        for item in guidance:
+            if hasattr(item, "audit_"):
+                self.audit_ = item.audit_
+
+    def _load(self, data: TrainingSet, guidance: Sequence[BaseGuidance], seed: int) -> None:
+        """Load the encoder and its tokenizer, and make the net."""
+        device = torch.device(resolve_device(str(self.device)))
+        options = dict(self.model_kwargs or {})
+        with seeded(seed, device), explain_load_errors(self.model):
+            folder = resolve_model(
+                self.model,
+                revision=options.get("revision"),
+                local_files_only=options.get("local_files_only", False),
+            )
+            self.tokenizer_ = load_tokenizer(folder, **options)
+            find_baseline_token(self.tokenizer_, self.ig_baseline, "ig_baseline")
+            self.net_ = self._make_net(folder, options, len(data.classes), device, guidance)
+            self.net_.initialize()
+        self.classes_ = data.classes
+        self.max_length_ = self._choose_max_length(self.net_.module_)
+
+    def _task(self, data: TrainingSet, unguided: Callable[[], FineTuning]) -> Task:
+        return Task(
+            texts=data.texts,
+            codes=data.codes,
+            classes=data.classes,
+            priors=data.priors,
+            encoded=self._encode(data.texts),
+            tokenizer=self.tokenizer_,
+            module=self.net_.module_,
+            unguided=unguided,
+            verbose=self.verbose,
+        )
+
+    def _train(
+        self,
+        task: Task,
+        data: TrainingSet,
+        columns: Mapping[str, Sequence[np.ndarray]],
+        guidance: Sequence[BaseGuidance],
+        seed: int,
+    ) -> None:
+        net = self.net_
+        dataset = TextDataset(task.encoded, data.codes, columns, data.weights)
+        net.set_params(guidance=guidance)
+        if data.names is not None:
+            net.set_params(names=self._encode_names(data.names, data.name_weight, list(columns)))
+        with seeded(seed, torch.device(net.device)):
+            net.partial_fit(dataset, y=data.codes)
+        _release_training_memory(net)
+
+    def _encode_names(self, names: list[str], weight: float, columns: list[str]) -> TextDataset:
+        """Make a text of each label's name, with no values for its words."""
+        encoded = self._encode(names)
+        unknown = [np.full(text.truncated.size, np.nan) for text in encoded]
+        weights = np.full(len(names), weight)
+        return TextDataset(encoded, np.arange(len(names)), dict.fromkeys(columns, unknown), weights)
+
+    def _adopt(self, fitted: FineTuning) -> None:
+        """Take over what another classifier of the same parameters has learned."""
+        for name in ("classes_", "max_length_", "net_", "tokenizer_"):
+            setattr(self, name, getattr(fitted, name))
+
+    def _make_net(
+        self,
+        folder: str,
+        options: dict[str, Any],
+        n_classes: int,
+        device: torch.device,
+        guidance: Sequence[BaseGuidance],
+    ) -> GuidedNet:
+        head_lr = self.head_lr
+        if head_lr is None:
+            head_lr = self.lr * (20 if self.head_init == "random" else 3)
+        collate = PadCollate(self.tokenizer_.pad_token_id or 0)
+        defaults = {
+            "optimizer__param_groups": [("head.*", {"lr": head_lr})],
+            "optimizer__weight_decay": 0.01,
+            "iterator_valid__batch_size": max(ROWS, self.batch_size),
+        }
+        given = self._skorch_params()
+        if device.type in ("cpu", "cuda") and not _OTHER_KERNELS & given.keys():
+            # One kernel for all weights: on a CPU a small encoder's step takes half the time.
+            defaults["optimizer__fused"] = True
+        return GuidedNet(
+            TextEncoderClassifier,
+            beta=self.beta,
+            amp=_resolve_amp(self.amp, device),
+            head_init=self.head_init,
+            module__model=folder,
+            module__n_classes=n_classes,
+            module__pooling=self.pooling,
+            module__dropout=self.dropout,
+            module__normalize_embeddings=self.normalize_embeddings,
+            module__options=options,
+            criterion=torch.nn.CrossEntropyLoss,
+            criterion__reduction="none",
+            optimizer=torch.optim.AdamW,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            iterator_train=training_loader,
+            iterator_train__collate_fn=collate,
+            iterator_valid__collate_fn=collate,
+            train_split=self.train_split,
+            callbacks=self._callbacks(guidance),
+            device=str(device),
+            verbose=self.verbose,
+            **{**defaults, **given},
+        )
+
+    def _callbacks(self, guidance: Sequence[BaseGuidance]) -> list[Any]:
+        parts = ["ce", *(name for item in guidance for name in item.parts)]
+        measures = [f"train_{name}" for name in dict.fromkeys(parts)]
+        callbacks: list[Any] = [(n, PassthroughScoring(n, on_train=True)) for n in measures]
+        if self.warmup is not None:
+            callbacks.append(("schedule", WarmupDecay(self.warmup)))
+        return [*callbacks, *clone(list(self.callbacks or []), safe=False)]
+
+    def _choose_max_length(self, module: TextEncoderClassifier) -> int:
+        limit = int(min(module.max_tokens, self.tokenizer_.model_max_length))
+        if self.max_length is None:
+            return limit
+        least = self.tokenizer_.num_special_tokens_to_add() + 1
+        check_number("max_length", self.max_length, integer(least, limit))
+        return int(self.max_length)
+
+
+def _release_training_memory(net: GuidedNet) -> None:
+    """Drop gradients and the optimiser's moments, three times the size of the model, and texts."""
+    net.optimizer_.zero_grad(set_to_none=True)
+    net.optimizer_.state.clear()
+    net.names = None
+    net.guidance = ()
+    if not np.isfinite(net.history[-1, "train_loss"]):
+        warnings.warn(
+            "The training loss is not finite, so the model is of no use. Lower lr, head_lr or "
+            "beta, or add skorch's GradientNormClipping to callbacks.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+
+def _resolve_amp(amp: str | bool, device: torch.device) -> bool:
+    if amp != "auto":
+        return bool(amp)
+    return device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8

@@ -1,0 +1,88 @@
+"""From the `guidance` parameter to guidance objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import clone
+
+from skcap.guidance.alignment import AlignmentGuidance
+from skcap.guidance.base import BaseGuidance
+from skcap.guidance.rationale import RationaleGuidance
+from skcap.guidance.swap import SwapGuidance
+
+__all__ = ["GUIDANCE", "make_guidance", "resolve_guidance"]
+
+#: What a name stands for: the guidance with its defaults.
+GUIDANCE: dict[str, type[BaseGuidance]] = {
+    "alignment": AlignmentGuidance,
+    "rationale": RationaleGuidance,
+    "swap": SwapGuidance,
+}
+
+
+def make_guidance(guidance: Any) -> BaseGuidance:
+    """Give the guidance that a name or an instance stands for.
+
+    Parameters
+    ----------
+    guidance : str or BaseGuidance
+
+    Returns
+    -------
+    BaseGuidance
+        An instance as it is.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    TypeError
+        If it is neither.
+    """
+    if isinstance(guidance, BaseGuidance):
+        return guidance
+    names = ", ".join(map(repr, GUIDANCE))
+    if isinstance(guidance, str):
+        if guidance not in GUIDANCE:
+            raise ValueError(f"guidance must be one of {names}, an instance, got {guidance!r}.")
+        return GUIDANCE[guidance]()
+    hint = ""
+    if isinstance(guidance, type) and issubclass(guidance, BaseGuidance):
+        hint = f" Pass an instance: {guidance.__name__}()."
+    raise TypeError(
+        f"guidance must be one of {names}, an instance of BaseGuidance, a list of these, or None, "
+        f"got {guidance!r:.80}.{hint}"
+    )
+
+
+def resolve_guidance(guidance: Any) -> list[BaseGuidance]:
+    """Turn the `guidance` parameter into checked copies.
+
+    Parameters
+    ----------
+    guidance : str, BaseGuidance, list of these, or None
+
+    Returns
+    -------
+    list of BaseGuidance
+        Clones, so that what a fit prepares stays out of the parameter.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`make_guidance`, or if a parameter of a guidance is not valid.
+
+    Examples
+    --------
+    >>> from skcap.guidance import resolve_guidance
+    >>> resolve_guidance(["swap", "alignment"])
+    [SwapGuidance(), AlignmentGuidance()]
+    """
+    if guidance is None:
+        return []
+    given = guidance if isinstance(guidance, list | tuple) else [guidance]
+    resolved = [clone(make_guidance(item)) for item in given]
+    for item in resolved:
+        item.check()
+    return resolved

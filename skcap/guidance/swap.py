@@ -1,0 +1,249 @@
+"""Make shortcuts independent of the label: swap them between texts, or drop them, in each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from torch import Tensor, nn
+
+from skcap.guidance.base import BaseGuidance, Step, Task
+from skcap.prior_matrix import PriorMatrix
+from skcap.shortcuts import ShortcutAudit, check_shortcuts, match_shortcuts
+from skcap.utils.validation import integer, number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["SwapGuidance"]
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """How a shortcut is written somewhere in the training texts, and where in the text."""
+
+    tokens: tuple[int, ...]
+    place: float  # of its word, as a share of the text's words: 0 is the start, 1 the end
+
+
+class SwapGuidance(BaseGuidance):
+    """Words that an audit flags as shortcuts are swapped between texts or dropped while training.
+
+    First an unguided model is trained and audited (:class:`skcap.shortcuts.ShortcutAudit`). If the
+    audit flags nothing, that model is the result, to the last bit. Else training begins anew, and
+    in each step every text of the batch, whatever its class, shows one of the flagged words, drawn
+    at random, with the same probability: neither that there is such a word nor which one it is
+    then says anything about the label. The rest of each text stays as it is.
+
+    Parameters
+    ----------
+    shortcuts : pandas.DataFrame, list of str, or None, default=None
+        What to swap: an audit's ``shortcuts_``, that table edited, or a list of words. None audits
+        an unguided model, which needs a prior.
+    audit : ShortcutAudit or None, default=None
+        How to audit, if `shortcuts` is None; None takes ``ShortcutAudit()``. Its classifier is
+        replaced by the model that is trained, and its prior, if it has none, by that of the
+        training texts.
+    drop : float, from 0 to 1, default=0.3
+        Probability that a flagged word is dropped rather than swapped, if all training texts have
+        one. Where only a share of the texts has one, a text shows one with the probability
+        ``share * (1 - drop)``, so that texts without one need not be changed more than others.
+    max_rounds : int, default=2
+        Trained models are audited again, and trained once more with what is found besides, until
+        nothing is or so many rounds are over. 1 does not look again.
+
+    Attributes
+    ----------
+    audit_ : ShortcutAudit
+        The audit of the unguided model, where there was one.
+    shortcuts_ : pandas.DataFrame
+        What is swapped.
+    n_rounds_ : int
+        Rounds of training.
+
+    Notes
+    -----
+    Flagged patterns that are no word of their own, such as capital letters or the length of a text,
+    cannot be swapped; they stay in ``audit_.shortcuts_`` for you to look at.
+
+    Examples
+    --------
+    >>> from skcap import GuidedTextClassifier
+    >>> from skcap.guidance import SwapGuidance
+    >>> clf = GuidedTextClassifier(guidance=SwapGuidance(["emma", "henry"]))
+    >>> clf.fit(["emma: wake me", "henry: play jazz"], ["alarm", "music"])  # doctest: +SKIP
+    """
+
+    _parameter_constraints = {
+        "shortcuts": "no_validation",  # by check_shortcuts
+        "audit": [ShortcutAudit, None],
+        "drop": [number(0, 1)],
+        "max_rounds": [integer(1)],
+    }
+
+    def __init__(
+        self,
+        shortcuts: pd.DataFrame | Sequence[str] | None = None,
+        *,
+        audit: ShortcutAudit | None = None,
+        drop: float = 0.3,
+        max_rounds: int = 2,
+    ) -> None:
+        self.shortcuts = shortcuts
+        self.audit = audit
+        self.drop = drop
+        self.max_rounds = max_rounds
+
+    @property
+    def needs_prior(self) -> bool:
+        """Whether it needs a PriorMatrix with scores: if it audits, and the audit has no prior."""
+        has_own = self.audit is not None and self.audit.prior is not None
+        return self.shortcuts is None and not has_own
+
+    def check(self) -> None:
+        """Check the parameters, the table of shortcuts among them."""
+        super().check()
+        if self.shortcuts is not None:
+            check_shortcuts(self.shortcuts)
+
+    # -- before and after training ----------------------------------------------------------------
+
+    def prepare(self, task: Task) -> Mapping[str, Sequence[np.ndarray]]:
+        """Find out what to swap, and where it stands in the training texts."""
+        if not hasattr(self, "shortcuts_"):
+            self.shortcuts_ = self._find(task)
+            self.n_rounds_ = 1
+        if self.shortcuts_.empty:
+            self.marks_: list[_Mark] = []
+            return {}
+        places = [rows >= 0 for rows in match_shortcuts(task.texts, self.shortcuts_)]
+        self.marks_ = _marks(task.encoded, places)
+        self.share_ = float(np.mean([row.any() for row in places]))
+        return {"swap": [np.where(row, 1.0, np.nan) for row in places]}
+
+    def _find(self, task: Task) -> pd.DataFrame:
+        if self.shortcuts is not None:
+            return check_shortcuts(self.shortcuts)
+        self.audit_ = self._audit(task, task.unguided())
+        return check_shortcuts(self.audit_.shortcuts_)
+
+    def _audit(self, task: Task, classifier: Any) -> ShortcutAudit:
+        audit = ShortcutAudit(verbose=task.verbose) if self.audit is None else clone(self.audit)
+        if audit.prior is None:
+            audit.set_params(prior=PriorMatrix(task.texts, task.priors))
+        audit.set_params(classifier=classifier, prefit=True)
+        return audit.fit(task.texts, task.classes[task.codes])
+
+    def is_idle(self) -> bool:
+        """Tell whether no shortcut was found, so that training is unguided."""
+        return not self.marks_
+
+    def review(self, task: Task, classifier: Any) -> bool:
+        """Audit the trained classifier; ask for another round if it relies on something new."""
+        if self.shortcuts is not None or self.is_idle() or self.n_rounds_ >= self.max_rounds:
+            return False
+        import pandas as pd
+
+        found = check_shortcuts(self._audit(task, classifier).shortcuts_)
+        known = set(zip(self.shortcuts_["word"], self.shortcuts_["kind"], strict=True))
+        pairs = zip(found["word"], found["kind"], strict=True)
+        new = found[[pair not in known for pair in pairs]]
+        if new.empty:
+            return False
+        self.shortcuts_ = check_shortcuts(pd.concat([self.shortcuts_, new], ignore_index=True))
+        self.n_rounds_ += 1
+        return True
+
+    # -- while training ---------------------------------------------------------------------------
+
+    def change(self, step: Step) -> Mapping[str, Tensor]:
+        """Swap or drop the flagged words of a batch, and put some into texts without any."""
+        batch = step.batch
+        flagged = ~batch["swap"].isnan().cpu().numpy()
+        rng = np.random.default_rng(int(torch.randint(2**31 - 1, ()).item()))
+        show = rng.random(len(flagged)) < self.share_ * (1 - self.drop)
+        rows = [
+            _swap(row, words, self._draw(rng) if shows else None, step.module.max_tokens)
+            for row, words, shows in zip(_rows_of(batch), flagged, show, strict=True)
+        ]
+        changed = _pad(rows, batch)
+        if "prior" in batch:  # what the prior says of a word does not hold for another
+            gone = torch.as_tensor(flagged, device=batch["prior"].device)
+            changed["prior"] = batch["prior"].masked_fill(gone, torch.nan)
+        return {**batch, **changed}
+
+    def _draw(self, rng: np.random.Generator) -> _Mark:
+        return self.marks_[rng.integers(len(self.marks_))]
+
+
+def _marks(encoded: Sequence[Any], places: Sequence[np.ndarray]) -> list[_Mark]:
+    """Collect how the shortcuts are written, each way once."""
+    found: dict[tuple[int, ...], _Mark] = {}
+    for text, words in zip(encoded, places, strict=True):
+        for word in np.flatnonzero(words):
+            tokens = tuple(text.input_ids[text.word_ids == word].tolist())
+            if tokens:
+                found.setdefault(tokens, _Mark(tokens, word / max(1, len(words) - 1)))
+    return list(found.values())
+
+
+def _rows_of(batch: Mapping[str, Tensor]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Tokens and word positions of each text, without padding."""
+    ids, words = batch["input_ids"].cpu().numpy(), batch["word_ids"].cpu().numpy()
+    lengths = batch["attention_mask"].sum(dim=1).tolist()
+    return [(i[:n], w[:n]) for i, w, n in zip(ids, words, lengths, strict=True)]
+
+
+def _swap(
+    row: tuple[np.ndarray, np.ndarray], flagged: np.ndarray, mark: _Mark | None, max_tokens: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Take the flagged words out of a text, and put a mark in; give tokens, words, special."""
+    ids, words = row
+    special = words < 0
+    gone = ~special & flagged[np.maximum(words, 0)]
+    place = int(np.flatnonzero(gone)[0]) if gone.any() else None
+    if mark is None or len(ids) - gone.sum() + len(mark.tokens) > max_tokens:
+        return ids[~gone], words[~gone], special[~gone]
+    if place is None:
+        place = _place_for(mark, words)
+    kept_before = int((~gone[:place]).sum())
+    n = len(mark.tokens)
+    return (
+        np.insert(ids[~gone], kept_before, mark.tokens),
+        np.insert(words[~gone], kept_before, [-1] * n),  # it belongs to no word of the text
+        np.insert(special[~gone], kept_before, [False] * n),
+    )
+
+
+def _place_for(mark: _Mark, words: np.ndarray) -> int:
+    """Find the token before which a mark belongs in a text that has none."""
+    n_words = int(words.max()) + 1
+    starts = np.flatnonzero(words >= round(mark.place * n_words))
+    if len(starts):
+        return int(starts[0])
+    inside = np.flatnonzero(words >= 0)
+    return int(inside[-1]) + 1 if len(inside) else min(1, len(words))
+
+
+def _pad(
+    rows: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], batch: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Make the token columns of a batch."""
+    device = batch["input_ids"].device
+
+    def column(arrays: Sequence[np.ndarray], filler: Any) -> Tensor:
+        tensors = [torch.as_tensor(array) for array in arrays]
+        padded = nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=filler)
+        return padded.to(device)
+
+    ids, words, special = zip(*rows, strict=True)
+    return {
+        "input_ids": column(ids, 0),  # any token will do: padding is never attended to
+        "attention_mask": column([np.ones_like(row) for row in ids], 0),
+        "word_ids": column(words, -1),
+        "special": column(special, True),
+    }
