@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import hypergeom
 
-from skcap.shortcuts.patterns import PATTERNS, Pattern, length_patterns
+from skcap.shortcuts.patterns import PATTERNS, Pattern, length_patterns, name_shape
 from skcap.utils.words import bare, split_words
 
-__all__ = ["Candidates", "find_candidates"]
+__all__ = ["Candidates", "find_candidates", "select_candidates"]
 
-_ALWAYS = 0.9  # share of its texts in which a word begins (or ends) the text, to be named so
+_ALWAYS = 0.8  # share of its class's texts with a word that it begins (or ends), to be named so
 
 
 class Candidates(NamedTuple):
@@ -61,11 +61,13 @@ def find_candidates(
     -------
     Candidates
         With the columns `kind` and `word`; `form`, how it is mostly written; `place`, "first" or
-        "last" where it nearly always begins or ends a text, else ""; `code`, the class it goes
-        with; `n_texts`, in how many texts it is; `n_label`, how many of these are of that class;
-        `purity`, the share of these; `z`, the statistic of Gardner et al. (2021) [1]_; and
+        "last" where it nearly always begins or ends the texts of its class, else ""; `family`,
+        place and shape, see :func:`skcap.shortcuts.denial.deny_families`; `code`, the class it
+        goes with; `n_texts`, in how many texts it is; `n_label`, how many of these are of that
+        class; `purity`, the share of these; `z`, the statistic of Gardner et al. (2021) [1]_; and
         `p_association`, the exact hypergeometric p-value times the number of classes, since the
-        class was chosen to make it small.
+        class was chosen to make it small. A word at one place, or a phrase, is left out if its
+        word is in no other texts.
 
     Notes
     -----
@@ -84,8 +86,29 @@ def find_candidates(
         patterns |= {pattern.name: pattern for pattern in length_patterns(lengths)}
     places = _occurrences(words, kinds, patterns)
     table, places = _associate(places, codes, n_classes, min_texts)
-    table["place"] = _usual_place(places, words, len(table))
-    return Candidates(table, places[["candidate", "text", "position"]], patterns)
+    table.insert(3, "place", _usual_place(places, words, codes, table["code"].to_numpy()))
+    table.insert(4, "family", [_family(*row) for row in table[["kind", "form", "place"]].values])
+    found = Candidates(table, places[["candidate", "text", "position"]], patterns)
+    return select_candidates(found, ~_is_repeated(table))
+
+
+def select_candidates(candidates: Candidates, kept: np.ndarray) -> Candidates:
+    """Keep some candidates, numbered anew.
+
+    Parameters
+    ----------
+    candidates : Candidates
+    kept : ndarray of bool, shape (n_candidates,)
+
+    Returns
+    -------
+    Candidates
+    """
+    kept = np.asarray(kept, dtype=bool)
+    number = np.cumsum(kept) - 1
+    places = candidates.places[kept[candidates.places["candidate"]]]
+    places = places.assign(candidate=number[places["candidate"]])
+    return candidates._replace(table=candidates.table[kept].reset_index(drop=True), places=places)
 
 
 def _occurrences(
@@ -93,18 +116,16 @@ def _occurrences(
 ) -> pd.DataFrame:
     """List where each word, phrase, place and pattern occurs."""
     form_of = lru_cache(maxsize=None)(bare)
-    found: dict[str, list[tuple[str, str, int, int]]] = {kind: [] for kind in kinds}
-    for text, row in enumerate(words):
-        bares = [form_of(word) for word in row]
-        for kind in kinds:
-            found[kind].extend(
-                (word, form, text, place)
-                for word, form, place in _of_kind(kind, row, bares, patterns)
-            )
-    columns = ["word", "form", "text", "position"]
-    frames = [pd.DataFrame(rows, columns=columns).assign(kind=kind) for kind, rows in found.items()]
-    places = pd.concat(frames, ignore_index=True)
-    return places.astype({"text": np.int64, "position": np.int64, "word": object, "form": object})
+    found = [
+        (kind, *occurrence[:2], text, occurrence[2])
+        for text, row in enumerate(words)
+        for bares in [[form_of(word) for word in row]]
+        for kind in kinds
+        for occurrence in _of_kind(kind, row, bares, patterns)
+    ]
+    places = pd.DataFrame(found, columns=["kind", "word", "form", "text", "position"])
+    types = dict.fromkeys(["kind", "word", "form"], object)
+    return places.astype({**types, "text": np.int64, "position": np.int64})
 
 
 def _of_kind(
@@ -134,50 +155,81 @@ def _associate(
     places: pd.DataFrame, codes: np.ndarray, n_classes: int, min_texts: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Keep what is in enough texts of a class, and test how it goes with that class."""
-    key = places.groupby(["kind", "word"], sort=False).ngroup().to_numpy()
+    key = places.groupby(["kind", "word"], sort=False).ngroup().to_numpy(dtype=np.int64)
     pairs = np.unique(np.stack([key, places["text"].to_numpy()]), axis=1)
-    n_keys = int(key.max(initial=-1)) + 1
-    counts = np.zeros((n_keys, n_classes), dtype=np.int64)
+    counts = np.zeros((int(key.max(initial=-1)) + 1, n_classes), dtype=np.int64)
     np.add.at(counts, (pairs[0], codes[pairs[1]]), 1)
     n_texts, sizes = counts.sum(axis=1), np.bincount(codes, minlength=n_classes)
-    share = sizes / max(1, sizes.sum())
-    with np.errstate(divide="ignore", invalid="ignore"):  # a class that all texts are of, or none
-        z = (counts / n_texts[:, None] - share) / np.sqrt(share * (1 - share) / n_texts[:, None])
-    code = np.nan_to_num(z, nan=-np.inf, posinf=-np.inf).argmax(axis=1)
-    rows = np.arange(n_keys)
-    kept = np.flatnonzero(counts[rows, code] >= min_texts)
-    number = np.full(n_keys, -1)
+    z = _z_statistic(counts, sizes)
+    code = z.argmax(axis=1)
+    n_label, z = (values[np.arange(len(counts)), code] for values in (counts, z))
+    kept = np.flatnonzero(n_label >= min_texts)
+    number = np.full(len(counts), -1)
     number[kept] = np.arange(len(kept))
     places = places.assign(candidate=number[key])
     places = places[places["candidate"] >= 0].sort_values(
         ["candidate", "text", "position"], ignore_index=True
     )
-    n_label = counts[rows, code]
-    p = hypergeom.sf(n_label[kept] - 1, sizes.sum(), sizes[code[kept]], n_texts[kept])
-    groups = places.groupby("candidate")
-    table = pd.DataFrame(
-        {
-            "kind": groups["kind"].first(),
-            "word": groups["word"].first(),
-            "form": groups["form"].agg(lambda forms: forms.mode()[0]),
-            "code": code[kept],
-            "n_texts": n_texts[kept],
-            "n_label": n_label[kept],
-            "purity": n_label[kept] / n_texts[kept],
-            "z": z[rows, code][kept],
-            "p_association": np.minimum(1.0, p * n_classes),
-        }
-    )
+    table = places.groupby("candidate")[["kind", "word"]].first()
+    table["form"] = _usual_form(places)
+    n_texts, n_label, code = n_texts[kept], n_label[kept], code[kept]
+    table["code"], table["n_texts"], table["n_label"] = code, n_texts, n_label
+    table["purity"], table["z"] = n_label / n_texts, z[kept]
+    p = hypergeom.sf(n_label - 1, sizes.sum(), sizes[code], n_texts)
+    table["p_association"] = np.minimum(1.0, p * n_classes)
     return table.reset_index(drop=True), places
 
 
-def _usual_place(places: pd.DataFrame, words: list[list[str]], n_candidates: int) -> np.ndarray:
-    """Say where candidates nearly always stand."""
-    last = np.array([len(row) - 1 for row in words])[places["text"]]
-    position = places["position"].to_numpy()
-    total = np.bincount(places["candidate"], minlength=n_candidates)
-    usual = np.full(n_candidates, "", dtype=object)
-    for name, hit in (("last", position == last), ("first", position == 0)):
-        share = np.bincount(places["candidate"], weights=hit, minlength=n_candidates) / total
-        usual[share >= _ALWAYS] = name
+def _usual_form(places: pd.DataFrame) -> pd.Series:
+    """Say how candidates are mostly written; of equally frequent forms, the first by name."""
+    forms = places.groupby(["candidate", "form"]).size().rename("n").reset_index()
+    forms = forms.sort_values(["candidate", "n", "form"], ascending=[True, False, True])
+    return forms.drop_duplicates("candidate").set_index("candidate")["form"]
+
+
+def _z_statistic(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Compare the purity for each class with the share of all texts that are of it."""
+    n_texts = counts.sum(axis=1, keepdims=True)
+    share = sizes / max(1, sizes.sum())
+    with np.errstate(divide="ignore", invalid="ignore"):  # a class that no text is of, or all are
+        z = (counts / n_texts - share) / np.sqrt(share * (1 - share) / n_texts)
+    return np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _usual_place(
+    places: pd.DataFrame, words: list[list[str]], codes: np.ndarray, code: np.ndarray
+) -> np.ndarray:
+    """Say where candidates nearly always stand in texts of their class."""
+    candidate, text = places["candidate"].to_numpy(), places["text"].to_numpy()
+    own = codes[text] == code[candidate]
+    end = np.array([len(row) - 1 for row in words], dtype=np.int64)[text]
+    total = np.bincount(candidate[own], minlength=len(code))
+    usual = np.full(len(code), "", dtype=object)
+    for name, there in (("last", end), ("first", 0)):
+        hit = own & (places["position"].to_numpy() == there)
+        usual[np.bincount(candidate[hit], minlength=len(code)) >= _ALWAYS * total] = name
     return usual
+
+
+def _family(kind: str, form: str, place: str) -> str:
+    """Name what candidates share that stand at one place or have one shape; "" for the others."""
+    shape = name_shape(form)
+    if kind == "pattern" or (not place and shape == "word"):
+        return ""
+    return f"{place} {shape if kind != 'phrase' else kind}".strip()
+
+
+def _is_repeated(table: pd.DataFrame) -> np.ndarray:
+    """Find words at a place, and phrases, that are in just the texts that their word is in."""
+    words = table[table["kind"] == "word"]
+    n_texts_of = dict(zip(words["word"], words["n_texts"], strict=True))
+    return np.array(
+        [
+            kind in ("first", "last", "phrase")
+            and any(n_texts_of.get(part) == n_texts for part in word.split())
+            for kind, word, n_texts in zip(
+                table["kind"], table["word"], table["n_texts"], strict=True
+            )
+        ],
+        dtype=bool,
+    )

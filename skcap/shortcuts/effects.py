@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,16 @@ from tqdm.auto import tqdm
 
 from skcap.shortcuts.candidates import Candidates
 from skcap.shortcuts.patterns import Pattern
+from skcap.utils.seeds import content_seed
 from skcap.utils.words import split_words
 
-__all__ = ["measure_effects"]
+__all__ = ["Predict", "measure_effects"]
 
-_ROWS = 4096  # texts of one call of predict_proba: few calls, and progress is seen
+#: From texts to probabilities of the classes, shape (n_texts, n_classes).
+Predict: TypeAlias = Callable[[list[str]], Any]
+
+_ROWS = 4096  # texts of one call: few calls, and progress is seen
+_LEAST = 1e-6  # probabilities below it count as it: float32 rounds 1 - p
 
 
 class _Edit(NamedTuple):
@@ -29,12 +34,13 @@ class _Edit(NamedTuple):
 
 
 def measure_effects(
-    predict_proba: Callable[[list[str]], Any],
+    predict: Sequence[Predict],
+    folds: np.ndarray,
     texts: Sequence[str],
     candidates: Candidates,
     *,
     n_texts: int,
-    least: float,
+    least_odds: float,
     seed: int,
     verbose: int = 0,
 ) -> pd.DataFrame:
@@ -42,17 +48,17 @@ def measure_effects(
 
     Parameters
     ----------
-    predict_proba : callable
-        From a list of texts to probabilities, shape (n_texts, n_classes), classes in the order of
-        the candidates' codes.
+    predict : sequence of callables
+        From texts to probabilities, classes in the order of the candidates' codes.
+    folds : ndarray of int, shape (n_texts,)
+        Which of `predict` speaks about a text.
     texts : sequence of str, length n_texts
     candidates : Candidates
-        Whose column `code` says which class they go with; texts of other classes are those that
-        the model takes for another one.
+        Texts of other classes are those that are taken for another class than the candidate's.
     n_texts : int
         Most texts that a candidate is put into, and that it is taken out of.
-    least : float
-        What p-values compare the mean gain with.
+    least_odds : float
+        The odds of the class must rise by more than this factor for a low p-value.
     seed : int
         Of the texts that are drawn.
     verbose : int, default=0
@@ -60,63 +66,76 @@ def measure_effects(
 
     Returns
     -------
-    pandas.DataFrame, shape (n_candidates, 5)
-        Columns `gain`, what the class's probability rises by where the candidate is put in, on
-        average; `flips`, the share of these predictions that turn into that class; `loss` and
-        `unflips`, the same where it is taken away, for the class's probability and for predictions
-        that were of that class; and `p_reliance`, of a one-sided t-test that the gain is above
-        `least`. NaN (and 1 for the p-value) where nothing could be put in or taken away.
+    pandas.DataFrame, shape (n_candidates, 6)
+        `gain`, what the probability of the class rises by where the candidate is put in, on
+        average; `log_odds`, the same for the natural logarithm of its odds; `flips`, the share of
+        these predictions that turn into the class; `loss` and `unflips`, what the probability
+        falls by where the candidate is taken away, and the share of predictions of the class that
+        turn into another; and `p_reliance`, of a one-sided t-test that `log_odds` is above
+        ``log(least_odds)``. NaN, and 1 for the p-value, where there was no text for it.
     """
-    before = np.asarray(predict_proba(list(texts)))
-    edits = list(_make_edits(texts, candidates, before.argmax(axis=1), n_texts, seed))
-    after = _predict(predict_proba, [edit.edited for edit in edits], before.shape[1], verbose)
-    frame = pd.DataFrame(edits, columns=_Edit._fields)
-    code = candidates.table["code"].to_numpy()[frame["candidate"]]
-    rows = np.arange(len(frame))
-    frame["change"] = after[rows, code] - before[frame["text"], code]
-    was = before.argmax(axis=1)[frame["text"]] == code
-    frame["turned"] = was != (after.argmax(axis=1) == code)
-    return _summarise(frame, len(candidates.table), least)
+    before = _predict(predict, folds, list(texts), verbose)
+    edits = pd.DataFrame(
+        _make_edits(texts, candidates, before.argmax(axis=1), n_texts, seed), columns=_Edit._fields
+    ).astype({"candidate": np.int64, "inserted": bool, "text": np.int64})
+    text = edits["text"].to_numpy()
+    after = _predict(predict, folds[text], edits["edited"].tolist(), verbose)
+    code = candidates.table["code"].to_numpy()[edits["candidate"]]
+    was, now = before[text, code], after[np.arange(len(edits)), code]
+    edits["change"], edits["log_odds"] = now - was, _log_odds(now) - _log_odds(was)
+    edits["turned"] = (before[text].argmax(axis=1) == code) != (after.argmax(axis=1) == code)
+    return _summarise(edits, len(candidates.table), float(np.log(least_odds)))
 
 
-def _summarise(frame: pd.DataFrame, n_candidates: int, least: float) -> pd.DataFrame:
+def _log_odds(p: np.ndarray) -> np.ndarray:
+    p = np.clip(p, _LEAST, 1 - _LEAST)
+    return np.log(p) - np.log1p(-p)
+
+
+def _summarise(edits: pd.DataFrame, n_candidates: int, least: float) -> pd.DataFrame:
     """Average over the texts of each candidate."""
-    every = range(n_candidates)
-    put, taken = frame[frame["inserted"]], frame[~frame["inserted"]]
-    gains = put.groupby("candidate")["change"]
-    return pd.DataFrame(
+    put = edits[edits["inserted"]].groupby("candidate")
+    taken = edits[~edits["inserted"]].groupby("candidate")
+    summary = pd.DataFrame(
         {
-            "gain": gains.mean().reindex(every),
-            "flips": put.groupby("candidate")["turned"].mean().reindex(every),
-            "loss": -taken.groupby("candidate")["change"].mean().reindex(every),
-            "unflips": taken.groupby("candidate")["turned"].mean().reindex(every),
-            "p_reliance": gains.agg(lambda gain: _p_above(gain.to_numpy(), least))
-            .reindex(every)
-            .fillna(1.0),
-        }
+            "gain": put["change"].mean(),
+            "log_odds": put["log_odds"].mean(),
+            "flips": put["turned"].mean(),
+            "loss": -taken["change"].mean(),
+            "unflips": taken["turned"].mean(),
+            "p_reliance": put["log_odds"].agg(lambda rise: _p_above(rise.to_numpy(), least)),
+        },
+        index=range(n_candidates),
+        dtype=float,
     )
+    return summary.fillna({"p_reliance": 1.0})
 
 
 def _p_above(values: np.ndarray, least: float) -> float:
     """Test whether the mean is above `least`; with no spread there is nothing left to chance."""
-    if len(values) < 2 or np.ptp(values) < 1e-12:
-        return float(len(values) < 2 or values[0] <= least)
+    if len(values) < 2:
+        return 1.0
+    if np.ptp(values) < 1e-9:
+        return float(values[0] <= least)
     return float(ttest_1samp(values, least, alternative="greater").pvalue)
 
 
 def _predict(
-    predict_proba: Callable[[list[str]], Any], texts: list[str], n_classes: int, verbose: int
+    predict: Sequence[Predict], folds: np.ndarray, texts: list[str], verbose: int
 ) -> np.ndarray:
     """Predict in few calls, equal texts once."""
-    unique = list(dict.fromkeys(texts))
-    starts = range(0, len(unique), _ROWS)
-    parts = [
-        np.asarray(predict_proba(unique[start : start + _ROWS]))
-        for start in tqdm(starts, desc="audit", unit="call", disable=not verbose)
+    pairs = list(zip(folds.tolist(), texts, strict=True))
+    row_of = {pair: row for row, pair in enumerate(sorted(set(pairs)))}
+    unique = list(row_of)
+    calls = [
+        (fold, [text for f, text in unique[start : start + _ROWS] if f == fold])
+        for start in range(0, len(unique), _ROWS)
+        for fold in sorted({fold for fold, _ in unique[start : start + _ROWS]})
     ]
-    row_of = {text: row for row, text in enumerate(unique)}
-    rows = np.array([row_of[text] for text in texts], dtype=np.int64)
-    return np.concatenate([np.empty((0, n_classes)), *parts])[rows]
+    progress = tqdm(calls, desc="audit", unit="call", disable=not verbose)
+    parts = [np.asarray(predict[fold](batch), dtype=float) for fold, batch in progress]
+    rows = [row_of[pair] for pair in pairs]
+    return np.concatenate(parts)[rows] if parts else np.empty((0, 1))
 
 
 def _make_edits(
@@ -125,12 +144,13 @@ def _make_edits(
     """Make the texts whose predictions say what each candidate does."""
     words = [split_words(text) for text in texts]
     full = np.array([len(row) > 0 for row in words])
+    kinds, names, codes = (candidates.table[c].tolist() for c in ("kind", "word", "code"))
     for candidate, places in candidates.places.groupby("candidate"):
-        kind, word, code = candidates.table.loc[candidate, ["kind", "word", "code"]]
-        pattern = candidates.patterns[word] if kind == "pattern" else None
+        kind, code = kinds[candidate], codes[candidate]
+        pattern = candidates.patterns[names[candidate]] if kind == "pattern" else None
         if pattern is not None and pattern.insert is None:
             continue
-        rng = np.random.default_rng([seed, candidate])
+        rng = np.random.default_rng(content_seed(seed, kind, names[candidate]))
         at = {text: group.to_numpy() for text, group in places.groupby("text")["position"]}
         own = np.array(list(at))
         others = np.setdiff1d(np.flatnonzero(full & (predicted != code)), own)
@@ -158,11 +178,8 @@ def _insert(
 
 def _remove(pattern: Pattern | None, words: list[str], places: np.ndarray) -> list[str]:
     """Take what stands at some places away from the words."""
-    remove = pattern.remove if pattern is not None and pattern.remove is not None else _drop
     gone = set(places.tolist())
-    edited = [remove(word) if place in gone else word for place, word in enumerate(words)]
+    if pattern is None or pattern.remove is None:
+        return [word for place, word in enumerate(words) if place not in gone]
+    edited = [pattern.remove(w) if place in gone else w for place, w in enumerate(words)]
     return [word for word in edited if word]
-
-
-def _drop(word: str) -> str:
-    return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["PATTERNS", "Pattern", "length_patterns"]
+__all__ = ["PATTERNS", "Pattern", "length_patterns", "name_shape"]
 
 _NUMBER = re.compile(r"\W*\d[\d.,:/-]*\W*")
 _TAIL = 0.1  # share of the texts that count as short, and as long
@@ -87,6 +87,11 @@ def _last_if(test: Callable[[str], bool]) -> Callable[[list[str]], list[int]]:
 
 def _every(test: Callable[[str], bool]) -> Callable[[list[str]], list[int]]:
     return lambda words: [place for place, word in enumerate(words) if test(word)]
+
+
+def name_shape(form: str) -> str:
+    """Name the shape of a word as it is written: "number", "tag" (it ends in a colon) or "word"."""
+    return "number" if _is_number(form) else "tag" if _is_tag(form) else "word"
 
 
 #: By name, as in the column `word` of shortcuts of kind "pattern".

@@ -1,0 +1,98 @@
+"""An audit in words: one sentence for each finding, and one for what was not found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["describe", "summarise"]
+
+_PLACES = {"first": " at the start of", "last": " at the end of", "": " in"}
+
+
+def describe(row: Mapping[str, Any]) -> str:
+    """Say what was found about one candidate.
+
+    Parameters
+    ----------
+    row : mapping
+        A row of ``ShortcutAudit.words_``.
+
+    Returns
+    -------
+    str
+    """
+    parts = [_association(row), _reliance(row), _denial(row)]
+    return " ".join(part for part in parts if part)
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"The pattern '{row['word']}'" if row["kind"] == "pattern" else f"'{row['word']}'"
+
+
+def _association(row: Mapping[str, Any]) -> str:
+    n_texts, n_label, label = row["n_texts"], row["n_label"], row["label"]
+    share = f"all of class {label}" if n_label == n_texts else f"{n_label} of them of class {label}"
+    place = row["kind"] if row["kind"] in ("first", "last") else row["place"]
+    if row["kind"] == "pattern":
+        return f"{_name(row)} shows in {n_texts} texts, {share}."
+    return f"{_name(row)} stands{_PLACES[place]} {n_texts} texts, {share}."
+
+
+def _reliance(row: Mapping[str, Any]) -> str:
+    log_odds = row.get("log_odds", np.nan)
+    if pd.isna(log_odds):
+        return ""
+    turned = f"and turns {row['flips']:.0%} of the predictions into it"
+    return (
+        f"Put into texts of other classes, it multiplies the odds of {row['label']} by "
+        f"{np.exp(log_odds):.3g} {turned}."
+    )
+
+
+def _denial(row: Mapping[str, Any]) -> str:
+    share = row.get("prior", np.nan)
+    if pd.isna(share):
+        return "The prior says nothing about it." if "n_scored" in row else ""
+    said = f"The prior gives it {share:+.2f} of all that it attributes"
+    said += f", where chance would give {row['expected']:+.2f}"
+    if row["by"] == "family":
+        said += f"; to all like it ({row['family']}), it gives less than chance"
+    return f"{said}."
+
+
+def summarise(words: pd.DataFrame, fdr: float) -> str:
+    """Say how many candidates were tested and flagged, and what the audit cannot tell.
+
+    Parameters
+    ----------
+    words : pandas.DataFrame
+        ``ShortcutAudit.words_``.
+    fdr : float
+
+    Returns
+    -------
+    str
+    """
+    n_tested, n_flagged = int(words["tested"].sum()), int(words["shortcut"].sum())
+    found = {0: "No shortcut was found", 1: "1 shortcut was found"}.get(
+        n_flagged, f"{n_flagged} shortcuts were found"
+    )
+    parts = [
+        f"{found} among {n_tested} candidates that go with a class "
+        f"(false discovery rate {fdr:g}; {len(words)} candidates in all)."
+    ]
+    n_left_out = int(words["left_out"].sum())
+    if n_left_out:
+        parts.append(f"{n_left_out} more, less strongly associated, were not tested.")
+    if "p_reliance" not in words:
+        parts.append("There was no classifier, so it is not known whether one relies on them.")
+    if "p_denied" not in words:
+        parts.append(
+            "There was no prior, so real keywords cannot be told from shortcuts: "
+            "the list holds both."
+        )
+    return " ".join(parts)
