@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skcap.classifier import GuidedTextClassifier
-    from skcap.llm import FakeLLM, TransformersLLM
+    from skcap.llm import FakeLLM, ServerLLM, TransformersLLM
     from skcap.prior_matrix import PriorMatrix, PriorRecord
     from skcap.priors.cap import CAPPriorTransformer
     from skcap.priors.hybrid import HybridPrior
@@ -56,6 +56,7 @@ __all__ = [
     "PrecomputedPrior",
     "PriorMatrix",
     "PriorRecord",
+    "ServerLLM",
     "ShapPriorTransformer",
     "TransformersLLM",
 ]
@@ -72,6 +73,7 @@ _MODULE_OF = {
     "PrecomputedPrior": "skcap.priors",
     "PriorMatrix": "skcap.prior_matrix",
     "PriorRecord": "skcap.prior_matrix",
+    "ServerLLM": "skcap.llm",
     "ShapPriorTransformer": "skcap.priors",
     "TransformersLLM": "skcap.llm",
 }

@@ -1,6 +1,6 @@
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tiny_llms", "tiny_models"]
+pytest_plugins = ["keyword_task", "language_server", "tiny_llms", "tiny_models"]
 
 # The same examples in every run, however slow the machine is.
 settings.register_profile(

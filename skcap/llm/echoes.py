@@ -29,8 +29,8 @@ def count_label_tokens(tokens: Sequence[str], prompt: str, label: str) -> int:
     ----------
     tokens : sequence of str
         Text of each token of ``prompt + label``, and of no other but special ones at the start.
-        Some decoders drop a token's leading space, and show "" or U+FFFD for a token that holds
-        part of a character; both are understood.
+        Some decoders drop a token's leading space, show "" or U+FFFD for a token that holds part
+        of a character, or show the character at the last of its tokens; all are understood.
     prompt, label : str
         What was sent; `label` holds its leading space.
 
@@ -60,9 +60,9 @@ def count_label_tokens(tokens: Sequence[str], prompt: str, label: str) -> int:
             raise EchoError("the echoed tokens end before the label does")
         token = tokens[place]
         if _is_fragment(token):
-            place = _first_fragment(tokens, place)
-            before = tokens[place - 1] if place else ""
-            left = _skip_fragments(before, prompt, left)
+            first = _first_fragment(tokens, place)
+            left = _skip_fragments(tokens, first, place + 1, prompt, left)
+            place = first
         elif left.endswith(token):
             left = left[: -len(token)]
         elif left[-1] == " " and place + 1 < len(tokens) and not tokens[place].endswith(" "):
@@ -70,9 +70,11 @@ def count_label_tokens(tokens: Sequence[str], prompt: str, label: str) -> int:
             left, place = left[:-1], place + 1
         elif not (prompt + left).endswith(token):
             raise EchoError(f"the echoed token {token!r:.40} is not where the text has it")
+        elif place and _is_fragment(tokens[place - 1]) and not token.isascii():
+            raise EchoError("parts of characters stand between prompt and label")
         else:
-            left = ""  # spans the join
-    return len(tokens) - place
+            return len(tokens) - place  # spans the join
+    return len(tokens) - _with_first_character(tokens, place, prompt)
 
 
 def check_no_command(tokens: Sequence[str], body: str) -> None:
@@ -107,21 +109,38 @@ def _first_fragment(tokens: Sequence[str], place: int) -> int:
     return place
 
 
-def _skip_fragments(before: str, prompt: str, left: str) -> str:
+def _skip_fragments(tokens: Sequence[str], first: int, end: int, prompt: str, left: str) -> str:
     """Return what is left of the label once a run of parts of characters is taken off its end.
 
-    The token before the run says where the run begins, if only one place fits.
+    The token before the run says where the run begins, if only one place fits. The run holds a
+    character beyond ASCII; where all of it is shown empty, it may also hold one space or nothing,
+    since some decoders show a character at its last token.
     """
+    before = tokens[first - 1] if first else ""
     if not before:
         raise EchoError("the label cannot be told from the prompt")
-    fits = [n for n in range(len(left)) if (prompt + left[:n]).endswith(before)]
-    reaches_back = bool(prompt) and not prompt[-1].isascii()
-    if len(fits) != 1 or (fits == [0] and reaches_back):
+    small = ("", " ") if not any(tokens[first:end]) else ()
+    fits = [
+        n
+        for n in range(len(left) + 1)
+        if (prompt + left[:n]).endswith(before) and (not left[n:].isascii() or left[n:] in small)
+    ]
+    if len(fits) != 1 or (fits == [0] and prompt and not prompt[-1].isascii()):
         raise EchoError(
             "the label begins with a character that the server cuts into several tokens, and they "
             "cannot be told from the prompt's"
         )
     return left[: fits[0]]
+
+
+def _with_first_character(tokens: Sequence[str], place: int, prompt: str) -> int:
+    """Go back over tokens shown empty: the label's first character is shown at its last token."""
+    first = _first_fragment(tokens, place)
+    if first == place or not first:
+        return place
+    if any(tokens[first:place]) or not prompt[-1:].isascii():
+        raise EchoError("parts of characters stand between prompt and label")
+    return first
 
 
 def _check_spelling(tokens: Sequence[str], text: str) -> None:

@@ -26,6 +26,7 @@ __all__ = ["JsonServer", "PassingError", "ServerError", "check_base_url", "read_
 
 T = TypeVar("T")
 R = TypeVar("R")
+Reader = Callable[[dict[str, Any]], Any]
 
 _RETRY_STATUS = (408, 409, 425, 429, 500, 502, 503, 504)
 _LONGEST_WAIT = 60.0  # seconds; what a server asks for beyond that is not waited for
@@ -199,9 +200,12 @@ class JsonServer:
         """Get a JSON object."""
         return await self._ask("GET", url, None)
 
-    async def post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Send a JSON object and get one back."""
-        return await self._ask("POST", url, json.dumps(body).encode())
+    async def post(self, url: str, body: dict[str, Any], read: Reader | None = None) -> Any:
+        """Send a JSON object and get one back, or what `read` makes of it.
+
+        Where `read` raises a ValueError, which says what the object is not, it is asked for again.
+        """
+        return await self._ask("POST", url, json.dumps(body).encode(), read)
 
     async def map(self, function: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:
         """Apply a coroutine function to all items, at most `n_connections` of them at a time.
@@ -237,7 +241,9 @@ class JsonServer:
             return "(not shown, as it repeats the key)"
         return text[:300]
 
-    async def _ask(self, method: str, url: str, content: bytes | None) -> dict[str, Any]:
+    async def _ask(
+        self, method: str, url: str, content: bytes | None, read: Reader | None = None
+    ) -> Any:
         import tenacity
 
         attempts = tenacity.AsyncRetrying(
@@ -246,9 +252,11 @@ class JsonServer:
             wait=self._wait,
             reraise=True,
         )
-        return await attempts(self._ask_once, method, url, content)
+        return await attempts(self._ask_once, method, url, content, read)
 
-    async def _ask_once(self, method: str, url: str, content: bytes | None) -> dict[str, Any]:
+    async def _ask_once(
+        self, method: str, url: str, content: bytes | None, read: Reader | None
+    ) -> Any:
         import anyio
         import httpx
 
@@ -268,18 +276,21 @@ class JsonServer:
         except httpx.InvalidURL:
             raise ValueError(f"base_url: {url} is no address. Check its host and port.") from None
         except httpx.HTTPError as error:
-            told = self.hide_key(str(error) or type(error).__name__)
+            told = self.hide_key(str(error) or type(error).__name__).rstrip(".")
             raise PassingError(
                 f"{url} cannot be reached, or broke off: {told}. Check base_url, and that the "
                 "server runs."
             ) from None
-        return self._understand(url, answer.status_code, answer.headers, received)
+        return self._understand(url, answer.status_code, answer.headers, received, read)
 
-    def _understand(self, url: str, status: int, headers: Any, content: bytes) -> dict[str, Any]:
+    def _understand(
+        self, url: str, status: int, headers: Any, content: bytes, read: Reader | None
+    ) -> Any:
         told = self.hide_key(content[:100_000].decode(errors="replace"))
         if status == 200:
             try:
-                return parse_json(content)
+                value = parse_json(content)
+                return value if read is None else read(value)
             except ValueError as error:
                 raise PassingError(f"{url} answered what {error}: {told}") from None
         try:
