@@ -18,7 +18,6 @@ HEAVY = (
     "captum",
     "datasets",
     "lime",
-    "lmdb",
     "matplotlib",
     "pandas",
     "shap",

@@ -7,8 +7,7 @@
   over log size is 1 where cost is proportional, and below where part of it is fixed.
 * The same with the real model and `--real N` texts at most.
 * `PriorMatrix` (build, save, load, index) and `PriorCache` (set, get), alone, up to `--rows` texts.
-  The cache is filled in bulk and single calls are timed at that size: each `set` waits for the disk
-  as it is meant to, which is nothing to do a million times.
+  The cache is filled in bulk and single calls are timed at that size.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ import numpy as np
 from _suite import finish, parse, parser_of, target
 
 from skcap import CAPPriorTransformer, FakeLLM, PriorMatrix
-from skcap.utils.cache import PriorCache, _digest, _pack, _transact
+from skcap.utils.cache import PriorCache
+from skcap.utils.cache_store import number_of, pack, use_store
 
 WORDS = [f"word{number}" for number in range(2000)]
 N_VALUES = 44  # of a cached text: those of 12 words and 32 masks
@@ -133,13 +133,9 @@ def measure_container(n_rows: int, folder: Path) -> dict[str, float]:
 
 def fill(cache: PriorCache, keys: Sequence[str], values: np.ndarray) -> None:
     """Write many entries at once, which the cache itself does not do: a text costs far more."""
-
-    def put(environment: Any, transaction: Any) -> None:
-        for key in keys:
-            name = _digest(key)
-            transaction.put(name, _pack(name, values))
-
-    _transact(cache.path, put, write=True)
+    names = map(bytes.fromhex, keys)
+    rows = [(number_of(name), pack(name, values)) for name in names]
+    use_store(cache.path, lambda store: store.put_many(rows))
 
 
 def measure_cache(sizes: Sequence[int], folder: Path) -> list[dict[str, float]]:

@@ -1,6 +1,6 @@
 """The prior cache: arrays on disk under the hash of what produced them.
 
-One entry a scored text. Each entry is written in a transaction of its own as soon as it is
+There is one entry per scored text. Each is written in a transaction of its own as soon as it is
 computed, so a process that is killed loses the text in flight and nothing else. Per-key claims
 keep two processes from computing the same entry; the operating system drops them when a process
 dies.
@@ -12,36 +12,32 @@ import hashlib
 import json
 import os
 import re
-import struct
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import filelock
-import lmdb
 import numpy as np
 from numpy.typing import ArrayLike
 from platformdirs import user_cache_path
 
+from skcap.utils.cache_store import Store, pack, unpack, unusable, use_store, warn_once
+
 __all__ = ["PriorCache", "compute_cached", "resolve_cache"]
 
-T = TypeVar("T")
+_ARRAY_TAG = "__ndarray__"
 
-_REMEDY = (
-    "Pass another folder on a local disk (cache='...'), set the SKCAP_CACHE environment variable, "
-    "or turn the cache off with cache=False."
-)
+_claims = threading.local()
 
 
 class PriorCache:
     """A content-addressed store of float64 arrays in a folder.
 
-    Any number of processes and threads may use one folder at once, on a local disk: LMDB and file
-    locks are not dependable on network file systems. The object holds the path alone, so it
-    pickles, clones and hashes like one; equal paths make equal caches.
+    Any number of processes and threads may use one folder at once, on a local disk: file locks are
+    not dependable on network file systems. The object holds only the path, so it pickles, clones
+    and hashes like one; equal paths make equal caches.
 
     Parameters
     ----------
@@ -52,12 +48,18 @@ class PriorCache:
     Raises
     ------
     OSError
-        At first use, if the folder cannot be made, read or written.
+        At first use, if the folder cannot be made or read.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the file of entries or one of its entries is damaged. What can still be read is kept,
+        and what was lost counts as missing. A damaged entry is never returned.
 
     Notes
     -----
-    The disk space of cleared entries is used again, but the file never shrinks. To give the space
-    back, delete the folder while no process uses it.
+    The entries are in one SQLite file in the folder. Where the folder or its file system is
+    read-only, entries can be read but not set. The folder can be deleted at any time.
 
     Examples
     --------
@@ -87,17 +89,15 @@ class PriorCache:
         return hash((PriorCache, self.path))
 
     def __len__(self) -> int:
-        return _transact(self.path, lambda environment, _: environment.stat()["entries"])
+        return use_store(self.path, Store.count)
 
     def __bool__(self) -> bool:
         return True  # an empty cache is a cache
 
     @property
     def size(self) -> int:
-        """Bytes of disk that the present entries take up."""
-        stat = _transact(self.path, lambda environment, _: environment.stat())
-        pages = stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
-        return pages * stat["psize"]
+        """Bytes of disk that the entries take up."""
+        return use_store(self.path, Store.bytes_used)
 
     @staticmethod
     def key(request: Mapping[str, Any]) -> str:
@@ -153,16 +153,25 @@ class PriorCache:
 
         Returns
         -------
-        ndarray of float64, shape (n,), or None
-            None if there is no such entry, or a damaged one (warned of once a process).
+        ndarray of float64, shape (n_values,), or None
+            None if there is no such entry, or if it is damaged, which is warned of.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be made or read.
         """
         name = _digest(key)
-        entry = _transact(self.path, lambda _, transaction: transaction.get(name))
+        entry = use_store(self.path, lambda store: store.get(name))
         if entry is None:
             return None
-        values = _unpack(name, bytes(entry))
+        values = unpack(name, entry)
         if values is None:
-            _tell_of_damage(self.path)
+            warn_once(
+                self.path,
+                "holds a damaged entry.",
+                "Damaged entries count as missing and are computed again; this is said once.",
+            )
         return values
 
     def set(self, key: str, values: ArrayLike) -> None:
@@ -172,21 +181,29 @@ class PriorCache:
         ----------
         key : str
             As made by :meth:`key`.
-        values : array-like of float, shape (n,)
+        values : array-like of float, shape (n_values,)
             May hold NaN, and may be empty.
 
         Raises
         ------
         ValueError
             If `values` is not one-dimensional.
+        OSError
+            If the folder cannot be written to, as on a full disk. Entries that were stored stay.
         """
         name = _digest(key)
-        entry = _pack(name, _as_values(values))
-        _transact(self.path, lambda _, transaction: transaction.put(name, entry), write=True)
+        entry = pack(name, _as_values(values))
+        use_store(self.path, lambda store: store.put(name, entry))
 
     def clear(self) -> None:
-        """Remove all entries."""
-        _transact(self.path, lambda env, txn: txn.drop(env.open_db(), delete=False), write=True)
+        """Remove all entries.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be written to.
+        """
+        use_store(self.path, Store.clear)
 
     @contextmanager
     def claim(self, key: str, *, blocking: bool) -> Iterator[bool]:
@@ -213,6 +230,8 @@ class PriorCache:
         RuntimeError
             If this thread already holds a claim. Holding two can deadlock, as two keys may share
             a lock file and two processes may take them in opposite order.
+        OSError
+            If the folder cannot be written to.
         """
         if getattr(_claims, "held_by", None) == os.getpid():
             raise RuntimeError(
@@ -228,7 +247,7 @@ class PriorCache:
             yield False
             return
         except OSError as error:
-            raise _unusable(self.path, error) from error
+            raise unusable(self.path, error) from error
         _claims.held_by = os.getpid()  # a forked child inherits the mark, but not the claim
         try:
             yield True
@@ -242,10 +261,10 @@ def compute_cached(
     keys: Sequence[str],
     compute: Callable[[int], ArrayLike],
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield one array a key, from the cache where it is there, else computed and stored.
+    """Yield one array per key, from the cache where it is there, else computed and stored.
 
     Processes that work on the same keys at once share the work: each entry is computed by one of
-    them, keys that another one has in hand are put off to the end. Each array is stored before
+    them, and keys that another one has claimed are put off to the end. Each array is stored before
     it is yielded, and no claim is held while the caller has the turn.
 
     Parameters
@@ -261,8 +280,19 @@ def compute_cached(
     Yields
     ------
     index : int
-        Position in `keys`. Each position comes once, in the order in which arrays get ready.
+        Position in `keys`. Each position comes once, in the order in which arrays become ready.
     values : ndarray of float64, shape (n_values,)
+
+    Raises
+    ------
+    OSError
+        If the cache can be neither read nor made; before anything is computed.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the cache cannot be written to, because it is read-only or the disk is full. The arrays
+        are yielded all the same, but not stored.
 
     Examples
     --------
@@ -273,37 +303,64 @@ def compute_cached(
     positions: dict[str, list[int]] = {}
     for index, key in enumerate(keys):
         positions.setdefault(key, []).append(index)
+    if cache is None:
+        for indices in positions.values():
+            yield from _copies(_as_values(compute(indices[0])), indices)
+        return
+    if positions:
+        cache.get(keys[0])  # raises where there can be no cache
     busy = []
     for key, indices in positions.items():
-        if cache is None:
-            values: np.ndarray | None = _as_values(compute(indices[0]))
-        else:
-            values = cache.get(key)
-            if values is None:
-                values = _compute_claimed(cache, key, compute, indices[0], blocking=False)
+        values = _stored(cache, key)
+        if values is None:
+            values = _compute_claimed(cache, key, compute, indices[0], blocking=False)
         if values is None:
             busy.append(key)
         else:
-            yield from ((index, values.copy()) for index in indices)
+            yield from _copies(values, indices)
     for key in busy:
-        assert cache is not None
         values = _compute_claimed(cache, key, compute, positions[key][0], blocking=True)
         assert values is not None
-        yield from ((index, values.copy()) for index in positions[key])
+        yield from _copies(values, positions[key])
+
+
+def _copies(values: np.ndarray, indices: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+    return ((index, values.copy()) for index in indices)
+
+
+def _stored(cache: PriorCache, key: str) -> np.ndarray | None:
+    """Read an entry; one that cannot be read is missing."""
+    try:
+        return cache.get(key)
+    except OSError as error:
+        _tell_not_kept(cache, error)
+        return None
 
 
 def _compute_claimed(
     cache: PriorCache, key: str, compute: Callable[[int], ArrayLike], index: int, *, blocking: bool
 ) -> np.ndarray | None:
     """Compute and store one entry; None if another process holds the claim."""
-    with cache.claim(key, blocking=blocking) as claimed:
+    with ExitStack() as stack:
+        try:
+            claimed = stack.enter_context(cache.claim(key, blocking=blocking))
+        except OSError as error:
+            _tell_not_kept(cache, error)
+            claimed = True  # where nothing can be written, no other process can share the work
         if not claimed:
             return None
-        values = cache.get(key)  # whoever held the claim before may have stored it
+        values = _stored(cache, key)  # whoever held the claim before may have stored it
         if values is None:
             values = _as_values(compute(index))
-            cache.set(key, values)
+            try:
+                cache.set(key, values)
+            except OSError as error:
+                _tell_not_kept(cache, error)
         return values
+
+
+def _tell_not_kept(cache: PriorCache, error: OSError) -> None:
+    warn_once(cache.path, "cannot be written to, so results are not kept.", f"({error.__cause__})")
 
 
 def resolve_cache(
@@ -314,9 +371,9 @@ def resolve_cache(
     Parameters
     ----------
     cache : None, str, path-like, PriorCache or False
-        None means the folder ``priors`` in the user's cache folder for skcap, or in the folder
-        that the environment variable ``SKCAP_CACHE`` names; a path means that folder; False means
-        no cache.
+        None means the folder ``priors`` in the folder that the environment variable
+        ``SKCAP_CACHE`` names, or else in the user's cache folder for skcap. A path means that
+        folder. False means no cache.
 
     Returns
     -------
@@ -328,6 +385,13 @@ def resolve_cache(
     TypeError
         If `cache` is anything else.
 
+    Warns
+    -----
+    RuntimeWarning
+        If `cache` is None and there is no usable folder for the user's caches, as in some
+        containers. There is no cache then. A folder that was named and cannot be used is an
+        error instead, at its first use.
+
     Examples
     --------
     >>> from skcap.utils.cache import resolve_cache
@@ -336,7 +400,7 @@ def resolve_cache(
     """
     if cache is None:
         base = os.environ.get("SKCAP_CACHE")
-        return PriorCache((Path(base) if base else user_cache_path("skcap")) / "priors")
+        return PriorCache(Path(base) / "priors") if base else _default_cache()
     if cache is False:
         return None
     if isinstance(cache, PriorCache):
@@ -349,11 +413,14 @@ def resolve_cache(
     )
 
 
-# Keys and entries as bytes ------------------------------------------------------------------
-
-_ARRAY_TAG = "__ndarray__"
-_HEADER = struct.Struct("<4sB3sQ")  # magic, version, dtype, number of values
-_CHECKSUM_BYTES = 16
+def _default_cache() -> PriorCache | None:
+    cache = PriorCache(user_cache_path("skcap") / "priors")
+    try:
+        use_store(cache.path, lambda store: None)
+    except OSError as error:
+        warn_once(cache.path, "cannot be used, so priors are not kept.", f"({error.__cause__})")
+        return None
+    return cache
 
 
 def _plain(value: Any, where: str) -> Any:
@@ -392,115 +459,3 @@ def _as_values(values: ArrayLike) -> np.ndarray:
     if array.ndim != 1:
         raise ValueError(f"values must be one-dimensional, got shape {array.shape}.")
     return array
-
-
-def _checksum(name: bytes, content: bytes) -> bytes:
-    return hashlib.blake2b(content, digest_size=_CHECKSUM_BYTES, key=name).digest()
-
-
-def _pack(name: bytes, values: np.ndarray) -> bytes:
-    content = _HEADER.pack(b"skcp", 1, b"<f8", values.size) + values.astype("<f8").tobytes()
-    return content + _checksum(name, content)
-
-
-def _unpack(name: bytes, entry: bytes) -> np.ndarray | None:
-    """Read the values of an entry, None if it is damaged."""
-    content, checksum = entry[:-_CHECKSUM_BYTES], entry[-_CHECKSUM_BYTES:]
-    if len(content) < _HEADER.size or checksum != _checksum(name, content):
-        return None
-    *form, size = _HEADER.unpack_from(content)
-    if form != [b"skcp", 1, b"<f8"] or len(content) != _HEADER.size + 8 * size:
-        return None
-    return np.frombuffer(content, dtype="<f8", offset=_HEADER.size).astype(np.float64)
-
-
-# Open environments --------------------------------------------------------------------------
-# LMDB must not open an environment twice in a process, nor use one across a fork, and its map may
-# only grow while no transaction is open. So the open ones live in a registry of the process, and
-# one lock guards the registry, every (short) transaction, and the moment of a fork.
-
-_FIRST_MAP_SIZE = 16 * 2**20  # doubled when full; some systems allocate the whole of it at once
-
-_lock = threading.Lock()
-_environments: dict[str, tuple[lmdb.Environment, tuple[int, int] | None]] = {}
-_damage_told: set[str] = set()
-_claims = threading.local()
-
-
-def _transact(
-    folder: Path, work: Callable[[lmdb.Environment, lmdb.Transaction], T], *, write: bool = False
-) -> T:
-    """Do some work in one transaction, with as large a map as it takes."""
-    try:
-        with _lock:
-            environment = _environment(os.path.realpath(folder))
-            while True:
-                try:
-                    with environment.begin(write=write) as transaction:
-                        return work(environment, transaction)
-                except lmdb.MapFullError:
-                    environment.set_mapsize(2 * environment.info()["map_size"])
-                except lmdb.MapResizedError:
-                    environment.set_mapsize(0)  # another process grew it: follow
-    except (OSError, lmdb.Error) as error:
-        raise _unusable(folder, error) from error
-
-
-def _environment(folder: str) -> lmdb.Environment:
-    """Return this process's environment of a folder; the caller holds the lock."""
-    environment, file = _environments.get(folder, (None, None))
-    # Where the folder was deleted meanwhile, writes to the old file would go nowhere.
-    if environment is not None and file != _file_id(folder):
-        environment.close()
-        environment = None
-    if environment is None:
-        os.makedirs(folder, exist_ok=True)
-        environment = lmdb.open(
-            folder,
-            map_size=_FIRST_MAP_SIZE,
-            max_readers=2048,
-            # One flush a commit: an entry survives the death of the process. A power failure may
-            # cost the last entry, never the others.
-            metasync=False,
-        )
-        environment.reader_check()  # forget the readers of processes that were killed
-        _environments[folder] = environment, _file_id(folder)
-    return environment
-
-
-def _file_id(folder: str) -> tuple[int, int] | None:
-    try:
-        stat = os.stat(os.path.join(folder, "data.mdb"))
-    except OSError:
-        return None
-    return stat.st_dev, stat.st_ino
-
-
-def _unusable(folder: Path, error: Exception) -> OSError:
-    return OSError(f"cache: the folder {str(folder)!r} cannot be used ({error}). {_REMEDY}")
-
-
-def _tell_of_damage(folder: Path) -> None:
-    if str(folder) in _damage_told:
-        return
-    _damage_told.add(str(folder))
-    warnings.warn(
-        f"The prior cache {str(folder)!r} holds a damaged entry. Damaged entries count as missing "
-        f"and are computed anew; this is the only warning.",
-        RuntimeWarning,
-        stacklevel=3,
-    )
-
-
-def _close_before_fork() -> None:
-    """Close all environments, so that parent and child each open their own when next asked."""
-    _lock.acquire()
-    while _environments:
-        environment, _ = _environments.popitem()[1]
-        environment.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_close_before_fork, after_in_parent=_lock.release, after_in_child=_lock.release
-    )

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, clone
 
 import skcap.utils.cache
 from skcap.utils.cache import PriorCache, compute_cached, resolve_cache
+from skcap.utils.cache_store import use_store
 
 KEYS = [PriorCache.key({"text": f"text {i}"}) for i in range(30)]
 
@@ -72,9 +73,7 @@ def logged(log):
 def rewrite(cache, key, change):
     """Replace the stored bytes of an entry."""
     name = bytes.fromhex(key)
-    skcap.utils.cache._transact(
-        cache.path, lambda _, txn: txn.put(name, change(bytes(txn.get(name)))), write=True
-    )
+    use_store(cache.path, lambda store: store.put(name, change(store.get(name))))
 
 
 @pytest.fixture
@@ -337,27 +336,6 @@ class TestClaim:
 
 
 class TestStore:
-    def test_the_map_grows(self, cache, monkeypatch):
-        monkeypatch.setattr(skcap.utils.cache, "_FIRST_MAP_SIZE", 2**16)
-        for i, key in enumerate(KEYS):
-            cache.set(key, np.full(10_000, float(i)))
-        assert cache.size > 30 * 80_000
-        assert all(cache.get(key)[-1] == i for i, key in enumerate(KEYS))
-
-    def test_the_map_follows_another_process(self, cache, monkeypatch):
-        monkeypatch.setattr(skcap.utils.cache, "_FIRST_MAP_SIZE", 2**16)
-        cache.set(KEYS[0], [1.0])
-        grow = """
-            import sys, numpy as np
-            from skcap.utils.cache import PriorCache
-            for key in sys.argv[2:]:
-                PriorCache(sys.argv[1]).set(key, np.ones(100_000))
-        """
-        finish(start(grow, cache.path, *KEYS[1:4]))
-        assert cache.get(KEYS[3]).sum() == 100_000
-        cache.set(KEYS[4], [2.0])
-        assert len(cache) == 5
-
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
     def test_forks_while_threads_write(self, tmp_path):
         script = """
@@ -395,7 +373,11 @@ class TestStore:
         shutil.rmtree(cache.path)
         assert cache.get(KEYS[0]) is None
         cache.set(KEYS[1], [2.0])
-        read = "import sys; from skcap.utils.cache import *; print(PriorCache(sys.argv[1]).get(sys.argv[2]))"
+        read = """
+            import sys
+            from skcap.utils.cache import PriorCache
+            print(PriorCache(sys.argv[1]).get(sys.argv[2]))
+        """
         assert finish(start(read, cache.path, KEYS[1])) == "[2.]\n"
 
     def test_one_folder_by_two_paths(self, cache, tmp_path):
@@ -417,29 +399,16 @@ class TestStore:
         ):
             pass
 
-    @pytest.mark.skipif(
-        not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
-    )
-    def test_a_read_only_folder_names_the_remedy(self, tmp_path):
-        tmp_path.chmod(0o500)
-        with pytest.raises(OSError, match="cache=False"):
-            PriorCache(tmp_path / "cache").get(KEYS[0])
-
-    def test_a_foreign_file_names_the_remedy(self, cache):
-        cache.path.mkdir()
-        (cache.path / "data.mdb").write_bytes(b"no database" * 1000)
-        with pytest.raises(OSError, match="cache=False"):
-            len(cache)
-
-    def test_no_pickle_in_the_module(self):
-        tree = ast.parse(Path(skcap.utils.cache.__file__).read_text())
+    @pytest.mark.parametrize("module", [skcap.utils.cache, skcap.utils.cache_store])
+    def test_no_pickle_in_the_modules(self, module):
+        tree = ast.parse(Path(module.__file__).read_text())
         imports = [
             name
             for node in ast.walk(tree)
             if isinstance(node, ast.Import | ast.ImportFrom)
             for name in [getattr(node, "module", None), *(alias.name for alias in node.names)]
         ]
-        assert "lmdb" in imports
+        assert "numpy" in imports
         assert not {"pickle", "joblib", "shelve", "marshal", "dill"} & set(imports)
 
 
@@ -484,10 +453,21 @@ class TestResolveCache:
         assert resolve_cache(str(cache.path)) == resolve_cache(cache.path) == cache
         monkeypatch.setenv("SKCAP_CACHE", str(tmp_path / "base"))
         assert resolve_cache(None) == PriorCache(tmp_path / "base" / "priors")
-        monkeypatch.delenv("SKCAP_CACHE")
-        default = resolve_cache(None).path
-        assert default.name == "priors"
-        assert "skcap" in default.parts
+
+    def test_the_default_is_in_the_users_cache(self, tmp_path, monkeypatch):
+        monkeypatch.delenv("SKCAP_CACHE", raising=False)
+        users = tmp_path / "user"
+        monkeypatch.setattr("skcap.utils.cache.user_cache_path", lambda name: users / name)
+        assert resolve_cache(None) == PriorCache(users / "skcap" / "priors")
+
+    def test_a_default_that_cannot_be_used_is_no_cache(self, tmp_path, monkeypatch):
+        monkeypatch.delenv("SKCAP_CACHE", raising=False)
+        (tmp_path / "file").touch()
+        monkeypatch.setattr("skcap.utils.cache.user_cache_path", lambda name: tmp_path / "file")
+        with pytest.warns(
+            RuntimeWarning, match=r"cannot be used, so priors are not kept\. \(.*Not a directory"
+        ):
+            assert resolve_cache(None) is None
 
     @pytest.mark.parametrize("value", [True, 0, 1, {}, b"x"])
     def test_other_values_are_refused(self, value):
