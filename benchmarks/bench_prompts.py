@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from _intents import load_banking77
 from _record import save
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from skcap import CAPPriorTransformer, PriorMatrix, TransformersLLM
-from skcap.datasets import load_banking77
 
 FORMS = {"paper": ("neg_inverse_log", False), "centred": ("log_prob", True)}
 

@@ -4,7 +4,7 @@
 
 CAP (the paper's form, and ours), LIME, SHAP and integrated gradients on the published 5-shot
 draw of Banking77, SmolLM2-135M and all-MiniLM-L6-v2; LIME and SHAP with about as many variants of a
-text as CAP asks for. Writes `docs/sources.md`. Texts that are scored already come from the prior
+text as CAP asks for. Writes `benchmarks/sources.md`. Texts that are scored already come from the prior
 cache, so the run can be stopped and started again.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from _intents import load_banking77
 from _record import environment, save
 
 from skcap import (
@@ -25,11 +26,10 @@ from skcap import (
     PriorMatrix,
     ShapPriorTransformer,
 )
-from skcap.datasets import load_banking77
 from skcap.inspection import correlation_table
 from skcap.priors.cap import PAPER_FORM
 
-PAGE = Path(__file__).parents[1] / "docs" / "sources.md"
+PAGE = Path(__file__).parent / "sources.md"
 SHOWN = range(0, 385, 39)  # ten texts, spread over the classes
 
 

@@ -1,4 +1,4 @@
-"""Draw what the speed suite has saved, and write `docs/speed.md` from it.
+"""Draw what the speed suite has saved, and write `benchmarks/speed.md` from it.
 
     python benchmarks/speed_plots.py [--results FOLDER] [--docs FOLDER]
 
@@ -405,7 +405,7 @@ def scoring_lines(parts: Mapping[str, Any]) -> list[str]:
             f"paper's form (lowest {lowest['paper']:.4f}), {ranks['centred']:.3f} from centred",
             f"log p (lowest {lowest['centred']:.3f}); the top word is the same in",
             f"{100 * part['same_top_word']['centred']:.0f} %. A model guided by such a prior: row",
-            '"CAP, scored in bfloat16" in [tables.md](tables.md). The default is float32 on a CPU.',
+            '"CAP, scored in bfloat16" in [tables.md](paper/tables.md). The default is float32 on a CPU.',
         ]
     return lines
 
@@ -472,7 +472,7 @@ def page(records: Mapping[str, dict[str, Any]], runs: Mapping[str, list[dict[str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--docs", type=Path, default=Path(__file__).parents[1] / "docs")
+    parser.add_argument("--docs", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
     records = read(options.results)
     if not records:

@@ -21,12 +21,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from _intents import LOADERS
+from _intents import LOADERS, load_banking77
 from _suite import alternate, finish, paired_ratio, parse, parser_of, target
 
 from skcap import GuidedTextClassifier
 from skcap.classifier.batches import TextDataset
-from skcap.datasets import load_banking77
 from skcap.models import resolve_model
 
 MODEL = "all-minilm-l6-v2"

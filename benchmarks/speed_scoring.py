@@ -34,13 +34,12 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from _intents import LOADERS
+from _intents import LOADERS, load_banking77
 from _record import RESULTS
 from _suite import finish, parse, parser_of, target
 from scipy.stats import spearmanr
 
 from skcap import CAPPriorTransformer, TransformersLLM
-from skcap.datasets import load_banking77
 from skcap.llm import release_models
 from skcap.llm import transformers as engine
 from skcap.llm.prompt_encoding import EncodedPrompt, PromptEncoder

@@ -34,6 +34,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _intents import load_banking77
 from _record import RESULTS, environment, load
 from _suite import finish, parse, parser_of, target
 from skorch.callbacks import Callback
@@ -41,7 +42,6 @@ from skorch.callbacks import Callback
 from skcap import CAPPriorTransformer, FakeLLM, GuidedTextClassifier, PriorMatrix
 from skcap.attribution import attribute_words
 from skcap.classifier.batches import TextDataset
-from skcap.datasets import load_banking77
 from skcap.utils.norms import alignment_loss, normalize_scores
 
 DEFAULT = "{ig_path} {ig_steps}".format(**GuidedTextClassifier().get_params())

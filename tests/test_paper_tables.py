@@ -44,7 +44,7 @@ def run(
             "seed": seed,
             "shots": 5,
             "split": split,
-            "classifier": {"beta": 0 if row == "baseline" else 1.0, "dropout": 0.1, **classifier},
+            "parameters": {**({"beta": 0} if row == "baseline" else {}), **classifier},
         },
         "figures": {"accuracy": accuracy, "adversarial": accuracy / 2, "addition": 0.3}
         | {"comprehensiveness": 0.7, "sufficiency": 0.1},

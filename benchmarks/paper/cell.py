@@ -54,7 +54,8 @@ class Cell:
             "split": self.split,
             "sources": list(row.sources),
             "control": row.control,
-            "classifier": {**GuidedTextClassifier().get_params(), **self.parameters()},
+            # Not the defaults: those stand in the code of the commit, and may get other names.
+            "parameters": self.parameters(),
             "data": draw.data_hash,
             "attack": attack_hash,
         }
@@ -78,9 +79,9 @@ def run_cell(cell: Cell, draw: Draw, attacked: Any) -> dict[str, Any]:
 
         clf, X = SetFitClassifier(**row.parameters, random_state=cell.seed), draw.X
     elif row.kind == "unguided":
-        clf, X = GuidedTextClassifier(**parameters), draw.X
+        clf, X = GuidedTextClassifier().set_params(**parameters), draw.X
     else:
-        clf = GuidedTextClassifier(**parameters)
+        clf = GuidedTextClassifier().set_params(**parameters)
         X = make_prior(row, draw, cell.seed, parameters)
     prior_seconds = time.perf_counter() - start
     clf.fit(X, draw.y)
@@ -132,7 +133,7 @@ def faithfulness(clf: GuidedTextClassifier, draw: Draw) -> dict[str, float]:
 def _probe(parameters: dict[str, Any]) -> GuidedTextClassifier:
     """Make the head's start, a logistic regression on the frozen encoder, all of the model."""
     frozen = {"beta": 0, "lr": 0.0, "head_lr": 0.0, "max_epochs": 1, "head_init": "probe"}
-    return GuidedTextClassifier(**{**parameters, **frozen})
+    return GuidedTextClassifier().set_params(**{**parameters, **frozen})
 
 
 @functools.lru_cache(maxsize=8)  # rows of one draw come soon after one another

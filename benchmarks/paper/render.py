@@ -11,11 +11,10 @@ import numpy as np
 
 from benchmarks._intents import LOADERS
 from benchmarks.paper import disputed, shortcut
-from benchmarks.paper.run import read_cells, read_lines
+from benchmarks.paper.run import FROZEN, read_cells, read_lines
 from benchmarks.paper.settings import ROWS, SHARED
-from skcap.classifier import GuidedTextClassifier
 
-DOCS = Path(__file__).parents[2] / "docs"
+PAGES = Path(__file__).parent
 MEASURES = ("accuracy", "adversarial", "comprehensiveness", "sufficiency")
 MISLED = 10  # points of sufficiency
 MISLED_CAPTION = (
@@ -101,10 +100,12 @@ def most_runs(records: Iterable[dict[str, Any]]) -> Cells:
 
 
 def by_machine(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Part runs by where they were made, most runs first: differences are of one machine."""
+    """Part runs by machine and code, most runs first: differences are of one of each."""
     places: dict[str, list[dict[str, Any]]] = {}
     for record in records:
-        places.setdefault(record["environment"].get("gpu", "CPU"), []).append(record)
+        made = record["environment"]
+        code = f", code of {made['commit']}" if "commit" in made else ""
+        places.setdefault(made.get("gpu", "CPU") + code, []).append(record)
     return dict(sorted(places.items(), key=lambda place: -len(place[1])))
 
 
@@ -290,13 +291,11 @@ def changed(settings: dict[str, Any]) -> str:
     """Name the classifier's parameters that are neither its defaults nor its row's."""
     row = ROWS[settings["row"]]
     own = {"beta": 0} if row.kind == "unguided" else {}
-    expected = {**GuidedTextClassifier().get_params(), **SHARED, **row.parameters, **own}
-    # What is no default is one of skorch's parameters: not set unless by the run.
-    found = {
-        k: v for k, v in settings["classifier"].items() if k not in expected or expected[k] != v
-    }
+    expected = {**SHARED, **row.parameters, **own}
+    given = settings["parameters"].items()
+    found = {k: v for k, v in given if k not in expected or expected[k] != v}
     if row.kind != "guided":
-        found = {k: v for k, v in found.items() if k not in OF_GUIDANCE}
+        found = {k: v for k, v in found.items() if k.split("__")[0] not in OF_GUIDANCE}
     return ", ".join(f"{name}={value}" for name, value in found.items())
 
 
@@ -333,7 +332,7 @@ def page(
     shortcuts: Sequence[dict[str, Any]] = (),
     disputed: Sequence[dict[str, Any]] = (),
 ) -> str:
-    """Write docs/tables.md."""
+    """Write tables.md."""
     lines = ["# Tables", "", "Made by `benchmarks/paper/render.py` from the runs that are there."]
     if most_runs(records):
         lines += ["", f"![Differences to the unguided model]({PICTURE})"]
@@ -384,11 +383,13 @@ def draw_differences(cells: Cells, path: Path) -> None:
 
 def main() -> None:
     records = read_cells()
-    text = page(records, read_lines(shortcut.PATH), read_lines(disputed.PATH))
-    (DOCS / "tables.md").write_text(text, encoding="utf-8")
+    shortcuts = [*read_lines(shortcut.PATH), *read_lines(FROZEN / "shortcut.jsonl")]
+    found = [*read_lines(disputed.PATH), *read_lines(FROZEN / "disputed.jsonl")]
+    text = page(records, shortcuts, found)
+    (PAGES / "tables.md").write_text(text, encoding="utf-8")
     pictured = most_runs(records)
     if pictured:
-        draw_differences(pictured, DOCS / PICTURE)
+        draw_differences(pictured, PAGES / PICTURE)
     print(text)
 
 

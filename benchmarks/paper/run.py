@@ -27,11 +27,13 @@ from benchmarks.paper.settings import ROWS
 
 RESULTS = Path(__file__).parent / "results"
 CELLS = RESULTS / "cells"  # a file for each data set and split: one of all would be too large
+FROZEN = RESULTS / "frozen"  # runs of earlier code, see its README
 
 
 def versions() -> dict[str, str]:
-    """Versions that figures depend on. The package's own stands for its defaults, in settings."""
-    return {name: version(name) for name in ("torch", "transformers", "scikit-learn", "captum")}
+    """Versions that results depend on."""
+    packages = ("skcap", "torch", "transformers", "scikit-learn", "captum")
+    return {name: version(name) for name in packages}
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -40,8 +42,25 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def read_cells() -> list[dict[str, Any]]:
-    """Read what was run of the tables."""
-    return [cell for path in sorted(CELLS.glob("*.jsonl")) for cell in read_lines(path)]
+    """Read what was run of the tables, by today's code and by earlier code."""
+    today = [cell for path in sorted(CELLS.glob("*.jsonl")) for cell in read_lines(path)]
+    return [*today, *read_frozen()]
+
+
+def read_frozen() -> list[dict[str, Any]]:
+    """Read the runs of earlier code, in the form of today's."""
+    code = json.loads((FROZEN / "code.json").read_text())
+    cells = [cell for path in sorted(FROZEN.glob("*-*.jsonl")) for cell in read_lines(path)]
+    for cell in cells:
+        given = cell["settings"].pop("classifier")
+        defaults = code["defaults"]
+        cell["settings"]["parameters"] = {
+            name: value
+            for name, value in given.items()
+            if name not in defaults or defaults[name] != value
+        }
+        cell["environment"]["commit"] = code["commit"]
+    return cells
 
 
 def add_line(path: Path, record: dict[str, Any]) -> None:

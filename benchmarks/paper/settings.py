@@ -61,7 +61,7 @@ ROWS = {
     "setfit": Row("SetFit", kind="setfit", parameters={"num_iterations": 20}),
 }
 
-#: Parameters of the classifier, the same in every row. See docs/study.md for how they were chosen.
+#: Parameters of the classifier, the same in every row. See study.md for how they were chosen.
 #: In float32 on a GPU, too, so that machines compare.
 SHARED: dict[str, Any] = {"amp": False}
 

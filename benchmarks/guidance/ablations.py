@@ -1,0 +1,222 @@
+"""What the papers of the masker and of adversarial guidance leave open, one run at a time.
+
+    python -m benchmarks.guidance.ablations --guidance none masker adversarial
+    python -m benchmarks.guidance.ablations --guidance masker --extra '{"prior_weight": 1.0}'
+    python -m benchmarks.guidance.ablations --guidance adversarial --variant sign --marks speaker
+
+Trained on the published 5-shot draw of HWU64 with one seed and evaluated on validation texts: an
+anecdote, enough to see what is far off. With ``--marks speaker`` each training text has the mark of
+its class, as in `benchmarks.paper.shortcut`. Each run appends a line to ``results/ablations.jsonl``;
+a run that is there is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks._record import environment
+from benchmarks.paper.cell import faithfulness, to_explain
+from benchmarks.paper.draws import Draw, make_draw
+from benchmarks.paper.run import add_line, read_lines
+from benchmarks.paper.settings import ROWS, SHARED
+from benchmarks.paper.shortcut import others, put, share_of_mark, sign
+from benchmarks.paper.teachers import make_prior
+from skcap import GuidedTextClassifier, PriorMatrix
+from skcap.attribution import baseline_embeddings, find_baseline_token, integrated_gradients
+from skcap.classifier.predicting import batches_by_length
+from skcap.guidance import AdversarialGuidance, BaseGuidance, MaskerGuidance
+from skcap.guidance import masker as masker_module
+from skcap.guidance.adversarial import find_perturbation
+
+PATH = Path(__file__).parent / "results" / "ablations.jsonl"
+SEED = 0
+EPSILONS = (0.1, 0.2, 0.4)  # of the attacks that a trained model is tested with
+ATTACK_STEPS = 5
+N_ATTACKED = 400
+
+
+class AttentionMasker(MaskerGuidance):
+    """Masks words by less attention and a smaller share in the mean, not by their embeddings."""
+
+    def _gap(self, step: Any, mask: Tensor) -> Tensor:
+        module, batch = step.module, step.batch
+        shown = [masker_module._of_tokens(values, batch) for values in (mask, 1 - mask)]
+        share = torch.cat(shown).squeeze(2) * batch["attention_mask"].repeat(2, 1)
+        less = share.clamp(min=1e-6).log()[:, None, None, :].expand(-1, 1, share.shape[1], -1)
+        embeddings = module.embed(batch["input_ids"]).repeat(2, 1, 1)
+        states = module.encoder(inputs_embeds=embeddings, attention_mask=less).last_hidden_state
+        vectors = (states * share[:, :, None]).sum(dim=1) / share.sum(dim=1, keepdim=True)
+        vectors = torch.nn.functional.normalize(vectors, dim=1)
+        logits = module.head(module.dropout(vectors))
+        found = logits.float().softmax(dim=1).gather(1, step.classes.repeat(2).unsqueeze(1))
+        with_mask, without = found.squeeze(1).chunk(2)
+        return with_mask - without
+
+
+class TokenAttack(AdversarialGuidance):
+    """Moves each token's embedding by the same share of its own length."""
+
+    def _change(self, step: Any) -> Tensor:
+        slope, embeddings = _slope(step)
+        size = self.epsilon * embeddings.norm(dim=2, keepdim=True)
+        return slope / slope.norm(dim=2, keepdim=True).clamp(min=1e-30) * size
+
+
+class SignAttack(AdversarialGuidance):
+    """Moves each entry of the embeddings by the same size (FGSM), the whole change as long."""
+
+    def _change(self, step: Any) -> Tensor:
+        slope, embeddings = _slope(step)
+        signs = slope.sign()
+        length = (embeddings * (slope != 0)).square().sum(dim=(1, 2), keepdim=True).sqrt()
+        own = signs.square().sum(dim=(1, 2), keepdim=True).sqrt().clamp(min=1.0)
+        return self.epsilon * length / own * signs
+
+
+def _slope(step: Any) -> tuple[Tensor, Tensor]:
+    """Gradient of each text's loss by the embeddings of its words, and the embeddings."""
+    point = step.module.embed(step.batch["input_ids"]).detach().requires_grad_()
+    logits = step.module(attention_mask=step.batch["attention_mask"], inputs_embeds=point)
+    (slope,) = torch.autograd.grad(step.criterion(logits, step.classes).sum(), point)
+    return slope * ~step.batch["special"].unsqueeze(2), point.detach()
+
+
+GUIDANCE: dict[tuple[str, str], type[BaseGuidance]] = {
+    ("masker", ""): MaskerGuidance,
+    ("masker", "attention"): AttentionMasker,
+    ("adversarial", ""): AdversarialGuidance,
+    ("adversarial", "token"): TokenAttack,
+    ("adversarial", "sign"): SignAttack,
+}
+
+
+def attacked(clf: GuidedTextClassifier, draw: Draw) -> dict[str, float]:
+    """Accuracy where embeddings are attacked, and how like explanations are before and after."""
+    net, texts = clf.net_, draw.X_eval[:N_ATTACKED]
+    codes = np.searchsorted(clf.classes_, draw.y_eval[:N_ATTACKED])
+    token = find_baseline_token(clf.tokenizer_, clf.ig_baseline)
+    right: dict[float, list[bool]] = {epsilon: [] for epsilon in EPSILONS}
+    likeness: list[float] = []
+    for _, batch, classes in batches_by_length(net, clf._encode(texts), codes, 64):
+        mask, module = batch["attention_mask"], net.module_
+        embeddings = module.embed(batch["input_ids"]).detach()
+        start = baseline_embeddings(module, embeddings, batch["special"], token)
+
+        def explain(points: Tensor) -> Tensor:
+            def score(rows: Tensor) -> Tensor:
+                repeats = len(rows) // len(mask)
+                logits = module(attention_mask=mask.repeat(repeats, 1), inputs_embeds=rows)
+                return logits.gather(1, classes.repeat(repeats)[:, None]).squeeze(1)
+
+            return integrated_gradients(score, points, start, n_steps=8)
+
+        for epsilon in EPSILONS:
+            change = find_perturbation(
+                module, batch, classes, net.criterion_, epsilon=epsilon, n_steps=ATTACK_STEPS
+            )
+            with torch.no_grad():
+                logits = module(attention_mask=mask, inputs_embeds=embeddings + change)
+            right[epsilon] += (logits.argmax(dim=1) == classes).tolist()
+            if epsilon == EPSILONS[0]:
+                pair = explain(embeddings), explain(embeddings + change)
+                likeness += torch.cosine_similarity(*pair, dim=1).tolist()
+    figures = {f"attacked_{epsilon}": float(np.mean(right[epsilon])) for epsilon in EPSILONS}
+    return figures | {"explanation_cosine": float(np.mean(likeness))}
+
+
+def shortcut(clf: GuidedTextClassifier, draw: Draw, marks: np.ndarray) -> dict[str, float]:
+    """Accuracy with each class's own mark and with another class's; and who looks at the mark."""
+    codes = np.searchsorted(clf.classes_, draw.y_eval)
+    misled = put(draw.X_eval, marks[others(codes, len(clf.classes_), SEED)])
+    same = put(draw.X_eval, marks[codes])
+    some = to_explain(misled)
+    figures = {
+        "same": float(clf.score(same, draw.y_eval)),
+        "misleading": float(clf.score(misled, draw.y_eval)),
+        "attributed": share_of_mark(list(clf.explain(some, n_steps=8).scores), 0),
+    }
+    for guidance in clf.guidance_:
+        if isinstance(guidance, MaskerGuidance):
+            figures["masked_in"] = share_of_mark(list(guidance.masks(clf, some).scores), 0)
+    return figures
+
+
+def masks(clf: GuidedTextClassifier, draw: Draw) -> dict[str, float]:
+    """Describe the masks of validation texts: mean, spread within a text, and the loss."""
+    figures = {}
+    for guidance in clf.guidance_:
+        if isinstance(guidance, MaskerGuidance):
+            scores = [row for row in guidance.masks(clf, draw.X_eval).scores if row.size]
+            figures["mask_mean"] = float(np.mean([np.nanmean(row) for row in scores]))
+            figures["mask_spread"] = float(np.mean([np.nanstd(row) for row in scores]))
+            figures["masker_loss"] = float(np.mean(guidance.masker_losses_[-10:]))
+    return figures
+
+
+def measure(
+    setting: dict[str, Any], draw: Draw, marks: np.ndarray | None, prior: PriorMatrix | None
+) -> dict[str, Any]:
+    """Train and evaluate."""
+    guidance = None
+    if setting["guidance"] != "none":
+        guidance = GUIDANCE[setting["guidance"], setting["variant"]](**setting["extra"])
+    clf = GuidedTextClassifier(
+        guidance=guidance, beta=setting["beta"], random_state=SEED, **SHARED
+    )
+    start = time.perf_counter()
+    clf.fit(draw.X if prior is None else prior, draw.y)
+    seconds = {"fit": round(time.perf_counter() - start, 1)}
+    figures = {"accuracy": float(clf.score(draw.X_eval, draw.y_eval))}
+    figures |= attacked(clf, draw) | faithfulness(clf, draw) | masks(clf, draw)
+    if marks is not None:
+        figures |= shortcut(clf, draw, marks)
+    seconds["all"] = round(time.perf_counter() - start, 1)
+    return {"figures": {k: round(v, 5) for k, v in figures.items()}, "seconds": seconds}
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = sorted({name for name, _ in GUIDANCE})
+    parser.add_argument("--guidance", nargs="+", choices=["none", *names], default=names)
+    parser.add_argument("--variant", choices=["", "attention", "token", "sign"], default="")
+    parser.add_argument("--extra", nargs="+", default=["{}"], help="JSON of parameters")
+    parser.add_argument("--beta", type=float, default=1.0)
+    parser.add_argument("--marks", choices=["none", "speaker"], default="none")
+    parser.add_argument("--prior", choices=["none", "cap"], default="none")
+    parser.add_argument("--prior-file", help="npz file of CAP's scores of these training texts")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parse()
+    draw, marks, prior = make_draw("hwu64", 5, SEED, "valid"), None, None
+    if options.marks != "none":
+        draw, marks = sign(draw, SEED, options.marks)
+    if options.prior_file:
+        prior = PriorMatrix.load(options.prior_file)
+        if list(prior.texts) != draw.X:
+            raise SystemExit(f"{options.prior_file} holds the scores of other texts.")
+    elif options.prior != "none":
+        prior = make_prior(ROWS[options.prior], draw, SEED, SHARED)
+    done = [run["settings"] for run in read_lines(PATH)]
+    for guidance, extra in itertools.product(options.guidance, options.extra):
+        setting = {"guidance": guidance, "variant": options.variant, "extra": json.loads(extra)}
+        setting |= {"beta": options.beta, "marks": options.marks, "seed": SEED}
+        setting |= {"prior": "none" if prior is None else "cap", "data": draw.data_hash}
+        if setting not in done:
+            record = {"settings": setting, **measure(setting, draw, marks, prior)}
+            add_line(PATH, {**record, "environment": environment()})
+            print(json.dumps(record), flush=True)
+
+
+if __name__ == "__main__":
+    main()
