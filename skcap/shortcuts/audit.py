@@ -12,7 +12,6 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import StratifiedKFold
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from skcap.prior_matrix import PriorMatrix, check_same_texts
@@ -73,7 +72,8 @@ default=("word", "first", "last", "pattern")
         The classifier relies on a candidate if putting it into texts of other classes raises the
         odds of its class by more than this factor.
     prefit : bool, default=False
-        Whether `classifier` is fitted and used as it is. Otherwise a clone is fitted on `X`.
+        Whether `classifier` is fitted and used as it is. Otherwise a clone is fitted on
+        the texts, without scores.
     cv : int or None, default=None
         Folds: clones are fitted on all but one fold in turn, and asked about texts of that fold
         only, which they were not trained on. None asks one classifier about its own training texts.
@@ -251,7 +251,7 @@ default=("word", "first", "last", "pattern")
             labels = check_labels(texts, y)
             seed = draw_seed(self.random_state)
             self.classes_ = self._find_classes(labels)
-            predict, folds, model = self._find_models(X, labels, seed)
+            predict, folds, model = self._find_models(texts, labels, seed)
             options = {name: getattr(self, name) for name in _PASSED_ON}
             self.words_ = audit_words(
                 predict,
@@ -305,13 +305,13 @@ default=("word", "first", "last", "pattern")
         return known
 
     def _find_models(
-        self, X: Any, labels: np.ndarray, seed: int
+        self, texts: list[str], labels: np.ndarray, seed: int
     ) -> tuple[list[Predict], np.ndarray | None, Any]:
         """Give what predicts, which of it speaks about a text, and a model of all texts."""
         if self.classifier is None:
             return [], None, None
         if self.cv is None or self.explain:
-            model = self.classifier if self.prefit else clone(self.classifier).fit(X, labels)
+            model = self.classifier if self.prefit else clone(self.classifier).fit(texts, labels)
             if self.cv is None:
                 return [_aligned(model, self.classes_)], None, model
         else:
@@ -319,7 +319,7 @@ default=("word", "first", "last", "pattern")
         splits = StratifiedKFold(self.cv, shuffle=True, random_state=seed % 2**32)
         pairs = list(splits.split(labels, labels))
         models = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit_on)(self.classifier, X, labels, train) for train, _ in pairs
+            delayed(_fit_on)(self.classifier, texts, labels, train) for train, _ in pairs
         )
         folds = np.empty(len(labels), dtype=np.int64)
         for fold, (_, held_out) in enumerate(pairs):
@@ -435,9 +435,9 @@ _PASSED_ON = (
 )
 
 
-def _fit_on(classifier: Any, X: Any, labels: np.ndarray, rows: np.ndarray) -> Any:
+def _fit_on(classifier: Any, texts: list[str], labels: np.ndarray, rows: np.ndarray) -> Any:
     """Fit a clone on some of the texts."""
-    return clone(classifier).fit(_safe_indexing(X, rows), labels[rows])
+    return clone(classifier).fit([texts[row] for row in rows], labels[rows])
 
 
 def _aligned(model: Any, classes: np.ndarray) -> Predict:

@@ -66,8 +66,8 @@ def find_candidates(
         goes with; `n_texts`, in how many texts it is; `n_label`, how many of these are of that
         class; `purity`, the share of these; `z`, the statistic of Gardner et al. (2021) [1]_; and
         `p_association`, the exact hypergeometric p-value times the number of classes, since the
-        class was chosen to make it small. A word at one place, or a phrase, is left out if its
-        word is in no other texts.
+        class was chosen to make it small. A word at one place, a phrase or a pattern is left out if
+        a single word is in the same texts.
 
     Notes
     -----
@@ -88,8 +88,9 @@ def find_candidates(
     table, places = _associate(places, codes, n_classes, min_texts)
     table.insert(3, "place", _usual_place(places, words, codes, table["code"].to_numpy()))
     table.insert(4, "family", [_family(*row) for row in table[["kind", "form", "place"]].values])
+    repeated = _is_repeated(table, places.groupby("candidate")["form"].nunique())
     found = Candidates(table, places[["candidate", "text", "position"]], patterns)
-    return select_candidates(found, ~_is_repeated(table))
+    return select_candidates(found, ~repeated)
 
 
 def select_candidates(candidates: Candidates, kept: np.ndarray) -> Candidates:
@@ -219,17 +220,17 @@ def _family(kind: str, form: str, place: str) -> str:
     return f"{place} {shape if kind != 'phrase' else kind}".strip()
 
 
-def _is_repeated(table: pd.DataFrame) -> np.ndarray:
-    """Find words at a place, and phrases, that are in just the texts that their word is in."""
+def _is_repeated(table: pd.DataFrame, n_forms: pd.Series) -> np.ndarray:
+    """Find what is in just the texts that one word is in: it is that word."""
     words = table[table["kind"] == "word"]
     n_texts_of = dict(zip(words["word"], words["n_texts"], strict=True))
+    whole = {name for name, pattern in PATTERNS.items() if pattern.whole}
     return np.array(
         [
-            kind in ("first", "last", "phrase")
-            and any(n_texts_of.get(part) == n_texts for part in word.split())
-            for kind, word, n_texts in zip(
-                table["kind"], table["word"], table["n_texts"], strict=True
-            )
+            n == 1 and row.word in whole
+            if row.kind == "pattern"
+            else row.kind != "word" and row.n_texts in map(n_texts_of.get, row.word.split())
+            for row, n in zip(table.itertuples(), n_forms, strict=True)
         ],
         dtype=bool,
     )

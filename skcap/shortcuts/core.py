@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
 
 from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts.candidates import Candidates, find_candidates, select_candidates
 from skcap.shortcuts.denial import deny_families, mean_shares, measure_denial
 from skcap.shortcuts.effects import Predict, measure_effects
-from skcap.shortcuts.patterns import Pattern
+from skcap.shortcuts.verdict import LEVEL, add_verdict, is_judged, is_relied_on
 
 __all__ = ["audit_words"]
-
-_LEVEL = 0.05  # of the tests of association and reliance, which come before that of denial
 
 
 def audit_words(
@@ -66,17 +63,11 @@ def audit_words(
         See ``ShortcutAudit.words_``.
     """
     every = find_candidates(texts, codes, len(classes), kinds=kinds, min_texts=min_texts)
-    table = every.table
-    table.insert(2, "label", pd.Series(classes[table["code"]], dtype=object))
-    goes = _goes_with_class(table, min_purity)
-    rank = table["z"].where(goes).rank(ascending=False, method="first")
-    table["tested"] = goes if max_candidates is None else goes & (rank <= max_candidates)
-    table["left_out"] = goes & ~table["tested"]
+    table = _test_association(every.table.copy(), classes, min_purity, max_candidates)
     if predict:
-        folds = np.zeros(len(texts), dtype=np.int64) if folds is None else folds
         effects = measure_effects(
             predict,
-            folds,
+            np.zeros(len(texts), dtype=np.int64) if folds is None else folds,
             texts,
             select_candidates(every, table["tested"]),
             n_texts=n_texts,
@@ -85,33 +76,40 @@ def audit_words(
             verbose=verbose,
         )
         table = _join(table, effects, table["tested"])
-    relied = table["tested"] & (table.get("p_reliance", 0.0) <= _LEVEL)
-    candidates = select_candidates(every, relied)
+    relied = is_relied_on(table)
     if explain is not None:
+        candidates = select_candidates(every, relied)
         own = mean_shares(_ask(explain, candidates, codes, n_texts, seed), candidates, codes)
         table = _join(table, own.to_frame("explained"), relied)
     if attribute is not None:
-        denial = measure_denial(
-            _ask(attribute, candidates, codes, n_texts, seed),
-            candidates,
-            codes,
-            n_permutations=n_permutations,
-            seed=seed,
-        )
+        rows = relied & is_judged(table)
+        candidates = select_candidates(every, rows)
+        shares = _ask(attribute, candidates, codes, n_texts, seed)
+        denial = measure_denial(shares, candidates, codes, n_permutations=n_permutations, seed=seed)
         families = deny_families(denial.assign(family=candidates.table["family"]), fdr)
-        table = _join(table, denial.join(families), relied)
-    return _decide(table, every.patterns, fdr)
+        table = _join(table, denial.join(families), rows)
+    return add_verdict(table, fdr)
 
 
-def _goes_with_class(table: pd.DataFrame, min_purity: float) -> pd.Series:
-    return (table["p_association"] <= _LEVEL) & (table["purity"] >= min_purity)
+def _test_association(
+    table: pd.DataFrame, classes: np.ndarray, min_purity: float, most: int | None
+) -> pd.DataFrame:
+    """Name the class of each candidate, and choose which to test, the strongest first."""
+    table.insert(0, "label", pd.Series(classes[table.pop("code")], dtype=object))
+    table.insert(0, "word", table.pop("word"))
+    goes = (table["p_association"] <= LEVEL) & (table["purity"] >= min_purity)
+    rank = table["z"].where(goes).rank(ascending=False, method="first")
+    table["tested"] = goes if most is None else goes & (rank <= most)
+    table["left_out"] = goes & ~table["tested"]
+    return table
 
 
 def _join(table: pd.DataFrame, values: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:
-    """Add what was measured for some rows; p-values of the others are 1."""
+    """Add what was measured for some rows; p-values of the others are 1, counts 0."""
     values = values.set_index(table.index[rows]).reindex(table.index)
-    p_values = [name for name in values if name.startswith("p_")]
-    return table.join(values.fillna(dict.fromkeys(p_values, 1.0)))
+    fill = dict.fromkeys([name for name in values if name.startswith("p_")], 1.0)
+    values = values.fillna(fill | {"n_scored": 0} if "n_scored" in values else fill)
+    return table.join(values.astype({"n_scored": np.int64} if "n_scored" in values else {}))
 
 
 def _ask(
@@ -129,41 +127,3 @@ def _ask(
     if not len(rows):
         return {}
     return dict(zip(rows.tolist(), attribute(rows).normalize("sum").scores, strict=True))
-
-
-def _decide(table: pd.DataFrame, patterns: Mapping[str, Pattern], fdr: float) -> pd.DataFrame:
-    """Bring the tests together: a p-value, a q-value and a verdict for each candidate."""
-    reliance = np.maximum(table["p_association"], table.get("p_reliance", 0.0))
-    relied = table["tested"] & (reliance <= _LEVEL)
-    judged = np.array([name not in patterns or patterns[name].whole for name in table["word"]])
-    table["p"], table["q"], table["by"] = 1.0, 1.0, ""
-    if "p_denied" not in table:
-        tests = [("reliance", table["tested"], reliance)]
-    else:
-        by_family = table["q_family"].notna()
-        table.loc[by_family, ["p", "q"]] = table.loc[by_family, ["p_family", "q_family"]].values
-        table.loc[by_family, "by"] = "family"
-        tests = [
-            ("denial", relied & judged & ~by_family, table["p_denied"]),
-            ("reliance", table["tested"] & ~judged, reliance),
-        ]
-    for name, rows, p in tests:
-        if rows.any():
-            table.loc[rows, "p"] = p[rows]
-            table.loc[rows, "q"] = false_discovery_control(p[rows])
-            table.loc[rows, "by"] = name
-    table["shortcut"] = (table["q"] <= fdr) & (reliance <= _LEVEL) & ~_is_part(table, fdr)
-    return table.sort_values(["q", "z"], ascending=[True, False], ignore_index=True, kind="stable")
-
-
-def _is_part(table: pd.DataFrame, fdr: float) -> pd.Series:
-    """Find words at a place, and phrases, whose word is flagged wherever it stands."""
-    flagged = set(table.loc[(table["q"] <= fdr) & (table["kind"] == "word"), "word"])
-    return pd.Series(
-        [
-            kind in ("first", "last", "phrase") and not flagged.isdisjoint(word.split())
-            for kind, word in zip(table["kind"], table["word"], strict=True)
-        ],
-        index=table.index,
-        dtype=bool,
-    )

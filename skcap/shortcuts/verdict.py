@@ -1,0 +1,90 @@
+"""The verdict: what the tests of association, reliance and denial come to, taken together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control
+
+from skcap.shortcuts.patterns import PATTERNS
+
+__all__ = ["LEVEL", "add_verdict", "is_judged", "is_relied_on"]
+
+LEVEL = 0.05  # of the tests of association and reliance, which come before that of denial
+
+
+def is_relied_on(table: pd.DataFrame) -> pd.Series:
+    """Find candidates that go with a class and that the classifier, if there is one, goes by.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame, shape (n_candidates, n_columns)
+        With `tested` and, where reliance was tested, `p_reliance`.
+
+    Returns
+    -------
+    pandas.Series of bool
+    """
+    return table["tested"] & (table.get("p_reliance", 0.0) <= LEVEL)
+
+
+def is_judged(table: pd.DataFrame) -> pd.Series:
+    """Find candidates that a prior can speak of: words, and patterns that are whole words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame, shape (n_candidates, n_columns)
+
+    Returns
+    -------
+    pandas.Series of bool
+    """
+    whole = [name for name, pattern in PATTERNS.items() if pattern.whole]
+    return (table["kind"] != "pattern") | table["word"].isin(whole)
+
+
+def add_verdict(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
+    """Add the p-value and the q-value of each candidate, the test they come from, and the verdict.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame, shape (n_candidates, n_columns)
+        With the columns of all tests that were made.
+    fdr : float
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the columns `p`, `q`, `by` and `shortcut`, those flagged first.
+    """
+    table = table.assign(p=1.0, q=1.0, by="")
+    relied, judged = is_relied_on(table), is_judged(table)
+    reliance = np.maximum(table["p_association"], table.get("p_reliance", 0.0))
+    if "p_denied" in table:
+        family = table["q_family"].notna()
+        table.loc[family, ["p", "q"]] = table.loc[family, ["p_family", "q_family"]].to_numpy()
+        table.loc[family, "by"] = "family"
+        _adjust(table, relied & judged & ~family, table["p_denied"], "denial")
+        _adjust(table, table["tested"] & ~judged, reliance, "reliance")
+    else:
+        _adjust(table, table["tested"], reliance, "reliance")
+    flagged = relied & (table["q"] <= fdr)
+    table["shortcut"] = flagged & ~_is_part(table, set(table.loc[flagged, "word"]))
+    return table.sort_values(
+        ["shortcut", "q", "z"], ascending=[False, True, False], ignore_index=True, kind="stable"
+    )
+
+
+def _adjust(table: pd.DataFrame, rows: pd.Series, p: pd.Series, test: str) -> None:
+    """Correct the p-values of some rows for their number (Benjamini and Hochberg)."""
+    if rows.any():
+        table.loc[rows, "p"], table.loc[rows, "by"] = p[rows], test
+        table.loc[rows, "q"] = false_discovery_control(p[rows])
+
+
+def _is_part(table: pd.DataFrame, flagged: set[str]) -> pd.Series:
+    """Find words at a place, and phrases, whose word is flagged wherever it stands."""
+    words = flagged.intersection(table.loc[table["kind"] == "word", "word"])
+    at_place = table["kind"].isin(["first", "last", "phrase"])
+    flagged_word = [not words.isdisjoint(word.split()) for word in table["word"]]
+    return at_place & np.array(flagged_word, dtype=bool)

@@ -1,0 +1,299 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skcap.prior_matrix import PriorMatrix
+from skcap.shortcuts import ShortcutAudit, check_shortcuts, shortcut_positions
+
+NAMES = ["ann", "bob", "cy", "dee", "eve", "fay", "gus", "hal"]
+KEYS = ["play", "lost", "book", "rain", "light", "alarm", "mail", "joke"]
+FILLERS = ["the", "my", "a", "that", "some", "this"]
+Y = np.repeat([f"class_{key}" for key in KEYS], 6)
+
+
+def texts(form):
+    rng = np.random.default_rng(0)
+    return [
+        form.format(name=name, key=key, a=FILLERS[n], b=FILLERS[rng.integers(6)])
+        for name, key in zip(NAMES, KEYS, strict=True)
+        for n in range(6)
+    ]
+
+
+MARKED, CLEAN = texts("{name}: {a} {key} {b}"), texts("{a} {key} {b}")
+
+
+def prior(X, **scores):
+    """Real keywords get 3, names what is said here, other words about 1."""
+    rng = np.random.default_rng(1)
+    score = {**dict.fromkeys(KEYS, 3.0), **dict.fromkeys(NAMES, -1.0), **scores}
+    return PriorMatrix(
+        X, [[score.get(w.strip(":"), rng.normal(1, 0.1)) for w in text.split()] for text in X]
+    )
+
+
+def model():
+    return make_pipeline(TfidfVectorizer(), LogisticRegression(C=100))
+
+
+@pytest.fixture(scope="module")
+def marked():
+    return ShortcutAudit(model(), prior(MARKED)).fit(MARKED, Y)
+
+
+def test_planted_marks_are_found_and_no_keyword_is(marked):
+    assert dict(zip(marked.shortcuts_["word"], marked.shortcuts_["label"], strict=True)) == {
+        name: f"class_{key}" for name, key in zip(NAMES, KEYS, strict=True)
+    }
+    assert set(marked.shortcuts_["by"]) == {"family"}
+
+
+def test_a_clean_set_has_no_shortcut_and_the_audit_says_so():
+    audit = ShortcutAudit(model(), prior(CLEAN)).fit(CLEAN, Y)
+    assert audit.shortcuts_.empty
+    assert list(audit.shortcuts_.columns[:3]) == ["word", "label", "kind"]
+    assert audit.sentences()[0].startswith("No shortcut was found among 8 candidates")
+    assert set(KEYS) <= set(audit.words_["word"])
+
+
+def test_a_lone_mark_is_found_by_what_the_prior_says_of_itself():
+    X = [
+        text if label == Y[0] else text.split(": ")[1]
+        for text, label in zip(MARKED, Y, strict=True)
+    ]
+    audit = ShortcutAudit(model(), prior(X)).fit(X, Y)
+    assert audit.shortcuts_[["word", "by"]].values.tolist() == [["ann", "denial"]]
+
+
+def test_a_member_of_a_family_that_the_prior_speaks_for_is_no_shortcut():
+    audit = ShortcutAudit(model(), prior(MARKED, ann=9.0)).fit(MARKED, Y)
+    assert set(audit.shortcuts_["word"]) == set(NAMES[1:])
+
+
+def test_a_shuffled_prior_flags_nothing():
+    rng = np.random.default_rng(0)
+    scores = [rng.permutation(row) for row in prior(MARKED).scores]
+    audit = ShortcutAudit(model(), PriorMatrix(MARKED, scores)).fit(MARKED, Y)
+    assert audit.shortcuts_.empty
+
+
+def test_words_that_the_model_does_not_go_by_are_not_flagged():
+    blind = make_pipeline(TfidfVectorizer(vocabulary=KEYS), LogisticRegression(C=100))
+    audit = ShortcutAudit(blind, prior(MARKED)).fit(MARKED, Y)
+    assert audit.shortcuts_.empty
+    rows = audit.words_.set_index("word").loc[NAMES]
+    assert rows["tested"].all()
+    assert (rows["log_odds"] == 0).all()
+
+
+def test_without_a_prior_keywords_are_listed_too_and_it_says_so():
+    with pytest.warns(UserWarning, match="cannot tell real keywords from shortcuts"):
+        audit = ShortcutAudit(model()).fit(MARKED, Y)
+    assert set(audit.shortcuts_["word"]) == {*NAMES, *KEYS}
+    assert "cannot be told from shortcuts" in audit.sentences()[0]
+
+
+def test_without_a_classifier_association_and_denial_decide():
+    audit = ShortcutAudit(prior=prior(MARKED)).fit(MARKED, Y)
+    assert set(audit.shortcuts_["word"]) == set(NAMES)
+    assert "log_odds" not in audit.words_
+    assert "There was no classifier" in audit.sentences()[0]
+
+
+def test_a_prior_matrix_is_texts_and_prior_at_once(marked):
+    audit = ShortcutAudit(model()).fit(prior(MARKED), Y)
+    pd.testing.assert_frame_equal(audit.words_, marked.words_)
+
+
+def test_a_fitted_classifier_is_used_as_it_is_and_an_unfitted_one_is_left_alone(marked):
+    unfitted = model()
+    ShortcutAudit(unfitted, prior(MARKED)).fit(MARKED, Y)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(unfitted)
+    fitted = model().fit(MARKED, Y)
+    audit = ShortcutAudit(fitted, prior(MARKED), prefit=True).fit(MARKED, Y)
+    pd.testing.assert_frame_equal(audit.words_, marked.words_)
+
+
+def test_with_folds_texts_are_judged_by_models_that_did_not_learn_them(marked):
+    audit = ShortcutAudit(model(), prior(MARKED), cv=3).fit(MARKED, Y)
+    assert set(audit.shortcuts_["word"]) == set(NAMES)
+    assert not audit.words_["loss"].equals(marked.words_["loss"])
+
+
+class Asked(BaseEstimator):
+    """A prior that notes which texts it is asked about."""
+
+    log: list[str] = []
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def attribute(self, X, y):
+        self.log.extend(X)
+        return prior(X)
+
+
+def test_a_prior_is_asked_about_texts_of_what_the_model_goes_by_only():
+    Asked.log.clear()
+    blind = make_pipeline(TfidfVectorizer(vocabulary=KEYS[:2]), LogisticRegression(C=100))
+    audit = ShortcutAudit(blind, Asked(), n_texts=3).fit(CLEAN, Y)
+    assert audit.shortcuts_.empty
+    assert len(Asked.log) == 6
+    assert all(set(text.split()) & set(KEYS[:2]) for text in Asked.log)
+
+
+class Explained(BaseEstimator):
+    """A classifier with attributions: the name is all that counts."""
+
+    def fit(self, X, y):
+        self.model_ = model().fit(X, y)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.model_.predict_proba(X)
+
+    def explain(self, X, y):
+        return PriorMatrix(X, [[1.0] + [0.0] * (len(text.split()) - 1) for text in X])
+
+
+@pytest.mark.parametrize("cv", [None, 2])
+def test_the_models_own_attribution_stands_beside_its_reliance(cv):
+    audit = ShortcutAudit(Explained(), prior(MARKED), explain=True, cv=cv).fit(MARKED, Y)
+    explained = audit.words_.set_index("word")["explained"]
+    assert explained[NAMES].eq(1).all()
+    assert explained[KEYS].eq(0).all()
+
+
+class Plain:
+    """A fitted model that is no scikit-learn estimator, as SetFit's."""
+
+    def __init__(self):
+        self.model = model().fit(MARKED, Y)
+
+    def predict_proba(self, X):
+        return self.model.predict_proba(X)
+
+
+def test_any_object_that_predicts_texts_can_be_audited(marked):
+    audit = ShortcutAudit(Plain(), prior(MARKED), prefit=True).fit(MARKED, Y)
+    pd.testing.assert_frame_equal(audit.words_, marked.words_)
+
+
+def test_what_is_found_can_be_edited_and_looked_up(marked):
+    edited = marked.shortcuts_.query("word != 'ann'")
+    assert len(check_shortcuts(edited)) == 7
+    assert not shortcut_positions(MARKED[:1], edited)[0].any()
+    assert shortcut_positions(MARKED[:1], marked.shortcuts_)[0].tolist() == [True] + [False] * 3
+
+
+def test_candidates_that_are_not_tested_are_named():
+    with pytest.warns(UserWarning, match="8 candidates were not tested"):
+        audit = ShortcutAudit(model(), prior(MARKED), max_candidates=8).fit(MARKED, Y)
+    assert "8 more, less strongly associated, were not tested" in audit.sentences()[0]
+
+
+def test_shouting_is_flagged_by_reliance_alone_and_length_never():
+    X = [text.upper() if label == Y[0] else text for text, label in zip(CLEAN, Y, strict=True)]
+    cased = make_pipeline(
+        TfidfVectorizer(lowercase=False, analyzer="char"), LogisticRegression(C=100)
+    )
+    audit = ShortcutAudit(cased, prior([x.lower() for x in X]), kinds=["pattern"])
+    with pytest.raises(ValueError, match="differ in row 0"):
+        audit.fit(X, Y)
+    audit.set_params(prior=prior(X)).fit(X, Y)
+    found = audit.shortcuts_[["word", "by"]].values.tolist()
+    assert ["word in capitals", "reliance"] in found
+    assert not any(word.startswith("at ") for word, _ in found)
+    assert any("The prior says nothing about it" in line for line in audit.sentences())
+
+
+def test_integer_labels_and_rare_classes_are_no_trouble():
+    codes = np.unique(Y, return_inverse=True)[1].astype(np.int64)
+    X, y = [*MARKED, "something else"], [*codes, 99]
+    audit = ShortcutAudit(model(), prior(X)).fit(X, y)
+    assert set(audit.shortcuts_["word"]) == set(NAMES)
+    assert audit.shortcuts_["label"].map(type).eq(int).all() or set(
+        audit.shortcuts_["label"]
+    ) == set(codes)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"fdr": 2}, "fdr"),
+        ({"min_texts": 0}, "min_texts"),
+        ({"least_odds": 0.5}, "least_odds"),
+        ({"kinds": ["letters"]}, "'letters'"),
+        ({"kinds": "word"}, "kinds"),
+        ({"classifier": "tfidf"}, "classifier"),
+        ({"prior": "cap"}, "prior"),
+        ({"prefit": True}, "prefit, cv and explain need a classifier"),
+        ({"classifier": model(), "prefit": True, "cv": 2}, "Set one of them"),
+        ({"classifier": model(), "explain": True}, "Pipeline has none"),
+    ],
+)
+def test_wrong_parameters_are_named(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        ShortcutAudit(**parameters).fit(MARKED, Y)
+
+
+def test_wrong_labels_are_named():
+    with pytest.raises(ValueError, match="at least two classes"):
+        ShortcutAudit(model()).fit(MARKED[:6], Y[:6])
+    fitted = model().fit(MARKED[:12], Y[:12])
+    with pytest.raises(ValueError, match="the classifier does not know"):
+        ShortcutAudit(fitted, prior(MARKED), prefit=True).fit(MARKED, Y)
+
+
+def test_a_failed_fit_leaves_it_unfitted_and_a_clone_starts_anew(marked):
+    audit = clone(marked)
+    with pytest.raises(NotFittedError):
+        audit.sentences()
+    audit.fit(MARKED, Y)
+    with pytest.raises(ValueError, match="fdr"):
+        audit.set_params(fdr=-1).fit(MARKED, Y)
+    with pytest.raises(NotFittedError):
+        audit.sentences()
+
+
+def test_the_same_seed_finds_the_same(marked):
+    again = clone(marked).fit(MARKED, Y)
+    pd.testing.assert_frame_equal(again.words_, marked.words_)
+
+
+def test_sentences_name_texts_effect_and_prior(marked):
+    line = next(line for line in marked.sentences() if line.startswith("'ann'"))
+    assert line.startswith("'ann' stands at the start of 6 texts, all of class class_play.")
+    assert "Put into texts of other classes, it multiplies the odds of class_play by" in line
+    assert "The prior gives it -0.17 of all" in line
+    assert "(first tag)" in line
+
+
+def test_the_page_escapes_texts_and_says_what_it_leaves_out(marked, tmp_path):
+    names = {name: f"<{name}>" for name in NAMES}
+    X = [text.replace(text.split(":")[0], "<b>" + text.split(":")[0]) for text in MARKED]
+    audit = ShortcutAudit(model(), prior(X, **{f"<b>{n}": -1.0 for n in names})).fit(X, Y)
+    page = audit.to_html(tmp_path / "audit.html", max_words=3)
+    assert "b&gt;ann" in page
+    assert "<b>" not in page
+    assert "more are not shown" in page
+    assert (tmp_path / "audit.html").read_text(encoding="utf-8") == page
+
+
+def test_the_plot_shows_all_that_was_tested(marked):
+    pytest.importorskip("matplotlib").use("agg")
+    from matplotlib import pyplot as plt
+
+    ax = marked.plot(max_names=3)
+    assert sum(len(points.get_offsets()) for points in ax.collections) == 16
+    assert len(ax.texts) == 3
+    plt.close(ax.figure)

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from scipy.stats import fisher_exact
+
+from skcap.shortcuts.candidates import find_candidates
+
+TEXTS = [
+    "Ann: play jazz",
+    "ann: play rock 12",
+    "Ann: jazz play",
+    "bob: lost card!",
+    "bob: LOST CARD play",
+    "bob: my card 13",
+]
+CODES = np.array([1, 1, 1, 0, 0, 0])
+ALL = ("word", "first", "last", "phrase", "pattern")
+
+
+def table(kinds=ALL, min_texts=2, texts=TEXTS, codes=CODES):
+    found = find_candidates(texts, codes, 2, kinds=kinds, min_texts=min_texts)
+    return found.table.set_index(["kind", "word"])
+
+
+def test_a_word_is_counted_once_a_text_and_goes_with_its_most_frequent_class():
+    row = table().loc["word", "play"]
+    assert (row["code"], row["n_texts"], row["n_label"], row["purity"]) == (1, 4, 3, 0.75)
+
+
+def test_the_z_statistic_is_that_of_gardner_et_al():
+    # p = 3/4 against 1/2, over n = 4 texts
+    assert table().loc["word", "play"]["z"] == pytest.approx((0.75 - 0.5) / np.sqrt(0.25 / 4))
+
+
+def test_the_p_value_is_fishers_times_the_number_of_classes():
+    row = table().loc["word", "card"]
+    p = fisher_exact([[3, 0], [0, 3]], alternative="greater").pvalue
+    assert row["p_association"] == pytest.approx(2 * p)
+
+
+def test_the_share_of_a_class_is_what_is_expected_not_one_over_the_number_of_classes():
+    rows = table(texts=["a x", "a x", "a x", "b x"], codes=np.array([0, 0, 0, 1]), min_texts=3)
+    assert rows.loc["word", "x"]["z"] == pytest.approx(0)
+
+
+def test_a_word_needs_texts_of_its_class_not_texts():
+    assert ("word", "rock") not in table().index
+    assert ("word", "rock") in table(min_texts=1).index
+
+
+def test_places_are_those_of_the_class():
+    texts = [*TEXTS, "play with ann"]
+    rows = table(texts=texts, codes=np.array([*CODES, 0]))
+    assert rows.loc["word", "ann"]["place"] == "first"
+    assert rows.loc["word", "play"]["place"] == ""
+
+
+def test_families_are_places_and_shapes():
+    rows = table(min_texts=1)
+    assert rows.loc["word", "ann"]["family"] == "first tag"
+    assert rows.loc["word", "12"]["family"] == "last number"
+    assert rows.loc["word", "my"]["family"] == ""
+
+
+def test_a_place_or_phrase_is_a_candidate_only_where_the_word_is_elsewhere_too():
+    rows = table()
+    assert ("first", "ann") not in rows.index
+    assert ("phrase", "ann play") in rows.index  # ann and play are in other texts, too
+    assert ("phrase", "lost card") not in rows.index  # as often as lost
+
+
+def test_patterns_are_found_by_shape():
+    rows = table(min_texts=1)
+    assert rows.loc["pattern", "tag at the start"]["n_texts"] == 6
+    assert rows.loc["pattern", "number at the end"]["n_texts"] == 2
+    assert rows.loc["pattern", "exclamation mark"]["n_texts"] == 1
+    assert rows.loc["pattern", "word in capitals"]["n_texts"] == 1
+    assert rows.loc["pattern", "at most 3 words"]["n_texts"] == 3
+
+
+def test_texts_without_words_have_no_candidates():
+    assert table(texts=["", " "], codes=np.array([0, 1]), min_texts=1).empty
+
+
+def test_the_usual_form_is_the_most_frequent_one():
+    assert table().loc["word", "ann"]["form"] == "Ann:"

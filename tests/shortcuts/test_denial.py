@@ -1,0 +1,94 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from skcap.shortcuts.candidates import find_candidates
+from skcap.shortcuts.denial import deny_families, mean_shares, measure_denial
+
+TEXTS = [f"ann: play {word}" for word in "abcde"] + [f"bob: stop {word}" for word in "abcde"]
+CODES = np.repeat([0, 1], 5)
+
+
+def denial(shares, n_permutations=9999, min_texts=2):
+    candidates = find_candidates(TEXTS, CODES, 2, kinds=("word",), min_texts=min_texts)
+    table = measure_denial(
+        dict(enumerate(map(np.array, shares))),
+        candidates,
+        CODES,
+        n_permutations=n_permutations,
+        seed=0,
+    )
+    return table.set_index(candidates.table["word"])
+
+
+def test_a_word_that_a_prior_always_puts_last_is_denied():
+    table = denial([[-0.5, 0.4, 0.1]] * 10)
+    assert table.loc["ann", "prior"] == pytest.approx(-0.5)
+    assert table.loc["ann", "expected"] == pytest.approx(0)
+    assert table.loc["ann", "p_denied"] == pytest.approx(3**-5, abs=0.002)  # 1 of 3, five times
+    assert table.loc["ann", "p_confirmed"] == 1
+    assert table.loc["play", "p_confirmed"] == pytest.approx(3**-5, abs=0.002)
+
+
+def test_a_prior_without_an_opinion_denies_and_confirms_nothing():
+    table = denial([[0.3, 0.3, 0.3]] * 10)
+    assert (table[["p_denied", "p_confirmed"]] == 1).all(axis=None)
+
+
+def test_only_texts_of_the_own_class_count_and_only_scored_words():
+    nan = float("nan")
+    table = denial([[nan, 0.5, 0.5]] * 4 + [[-1.0, 1.0, 1.0]] + [[nan] * 3] * 5)
+    assert table["n_scored"].to_dict() == {"ann": 1, "play": 5, "bob": 0, "stop": 0}
+    assert np.isnan(table.loc["bob", "prior"])
+    assert table.loc["bob", "p_denied"] == 1
+
+
+def test_the_p_value_does_not_depend_on_which_other_words_are_tested():
+    shares = np.random.default_rng(0).normal(size=(10, 3))
+    few, many = denial(shares, 99), denial(shares, 99, min_texts=1)
+    assert len(many) > len(few)
+    assert many.loc["bob", "p_denied"] == few.loc["bob", "p_denied"]
+
+
+def test_mean_shares_are_over_texts_of_the_class():
+    candidates = find_candidates(TEXTS, CODES, 2, kinds=("word",), min_texts=2)
+    shares = {row: np.array([row, 0.0, 1.0]) for row in range(10)}
+    means = mean_shares(shares, candidates, CODES).set_axis(candidates.table["word"])
+    assert means[["ann", "bob", "stop"]].tolist() == [2, 7, 0]
+
+
+def family(below, name="first tag", p_confirmed=0.5):
+    n = len(below)
+    return pd.DataFrame(
+        {
+            "family": [name] * n,
+            "prior": below,
+            "expected": [0.0] * n,
+            "n_scored": [5] * n,
+            "p_confirmed": np.broadcast_to(p_confirmed, n),
+        }
+    )
+
+
+def test_a_family_is_denied_where_most_of_many_members_are():
+    below = np.array([-0.3, -0.2, -0.25, -0.1, -0.15, 0.05, -0.4, -0.35, -0.11, -0.12])
+    table = deny_families(family(below), fdr=0.1)
+    assert (table["q_family"] == 10 * table["p_family"]).all()
+    assert table["q_family"].notna().all()
+    assert deny_families(family(-below), fdr=0.1)["q_family"].isna().all()
+
+
+@pytest.mark.parametrize("below", [[-0.3] * 4, [-0.1, 0.1] * 10, [0.0] * 10])
+def test_few_or_undecided_members_deny_no_family(below):
+    assert deny_families(family(below), fdr=0.1)["q_family"].isna().all()
+
+
+def test_what_has_no_family_has_no_part_in_it():
+    assert deny_families(family([-0.3] * 20, name=""), fdr=0.1)["q_family"].isna().all()
+
+
+def test_a_member_that_the_prior_clearly_speaks_for_is_spared():
+    confirmed = np.full(10, 0.5)
+    confirmed[3], confirmed[4] = 0.001, 0.02  # of ten, one in fifty is no surprise
+    table = deny_families(family([-0.3] * 10, p_confirmed=confirmed), fdr=0.1)
+    assert table["q_family"].isna().tolist() == [row == 3 for row in range(10)]
