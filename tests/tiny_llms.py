@@ -122,6 +122,12 @@ def save_tiny_llm(family, folder):
     return str(folder)
 
 
+@pytest.fixture(autouse=True)
+def _float32_on_every_cpu(monkeypatch):
+    """Compute in the type that expected values were made in, on CPUs with AMX, too."""
+    monkeypatch.setattr("skcap.llm.dtypes._has_amx", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def tiny_llm(tmp_path_factory):
     """Give the folder of a tiny random language model; families are in FAMILIES."""

@@ -1,15 +1,27 @@
-"""Language models, behind one contract: log-likelihoods of continuations."""
+"""Language models, behind one contract: log-likelihoods of continuations.
+
+``base`` is the contract, ``transformers`` runs a model in this process, ``server`` asks one behind
+a server, ``estimator`` wraps a scikit-learn classifier and ``fake`` has no weights; ``chat`` holds
+models that write.
+"""
 
 from __future__ import annotations
 
 from skcap.llm.base import BaseLLM, PromptTooLongError
+from skcap.llm.estimator import EstimatorLLM
 from skcap.llm.fake import FakeLLM
-from skcap.llm.transformers import TransformersLLM, release_models
+from skcap.llm.http import ServerError
+from skcap.llm.loading import release_models
+from skcap.llm.server import ServerLLM
+from skcap.llm.transformers import TransformersLLM
 
 __all__ = [
     "BaseLLM",
+    "EstimatorLLM",
     "FakeLLM",
     "PromptTooLongError",
+    "ServerError",
+    "ServerLLM",
     "TransformersLLM",
     "release_models",
     "resolve_llm",
@@ -44,6 +56,6 @@ def resolve_llm(llm: str | BaseLLM) -> BaseLLM:
     if isinstance(llm, BaseLLM):
         return llm
     raise TypeError(
-        f"llm must be the name of a model or a BaseLLM, got {type(llm).__name__}. A model that is "
-        "loaded already cannot be passed: name it, as in TransformersLLM('path/to/folder')."
+        f"llm must be the name of a model or a BaseLLM, got {type(llm).__name__}. A model that "
+        "you have loaded cannot be passed: name it, as in TransformersLLM('path/to/folder')."
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["BaseLLM", "PromptTooLongError"]
+from skcap.utils.words import check_texts
+
+__all__ = ["BaseLLM", "PromptTooLongError", "check_pairs"]
 
 
 class PromptTooLongError(ValueError):
@@ -16,12 +19,15 @@ class PromptTooLongError(ValueError):
 
 
 class BaseLLM(BaseEstimator, ABC):
-    """A language model that tells how likely a continuation of a prompt is.
+    """A language model that says how likely a continuation of a prompt is.
 
     Subclasses hold parameters only, as scikit-learn estimators do: weights, connections and caches
-    live outside of the object, so that clones share them, pickles stay small and joblib hashes
-    stay the same.
+    live outside the object, so that clones share them, pickles stay small and joblib hashes
+    stay the same. They list what their parameters may be in `_parameter_constraints` and check
+    them on first use.
     """
+
+    _parameter_constraints: dict[str, Any] = {}
 
     @abstractmethod
     def log_likelihood(
@@ -37,10 +43,10 @@ class BaseLLM(BaseEstimator, ABC):
         Parameters
         ----------
         bodies : sequence of str, length n
-            The part of each prompt that differs, such as a text with some of its words removed.
+            The part in which the prompts differ, such as a text with some of its words removed.
         continuations : sequence of str, length n
-            What is to follow each prompt, such as the name of a label, without leading space:
-            where the space goes is the model's affair.
+            What is to follow each prompt, such as the name of a label, without a leading space:
+            whether one is needed is for the model to decide.
         prefix, suffix : str, default=""
             What all prompts share before and after the body. The prefix is computed once.
 
@@ -53,7 +59,7 @@ class BaseLLM(BaseEstimator, ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Identify the model and all that changes its figures, as part of cache keys.
+        """Identify the model, and everything that changes its log-likelihoods, for cache keys.
 
         Returns
         -------
@@ -82,3 +88,42 @@ class BaseLLM(BaseEstimator, ABC):
             Names the length of the longest prompt and the length of the context.
         """
         del bodies, continuations, prefix, suffix  # a model without a limit accepts all
+
+    def settled(self) -> BaseLLM:
+        """Decide what is left to be found out on this machine, such as ``dtype="auto"``.
+
+        Returns
+        -------
+        BaseLLM
+            This object, or a copy in which the choices are fixed, so that worker processes make
+            the same ones.
+        """
+        return self
+
+
+def check_pairs(bodies: Sequence[str], continuations: Sequence[str]) -> list[tuple[str, str]]:
+    """Check the arguments of :meth:`BaseLLM.log_likelihood`.
+
+    Parameters
+    ----------
+    bodies, continuations : sequence of str, length n
+
+    Returns
+    -------
+    list of (body, continuation), length n
+
+    Raises
+    ------
+    TypeError
+        If either is no collection of strings.
+    ValueError
+        If their lengths differ.
+    """
+    bodies = check_texts(bodies, "bodies")
+    continuations = check_texts(continuations, "continuations")
+    if len(bodies) != len(continuations):
+        raise ValueError(
+            f"bodies and continuations must have the same length, got {len(bodies)} bodies and "
+            f"{len(continuations)} continuations."
+        )
+    return list(zip(bodies, continuations, strict=True))

@@ -9,18 +9,20 @@ from typing import Any
 import joblib
 import numpy as np
 
-from skcap.llm.base import BaseLLM
+from skcap.llm.base import BaseLLM, check_pairs
+from skcap.utils.validation import HasMethods, check_parameters
 
 __all__ = ["LEAST_LOG_PROB", "EstimatorLLM"]
 
 LEAST_LOG_PROB = float(np.log(np.finfo(np.float64).tiny))
+"""What stands for the logarithm of the probability 0."""
 
 
 class EstimatorLLM(BaseLLM):
     """A fitted text classifier, asked for the probability of a class by the class's name.
 
     It reads the body alone: prefix and suffix, which put a question to a language model, change
-    nothing. Probability 0, which has no logarithm, is told as `LEAST_LOG_PROB`.
+    nothing. For the probability 0, which has no logarithm, it returns `LEAST_LOG_PROB`.
 
     Parameters
     ----------
@@ -42,6 +44,11 @@ class EstimatorLLM(BaseLLM):
     array([-0.223, -0.693])
     """
 
+    _parameter_constraints: dict[str, Any] = {
+        "estimator": [HasMethods("predict_proba")],
+        "columns": [Mapping],
+    }
+
     def __init__(self, estimator: Any, columns: Mapping[str, int]) -> None:
         self.estimator = estimator
         self.columns = columns
@@ -50,31 +57,47 @@ class EstimatorLLM(BaseLLM):
         self, bodies: Sequence[str], continuations: Sequence[str], *, prefix: str = "",
         suffix: str = "",
     ) -> np.ndarray:  # fmt: skip
-        probabilities = np.asarray(self.estimator.predict_proba(list(bodies)), dtype=np.float64)
-        columns = [self.columns[continuation] for continuation in continuations]
+        check_parameters(self)
+        pairs = check_pairs(bodies, continuations)
+        if not pairs:
+            return np.zeros(0)
+        probabilities = np.asarray(self.estimator.predict_proba([body for body, _ in pairs]))
+        columns = [self._column(name, probabilities.shape[1]) for _, name in pairs]
         with np.errstate(divide="ignore"):
-            log_p = np.log(probabilities[np.arange(len(columns)), columns])
+            log_p = np.log(probabilities[np.arange(len(columns)), columns].astype(np.float64))
         return np.maximum(log_p, LEAST_LOG_PROB)
 
+    def _column(self, continuation: str, n_classes: int) -> int:
+        column: Any = self.columns.get(continuation)
+        if isinstance(column, bool) or column not in range(n_classes):
+            raise ValueError(
+                f"columns must give the column of {continuation!r}, an integer from 0 to "
+                f"{n_classes - 1}, got {column!r}."
+            )
+        return int(column)
+
     def fingerprint(self) -> str:
-        """Identify the classifier by all it holds.
+        """Identify the classifier by everything it holds.
 
         Returns
         -------
         str
-            Two classifiers of one fingerprint are the same. The reverse does not hold: copies of
-            one classifier, or the same fit in another process, may differ in what does not matter
-            (scikit-learn's vectorizers hold a memory address), and then find no cached figures.
+            Two classifiers with the same fingerprint are the same. The reverse does not hold:
+            copies of a classifier, or the same fit in another process, may differ in what does not
+            matter (scikit-learn's vectorizers hold a memory address), and then cached values are
+            not found.
 
         Raises
         ------
         ValueError
             If the classifier does not pickle.
         """
+        check_parameters(self)
         try:
             return f"estimator:{joblib.hash(self.estimator)}"
         except PicklingError as error:
             raise ValueError(
-                "estimator cannot be identified, as part of it does not pickle: lambdas and what "
-                f"functions define inside do not. Define it at the top of a module. ({error})"
+                "estimator cannot be identified, as part of it does not pickle: lambdas, and "
+                "functions defined inside functions, do not. Define them at the top level of a "
+                f"module. ({error})"
             ) from error

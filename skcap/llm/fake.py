@@ -8,11 +8,14 @@ import math
 import os
 import string
 from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
-from skcap.llm.base import BaseLLM, PromptTooLongError
-from skcap.utils.words import check_texts, split_words
+from skcap.llm.base import BaseLLM, PromptTooLongError, check_pairs
+from skcap.utils.validation import check_parameters, integer
+from skcap.utils.words import split_words
 
 __all__ = ["FakeLLM"]
 
@@ -22,30 +25,39 @@ class FakeLLM(BaseLLM):
 
     With the affinity ``a(w, c)`` of a word for a continuation, the log-likelihood of continuation
     c after body b is ``-log(1 + exp(2 - sum of a(w, c) over the words w of b))``: negative,
-    finite, and the higher the more affine the words. Words are the whitespace words of the body,
-    in lower case and without ASCII punctuation at either end; repeated words count each time,
-    words of punctuation alone count nothing. Prefix and suffix change nothing.
+    finite, and the higher the larger the affinities. Words are the whitespace-separated words of
+    the body, in lower case and without ASCII punctuation at either end; a word that occurs twice
+    counts twice, words of punctuation alone count nothing. Prefix and suffix change nothing.
 
     Parameters
     ----------
-    affinities : mapping of str to mapping of str to float, default=None
-        ``affinities[word][continuation]``, word as above; what is not named is 0. None draws
-        each evenly from [-1, 1) by a hash of word, continuation and `random_state`.
-    context_length : int, default=None
-        Largest number of words of prefix, body, suffix and continuation together, None for any.
-    log_path : str or path-like, default=None
-        A file that gets a JSON line a scored body, ``{"body": ..., "continuation": ...}``, so
-        that a test can count them, over several processes too.
+    affinities : mapping of str to mapping of str to float, or None, default=None
+        ``affinities[word][continuation]``, with words in the form above; anything not named is
+        0. None draws each affinity uniformly from [-1, 1) by a hash of word, continuation and
+        `random_state`.
+    context_length : int or None, default=None
+        Largest number of words of prefix, body, suffix and continuation together; None sets no
+        limit.
+    log_path : str, path-like or None, default=None
+        A file to which a JSON line ``{"body": ..., "continuation": ...}`` is appended for each
+        scored body, so that a test can count them, even over several processes.
     random_state : int, default=0
-        Chooses the affinities where `affinities` is None.
+        Seeds the affinities if `affinities` is None.
 
     Examples
     --------
-    >>> from skcap.llm.fake import FakeLLM
+    >>> from skcap.llm import FakeLLM
     >>> llm = FakeLLM({"card": {"lost card": 3.0}})
     >>> llm.log_likelihood(["my Card?", "my"], ["lost card", "lost card"]).round(3)
     array([-0.313, -2.127])
     """
+
+    _parameter_constraints: dict[str, Any] = {
+        "affinities": [Mapping, None],
+        "context_length": [integer(1), None],
+        "log_path": [str, os.PathLike, None],
+        "random_state": [integer(0)],
+    }
 
     def __init__(
         self,
@@ -65,18 +77,10 @@ class FakeLLM(BaseLLM):
         suffix: str = "",
     ) -> np.ndarray:  # fmt: skip
         self.check_context(bodies, continuations, prefix=prefix, suffix=suffix)
-        if unmatched := [word for word in self.affinities or () if word != _bare(word)]:
-            raise ValueError(f"Words of affinities must be bare and lower case: {unmatched}.")
         pairs = list(zip(bodies, continuations, strict=True))
         sums = [math.fsum(self._affinity(_bare(w), c) for w in split_words(b)) for b, c in pairs]
-        if not np.isfinite(sums).all():
-            raise ValueError("affinities must be finite, got infinite ones or NaN.")
         if self.log_path is not None:
-            # Appended with one unbuffered write a line, so the lines of processes never mix.
-            with open(self.log_path, "ab", buffering=0) as file:
-                for body, continuation in pairs:
-                    line = json.dumps({"body": body, "continuation": continuation}) + "\n"
-                    file.write(line.encode())
+            self._log(pairs)
         surprise = np.logaddexp(0.0, 2.0 - np.asarray(sums, dtype=np.float64))
         return -np.maximum(surprise, np.finfo(np.float64).tiny)  # never a probability of 1
 
@@ -84,16 +88,10 @@ class FakeLLM(BaseLLM):
         self, bodies: Sequence[str], continuations: Sequence[str], *, prefix: str = "",
         suffix: str = "",
     ) -> None:  # fmt: skip
-        bodies = check_texts(bodies, "bodies")
-        continuations = check_texts(continuations, "continuations")
-        if len(bodies) != len(continuations):
-            raise ValueError(
-                f"bodies and continuations must have one length, got {len(bodies)} bodies and "
-                f"{len(continuations)} continuations."
-            )
+        self._check_parameters()
+        pairs = check_pairs(bodies, continuations)
         frame = len(split_words(prefix)) + len(split_words(suffix))
-        both = zip(bodies, continuations, strict=True)
-        longest = max((len(split_words(b)) + len(split_words(c)) for b, c in both), default=0)
+        longest = max((len(split_words(b)) + len(split_words(c)) for b, c in pairs), default=0)
         if self.context_length is not None and frame + longest > self.context_length:
             raise PromptTooLongError(
                 f"The longest prompt has {frame + longest} words with its continuation, but the "
@@ -101,12 +99,40 @@ class FakeLLM(BaseLLM):
             )
 
     def fingerprint(self) -> str:  # noqa: D102
+        self._check_parameters()
         if self.affinities is None:
             form = json.dumps(int(self.random_state))
         else:
             rows = {w: {c: float(a) for c, a in row.items()} for w, row in self.affinities.items()}
             form = json.dumps(rows, sort_keys=True)
         return "fake:" + hashlib.sha256(form.encode()).hexdigest()
+
+    def _check_parameters(self) -> None:
+        check_parameters(self)
+        for word, row in (self.affinities or {}).items():
+            if not isinstance(word, str) or word != _bare(word):
+                raise ValueError(
+                    "affinities must have words in lower case and without punctuation as keys, "
+                    f"got {word!r}."
+                )
+            if not isinstance(row, Mapping):
+                raise ValueError(
+                    f"affinities[{word!r}] must be a mapping of continuation to number, got "
+                    f"{row!r:.60}."
+                )
+            for continuation, value in row.items():
+                if not isinstance(value, Real) or not math.isfinite(value):
+                    raise ValueError(
+                        f"affinities[{word!r}][{continuation!r}] must be a finite number, got "
+                        f"{value!r}."
+                    )
+
+    def _log(self, pairs: list[tuple[str, str]]) -> None:
+        # One unbuffered write per line, so that the lines of several processes never mix.
+        with open(self.log_path, "ab", buffering=0) as file:  # type: ignore[arg-type]
+            for body, continuation in pairs:
+                line = json.dumps({"body": body, "continuation": continuation}) + "\n"
+                file.write(line.encode())
 
     def _affinity(self, word: str, continuation: str) -> float:
         if self.affinities is not None:

@@ -93,7 +93,7 @@ class BaseLLMPrior(BasePrior):
 
     def _model(self) -> BaseLLM:
         """Return the model that gives the evidence."""
-        return resolve_llm(self.llm)
+        return resolve_llm(self.llm).settled()
 
     def _check_readable(self, texts: list[str]) -> None:
         """Refuse texts that the model cannot read."""

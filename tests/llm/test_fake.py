@@ -41,7 +41,7 @@ def test_random_affinities_are_the_same_in_every_process():
     ).stdout
     here = FakeLLM().log_likelihood(BODIES, ["lost"] * 4)
     assert json.loads(out) == here.tolist()
-    # pinned: another draw would change the figures of everyone's tests
+    # pinned: another draw would change the values that everyone's tests rely on
     np.testing.assert_allclose(here[0], -2.7552129273664505, rtol=1e-12)
 
 
@@ -113,14 +113,17 @@ def test_wrong_inputs_are_refused():
 
 
 def test_affinities_that_cannot_work_are_refused():
-    with pytest.raises(ValueError, match=r"bare and lower case: \['Card', 'pin\?'\]"):
-        FakeLLM({"Card": {}, "pin?": {}, "ok": {}}).log_likelihood(["a"], ["c"])
-    for bad in (np.inf, np.nan):
-        with pytest.raises(ValueError, match="finite"):
+    for word in ("Card", "pin?", 3):
+        with pytest.raises(ValueError, match=r"affinities must have words in lower case"):
+            FakeLLM({"ok": {}, word: {}}).log_likelihood(["a"], ["c"])
+    for bad in (np.inf, np.nan, "high", None):
+        with pytest.raises(ValueError, match=r"affinities\['card'\]\['lost'\] must be a finite"):
             FakeLLM({"card": {"lost": bad}}).log_likelihood(["card"], ["lost"])
+    with pytest.raises(ValueError, match=r"affinities\['card'\] must be a mapping"):
+        FakeLLM({"card": 1.0}).fingerprint()
 
 
-def test_fingerprint_names_what_changes_the_figures(tmp_path):
+def test_fingerprint_names_what_changes_the_scores(tmp_path):
     different = [
         FakeLLM(),
         FakeLLM(random_state=1),

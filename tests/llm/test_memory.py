@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from skcap.llm import TransformersLLM, release_models
-from skcap.llm import transformers as backend
 from skcap.llm.batches import Batch, TokenBudget, _ran_out_of_memory
+from skcap.llm.loaded_model import LoadedModel
 
 BODIES = [
     "where is my card",
@@ -70,10 +70,11 @@ def finished(monkeypatch):
 
         return score
 
-    model = backend._LoadedModel
-    n_in_tree = lambda tree: len(set(tree.prompts.tolist()))  # noqa: E731
-    monkeypatch.setattr(model, "_score_tree", counted(model._score_tree, n_in_tree))
-    monkeypatch.setattr(model, "_score_rows", counted(model._score_rows, len))
+    def n_in_tree(tree):
+        return len(set(tree.prompts.tolist()))
+
+    monkeypatch.setattr(LoadedModel, "_score_tree", counted(LoadedModel._score_tree, n_in_tree))
+    monkeypatch.setattr(LoadedModel, "_score_rows", counted(LoadedModel._score_rows, len))
     return counts
 
 
@@ -89,7 +90,7 @@ def score(llm):
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_figures_are_those_of_a_machine_with_enough_memory(llm, finished, error):
+def test_scores_are_those_of_a_machine_with_enough_memory(llm, finished, error):
     expected = score(llm)
     memory = Memory(llm)
     memory.limit, memory.error = 60, error

@@ -7,10 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 
-from skcap.llm import PromptTooLongError, TransformersLLM, release_models, resolve_llm
-from skcap.llm import transformers as backend
+from skcap.llm import (
+    PromptTooLongError,
+    TransformersLLM,
+    dtypes,
+    loading,
+    release_models,
+    resolve_llm,
+)
+from skcap.llm.loaded_model import LoadedModel
 from skcap.llm.prompt_encoding import EncodedPrompt, PromptEncoder
 
 PREFIX = "Classify the text.\n\nLabels: card arrival, card arrival delay, top up\n\nText: "
@@ -76,8 +84,6 @@ class Reference:
         return ids, int((ends <= len(prompt.encode())).sum())
 
     def score(self, prompt, label):
-        import torch
-
         ids, n_context = self.encode(prompt, label)
         with torch.no_grad():
             logits = self.model(torch.tensor([ids])).logits[0].double()
@@ -228,12 +234,12 @@ def test_model_that_cannot_read_trees_falls_back_and_says_so(tiny_llm, reference
 
 
 def test_probe_finds_a_model_that_reads_trees_wrongly(tiny_llm, reference, monkeypatch):
-    forward = backend._LoadedModel._forward
+    forward = LoadedModel._forward
 
     def ignores_positions(self, *, keep, **inputs):
         return forward(self, keep=keep, **{**inputs, "position_ids": inputs["position_ids"] * 0})
 
-    monkeypatch.setattr(backend._LoadedModel, "_forward", ignores_positions)
+    monkeypatch.setattr(LoadedModel, "_forward", ignores_positions)
     llm = TransformersLLM(tiny_llm("gpt2"))
     with pytest.warns(UserWarning, match="probe was off by"):
         got = llm.log_likelihood(BODIES, LABELS, prefix=PREFIX, suffix=SUFFIX)
@@ -267,14 +273,14 @@ def test_bfloat16_is_close_and_reads_trees(tiny_llm, reference):
 def forwards(monkeypatch):
     """Number of tokens of each forward, of prefixes and of trees."""
     counts = {"prefix": [], "tree": []}
-    forward = backend._LoadedModel._forward
+    forward = LoadedModel._forward
 
     def counted(self, **inputs):
         kind = "tree" if "attention_mask" in inputs else "prefix"
         counts[kind].append(inputs["input_ids"].shape[1])
         return forward(self, **inputs)
 
-    monkeypatch.setattr(backend._LoadedModel, "_forward", counted)
+    monkeypatch.setattr(LoadedModel, "_forward", counted)
     return counts
 
 
@@ -365,23 +371,33 @@ def test_error_in_the_middle_leaves_a_valid_cache(tiny_llm, reference, monkeypat
 
 
 def test_bad_parameters_are_named(tiny_llm):
-    for batch_size in (0, -1, 2.5, "8"):
-        with pytest.raises(ValueError, match="batch_size must be a positive number of tokens"):
-            TransformersLLM(tiny_llm(), batch_size=batch_size).log_likelihood(["a"], ["b"])
-    with pytest.raises(ValueError, match=r"dtype must be 'auto' or one of .*'float8'"):
-        TransformersLLM(tiny_llm(), dtype="float8").log_likelihood(["a"], ["b"])
-    with pytest.raises(ValueError, match="chat_template must be 'auto', True or False"):
-        TransformersLLM(tiny_llm(), chat_template="chatml").log_likelihood(["a"], ["b"])
+    bad = [
+        *({"batch_size": size} for size in (0, -1, 2.5, "8")),
+        {"dtype": "float8"},
+        {"chat_template": "chatml"},
+        {"device": "abacus"},
+        {"device": "cuda:0"} if not torch.cuda.is_available() else {"device": 3},
+        {"model_kwargs": ["revision"]},
+        {"model_kwargs": {"token": "hf_secret"}},
+        {"model_kwargs": {"use_safetensors": False}},
+        {"model_kwargs": {"local_files_only": "hf_secret"}},
+    ]
+    for parameters in bad:
+        llm = TransformersLLM(tiny_llm(), **parameters)
+        for use in (llm.fingerprint, llm.settled, lambda llm=llm: llm.log_likelihood(["a"], ["b"])):
+            with pytest.raises((TypeError, ValueError), match=next(iter(parameters))) as caught:
+                use()
+            assert "hf_secret" not in str(caught.value)
     with pytest.raises(ValueError, match="revision='main' was given"):
-        TransformersLLM(tiny_llm(), revision="main").log_likelihood(["a"], ["b"])
+        TransformersLLM(tiny_llm(), model_kwargs={"revision": "main"}).log_likelihood(["a"], ["b"])
     assert TransformersLLM(tiny_llm(), batch_size=np.int64(4)).log_likelihood(["a"], ["b"]) < 0
 
 
 def test_bad_texts_are_named(tiny_llm):
     llm = TransformersLLM(tiny_llm())
-    with pytest.raises(ValueError, match="one length, got 2 and 1"):
+    with pytest.raises(ValueError, match="same length, got 2 bodies and 1 cont"):
         llm.log_likelihood(["a", "b"], ["c"])
-    with pytest.raises(ValueError, match="one length, got 0 and 1"):
+    with pytest.raises(ValueError, match="same length, got 0 bodies and 1 cont"):
         llm.log_likelihood([], ["c"])
     with pytest.raises(TypeError, match="bodies is a single string"):
         llm.log_likelihood("a", ["c"])
@@ -389,6 +405,11 @@ def test_bad_texts_are_named(tiny_llm):
         llm.log_likelihood(["a"], [None])
     with pytest.raises(ValueError, match="continuation is empty"):
         llm.log_likelihood(["a"], [""])
+    for method in (llm.log_likelihood, llm.check_context):
+        with pytest.raises(ValueError, match=r"bodies must hold valid Unicode, but row 1 holds"):
+            method(["a", "b \ud83d"], ["c", "c"])
+        with pytest.raises(ValueError, match=r"the rest of the prompts must hold valid Unicode"):
+            method(["a"], ["c"], suffix="\ud83d")
 
 
 # -- threads and the registry ---------------------------------------------------------------------
@@ -418,7 +439,7 @@ def test_threads_share_one_model(tiny_llm, reference):
     expected = {prefix: reference()(BODIES, LABELS, prefix, suffix) for prefix, suffix in frames}
     with ThreadPoolExecutor(4) as pool:
         assert max(pool.map(work, range(4))) < 1e-4
-    assert len(backend._registry._models) == 1
+    assert len(loading._registry._models) == 1
 
 
 def test_tokenizer_settings_change_under_the_lock_only(tiny_llm, monkeypatch):
@@ -459,7 +480,7 @@ def test_clones_share_weights_and_release_drops_them(tiny_llm):
 def test_at_most_two_models_are_held(tiny_llm):
     for family in ("llama", "gpt2", "llama", "metaspace"):
         loaded(TransformersLLM(tiny_llm(family)))
-    assert [arguments[0] for arguments, _ in backend._registry._models] == [
+    assert [key[0] for key in loading._registry._models] == [
         tiny_llm("llama"),
         tiny_llm("metaspace"),
     ]
@@ -471,15 +492,15 @@ def test_at_most_two_models_are_held(tiny_llm):
 def test_used_object_holds_no_weights(tiny_llm):
     llm = TransformersLLM(tiny_llm())
     before = joblib.hash(llm), pickle.dumps(llm), repr(llm)
-    figures = llm.log_likelihood(BODIES, LABELS, prefix=PREFIX)
+    scores = llm.log_likelihood(BODIES, LABELS, prefix=PREFIX)
     assert (joblib.hash(llm), pickle.dumps(llm), repr(llm)) == before
     assert len(pickle.dumps(llm)) < 2000
     again = pickle.loads(pickle.dumps(llm))
     assert again.get_params() == clone(llm).get_params() == llm.get_params()
-    assert (again.log_likelihood(BODIES, LABELS, prefix=PREFIX) == figures).all()
+    assert (again.log_likelihood(BODIES, LABELS, prefix=PREFIX) == scores).all()
 
 
-def test_fingerprint_tells_apart_what_changes_figures(tiny_llm):
+def test_fingerprint_tells_apart_what_changes_scores(tiny_llm):
     llm = TransformersLLM(tiny_llm())
     same = [
         clone(llm),
@@ -493,9 +514,72 @@ def test_fingerprint_tells_apart_what_changes_figures(tiny_llm):
         TransformersLLM(tiny_llm("gpt2")),
         clone(llm).set_params(chat_template=False),
         clone(llm).set_params(dtype="bfloat16"),
+        clone(llm).set_params(model_kwargs={"attn_implementation": "eager"}),
     ]
-    assert len({other.fingerprint() for other in [llm, *others]}) == 4
-    assert not backend._registry._models  # needs no weights in memory
+    assert len({other.fingerprint() for other in [llm, *others]}) == 5
+    assert not loading._registry._models  # needs no weights in memory
+
+
+def test_loading_options_reach_the_model(tiny_llm):
+    options = {"attn_implementation": "eager", "local_files_only": True}
+    llm = TransformersLLM(tiny_llm(), model_kwargs=options)
+    assert loaded(llm).config._attn_implementation == "eager"
+    assert loaded(llm) is loaded(clone(llm))
+    assert loaded(llm) is not loaded(TransformersLLM(tiny_llm()))
+    plain = TransformersLLM(tiny_llm()).log_likelihood(BODIES, LABELS)
+    assert_close(llm.log_likelihood(BODIES, LABELS), plain)
+    assert llm.model_kwargs is options
+
+
+# -- the number type ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend to be a CPU, with or without AMX, that is so many times faster in bfloat16."""
+
+    def pretend(has_amx, speedup):
+        dtypes._fastest_on_cpu.cache_clear()
+        monkeypatch.setattr(dtypes, "_has_amx", lambda: has_amx)
+        monkeypatch.setattr(dtypes, "_bfloat16_speedup", lambda: speedup)
+
+    yield pretend
+    monkeypatch.undo()
+    dtypes._fastest_on_cpu.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("has_amx", "speedup", "expected"),
+    [(True, 2.2, "bfloat16"), (True, 1.2, "float32"), (False, 2.2, "float32")],
+)
+def test_auto_is_bfloat16_only_where_amx_makes_it_faster(
+    tiny_llm, machine, has_amx, speedup, expected
+):
+    machine(has_amx, speedup)
+    llm = TransformersLLM(tiny_llm(), device="cpu", dtype="auto")
+    assert str(loaded(llm).model.dtype) == f"torch.{expected}"
+    assert f"|{expected}|" in llm.fingerprint()
+    assert llm.fingerprint() == clone(llm).set_params(dtype=expected).fingerprint()
+    settled = llm.settled()
+    machine(not has_amx, 9.0)  # a worker on another machine
+    assert (settled.dtype, llm.dtype) == (expected, "auto")
+    assert f"|{expected}|" in settled.fingerprint()
+    assert loaded(settled) is loaded(clone(settled))
+
+
+def test_settled_returns_itself_where_nothing_is_to_be_decided(tiny_llm):
+    llm = TransformersLLM(tiny_llm(), device="cpu", dtype="bfloat16")
+    assert llm.settled() is llm
+
+
+has_amx_here = dtypes._has_amx  # a fixture replaces it, for all tests
+
+
+def test_the_probe_of_this_machine():
+    assert has_amx_here() in (True, False)
+    assert 0.001 < dtypes._bfloat16_speedup() < 1000
+    assert dtypes.resolve_dtype("auto", "cuda:0") == "checkpoint"
+    assert dtypes.resolve_dtype("float16", "cpu") == "float16"
 
 
 def test_resolve_llm(tiny_llm):

@@ -11,8 +11,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
 from skcap import CAPPriorTransformer, FakeLLM, PriorMatrix, TransformersLLM
-from skcap.llm import BaseLLM, PromptTooLongError, release_models
-from skcap.llm import transformers as backend
+from skcap.llm import BaseLLM, PromptTooLongError, loading, release_models
 from skcap.priors import PAPER_FORM, HybridPrior, LimePriorTransformer
 from skcap.priors.masks import apply_mask, draw_masks
 from skcap.utils.cache import PriorCache
@@ -311,11 +310,11 @@ def test_tiny_llm_with_and_without_the_shared_prefix(tiny):
 def test_cache_hit_loads_no_model(tiny, tmp_path):
     prior = CAPPriorTransformer(tiny, n_masks=3, cache=tmp_path)
     matrix = prior.fit_transform(ODD[:2], ["a", "b"])
-    assert len(backend._registry._models) == 1
+    assert len(loading._registry._models) == 1
     release_models()
     assert clone(prior).fit_transform(ODD[:2], ["a", "b"]) == matrix
     clone(prior).fit(ODD, ["a", "b", "a", "b", "a"]).transform(ODD)
-    assert len(backend._registry._models) == 0
+    assert len(loading._registry._models) == 0
 
 
 def test_used_prior_pickles_without_weights(tiny):

@@ -1,0 +1,141 @@
+"""A chat model behind a server that speaks the OpenAI chat format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from skcap.llm.chat.base import BaseChat, ChatError, Message
+from skcap.llm.http import JsonServer, ServerError, check_base_url, read_key, run_async
+from skcap.utils.validation import check_parameters, integer, number
+
+__all__ = ["OpenAIChat"]
+
+
+class OpenAIChat(BaseChat):
+    """A chat model behind a server that speaks the OpenAI chat format.
+
+    Such servers are vLLM, llama.cpp, Ollama, and the services of several companies. Needs
+    ``pip install 'skcap[http]'``.
+
+    Parameters
+    ----------
+    base_url : str
+        The address without ``/chat/completions``, as in ``"http://localhost:8000/v1"``. The
+        messages, which hold your texts, are sent there.
+    model : str
+        What the server calls the model.
+    api_key_env : str or None, default=None
+        *Name of the environment variable* that holds the key, such as ``"OPENAI_API_KEY"``; never
+        the key itself, so that it gets into no repr, pickle, log or cache. None sends no key.
+    timeout : float, default=60.0
+        Seconds for one request, to the last byte of its reply.
+    max_retries : int, default=4
+        How often to ask again if the server is busy (429), fails (5xx), does not answer in time,
+        or sends what cannot be read. Other errors are final.
+    retry_wait : float, default=1.0
+        Seconds before the first repetition, doubled for each further one, times a random factor
+        between 0.5 and 1.5; a server's ``Retry-After`` is honoured up to a minute.
+    extra_body : mapping or None, default=None
+        More fields of the request; a field that is None is left out. Models that refuse
+        ``max_tokens`` take ``{"max_tokens": None, "max_completion_tokens": 200}``.
+
+    Examples
+    --------
+    >>> from skcap.llm.chat import OpenAIChat
+    >>> chat = OpenAIChat("http://localhost:8000/v1", "llama-3", api_key_env="MY_KEY")
+    >>> chat.describe()
+    'llama-3'
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        **BaseChat._parameter_constraints,
+        "base_url": [str],
+        "model": [str],
+        # Checked by `read_key`, which does not show what it got: it may be the key, by mistake.
+        "api_key_env": "no_validation",
+        "timeout": [number(0, above=True)],
+        "max_retries": [integer(0)],
+        "retry_wait": [number(0)],
+        "extra_body": [Mapping, None],
+    }
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        api_key_env: str | None = None,
+        timeout: float = 60.0,
+        max_retries: int = 4,
+        retry_wait: float = 1.0,
+        extra_body: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.base_url = base_url
+        self.model = model
+        self.api_key_env = api_key_env
+        self.timeout = timeout
+        self.max_retries = max_retries
+        self.retry_wait = retry_wait
+        self.extra_body = extra_body
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 128,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> str:
+        """Reply to a conversation; see :meth:`BaseChat.complete`."""
+        _require_extra()
+        base_url, key = check_base_url(self.base_url), read_key(self.api_key_env)
+        check_parameters(self)
+        fields = {
+            "model": self.model,
+            "messages": self._check_request(messages, max_tokens, temperature, seed),
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "seed": seed,
+            **_check_json(self.extra_body or {}),
+        }
+        body = {field: value for field, value in fields.items() if value is not None}
+        try:
+            return run_async(self._ask, base_url, key, body)
+        except ServerError as error:
+            raise ChatError(str(error)) from None
+
+    async def _ask(self, base_url: str, key: str | None, body: dict[str, Any]) -> str:
+        settings = self.timeout, self.max_retries, self.retry_wait
+        async with JsonServer(base_url, key, *settings, n_connections=1) as server:
+            return await server.post(base_url + "/chat/completions", body, read=_read_reply)
+
+    def describe(self) -> str:
+        """Name the model."""
+        return self.model
+
+
+def _read_reply(answer: dict[str, Any]) -> str:
+    try:
+        # null if the model refused or said nothing
+        return (answer["choices"][0]["message"]["content"] or "").strip()
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise ValueError("is no chat completion") from None
+
+
+def _check_json(extra_body: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(dict(extra_body), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"extra_body must hold only what JSON can: {error}.") from error
+    return dict(extra_body)
+
+
+def _require_extra() -> None:
+    try:
+        import anyio  # noqa: F401
+        import httpx  # noqa: F401
+        import tenacity  # noqa: F401
+    except ImportError as error:
+        raise ImportError("OpenAIChat needs skcap's extra: pip install 'skcap[http]'") from error
