@@ -40,8 +40,8 @@ from _suite import finish, parse, parser_of, target
 from scipy.stats import spearmanr
 
 from skcap import CAPPriorTransformer, TransformersLLM
+from skcap.llm import loaded_model as engine
 from skcap.llm import release_models
-from skcap.llm import transformers as engine
 from skcap.llm.prompt_encoding import EncodedPrompt, PromptEncoder
 from skcap.llm.token_tree import TokenTree, common_prefix_length, grow_trees
 from skcap.models import resolve_model
@@ -236,7 +236,7 @@ STAGES = {
     "tokenising": (PromptEncoder, "encode"),
     "tree building": (engine, "grow_trees"),
     "ancestors": (TokenTree, "ancestors"),
-    "forward": (engine._LoadedModel, "_forward"),
+    "forward": (engine.LoadedModel, "_forward"),
     "log-softmax": (engine, "_log_prob"),
 }
 

@@ -1,4 +1,4 @@
-"""Adversarial sets: texts of one class that carry keywords of another.
+"""Adversarial sets: texts of one class that contain keywords of another (the paper's section 5.2).
 
 prior, y ──► class_keywords ──► class_overlap ──► hard_targets
                     └──────────────┬───────────────────┘

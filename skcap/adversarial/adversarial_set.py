@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import secrets
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from skcap.utils.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["AdversarialItem", "AdversarialSet"]
 
-_FORMAT = "1"  # of the files of `save`; raise it when their layout changes
+_FORMAT = "1"  # of the files that `save` writes; raise it when their layout changes
 
 
 @dataclass(frozen=True)
 class AdversarialItem:
-    """One attack on one text, made or rejected.
+    """One attack on one text, carried out or rejected.
 
     Attributes
     ----------
     attack : str
         ``"addition"`` or ``"replacement"``.
     row : int
-        Of the text among those that were attacked.
+        Position of the text among those that were attacked.
     original : str
     text : str or None
         The changed text; None if the attack was rejected.
     label, target : str or int
         The true class, and the class that the keywords come from.
     added, removed : tuple of str
-        Words put in and words taken out; for a rejected attack those that were planned.
+        Words put in and words taken out; for a rejected attack, those that were planned.
     writer : str
         What wrote the text.
     reason : str or None
-        Why the attack was rejected; None if it was made.
+        Why the attack was rejected; None if it was carried out.
     """
 
     attack: str
@@ -60,12 +59,12 @@ class AdversarialItem:
 
 @dataclass(frozen=True)
 class AdversarialSet:
-    """Texts that carry another class's keywords, with their true labels and provenance.
+    """Texts that contain another class's keywords, with their true labels and provenance.
 
     Parameters
     ----------
     items : iterable of AdversarialItem
-        Made and rejected ones. Sets are joined by joining their items.
+        Those carried out and those rejected. To join sets, join their items.
 
     Examples
     --------
@@ -95,12 +94,12 @@ class AdversarialSet:
 
     @property
     def made(self) -> list[AdversarialItem]:
-        """List of the items with a text; `texts`, `labels` and `rows` are theirs."""
+        """List of the items that were carried out; `texts`, `labels` and `rows` are theirs."""
         return [item for item in self.items if item.text is not None]
 
     @property
     def rejected(self) -> list[AdversarialItem]:
-        """List of the items without one."""
+        """List of the items that were rejected."""
         return [item for item in self.items if item.text is None]
 
     @property
@@ -110,26 +109,26 @@ class AdversarialSet:
 
     @property
     def labels(self) -> np.ndarray:
-        """Ndarray, shape (n_texts,): their true classes, unchanged by the attack."""
+        """Ndarray, shape (n_texts,): the true classes, which the attacks leave as they are."""
         return np.array([item.label for item in self.made])
 
     @property
     def rows(self) -> np.ndarray:
-        """Ndarray of int64, shape (n_texts,): which of the attacked texts each came from."""
+        """Ndarray of int64, shape (n_texts,): position of the text that each was made from."""
         return np.array([item.row for item in self.made], dtype=np.int64)
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 of all items, whatever their order and their rows; 64 hexadecimal digits."""
+        """SHA-256 of all items, regardless of order and rows; 64 hexadecimal digits."""
         return hashlib.sha256("\n".join(sorted(map(_to_json, self.items))).encode()).hexdigest()
 
     def report(self) -> dict[str, Any]:
-        """Count what was made and what was rejected.
+        """Count the attacks that were carried out and those that were rejected.
 
         Returns
         -------
         dict
-            ``attempted``, ``made``, ``rejected`` (int) and ``reasons``, a dict from each reason to
+            ``attempted``, ``made``, ``rejected`` (int) and ``reasons``, a dict of each reason and
             its count, most frequent first.
         """
         reasons = Counter(item.reason for item in self.rejected)
@@ -141,12 +140,13 @@ class AdversarialSet:
         }
 
     def to_frame(self) -> pd.DataFrame:
-        """Lay all items out as a table with one row an item.
+        """Return all items as a table with one row per item.
 
         Returns
         -------
         pandas.DataFrame, shape (n_items, 10)
-            The attributes of :class:`AdversarialItem`; `added` and `removed` joined by spaces.
+            The attributes of :class:`AdversarialItem`, with `added` and `removed` joined by
+            spaces.
         """
         import pandas as pd
 
@@ -157,12 +157,12 @@ class AdversarialSet:
         return pd.DataFrame(rows, columns=[field.name for field in fields(AdversarialItem)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the set to one parquet file, its content hash among the metadata.
+        """Write the set to one Parquet file, with its content hash in the metadata.
 
         Parameters
         ----------
         path : path-like
-            Written all or nothing: an existing file is replaced once the new one is complete.
+            An existing file is replaced only once the new one is complete.
 
         Raises
         ------
@@ -173,15 +173,8 @@ class AdversarialSet:
         """
         pa, parquet = _pyarrow()
         table = pa.Table.from_pylist([asdict(item) for item in self.items], self._schema(pa))
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-        try:
+        with replacing(path) as temporary:
             parquet.write_table(table, temporary, compression="zstd")
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
-            raise
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> AdversarialSet:
@@ -203,19 +196,19 @@ class AdversarialSet:
         ImportError
             If pyarrow is not installed.
         ValueError
-            If it is not a file of :meth:`save`, is of another format version, or does not have
-            the content that its hash names.
+            If it was not written by :meth:`save`, has another format version, or does not match
+            its hash.
         """
         pa, parquet = _pyarrow()
         try:
             table = parquet.read_table(path, partitioning=None)
         except pa.ArrowInvalid as error:
-            raise ValueError(f"{os.fspath(path)!r} is no parquet file: {error}") from error
+            raise ValueError(f"{os.fspath(path)!r} is no Parquet file: {error}") from error
         metadata = table.schema.metadata or {}
         if (version := metadata.get(b"skcap.adversarial")) != _FORMAT.encode():
             raise ValueError(
-                f"{os.fspath(path)!r} is no file of AdversarialSet.save, or of another version "
-                f"({version!r}; this version of skcap reads {_FORMAT!r})."
+                f"{os.fspath(path)!r} was not written by AdversarialSet.save, or by another "
+                f"version ({version!r}; this version of skcap reads {_FORMAT!r})."
             )
         loaded = cls(
             AdversarialItem(
@@ -224,7 +217,9 @@ class AdversarialSet:
             for row in table.to_pylist()
         )
         if loaded.content_hash.encode() != metadata[b"skcap.content_hash"]:
-            raise ValueError(f"{os.fspath(path)!r} was changed: its content has another hash.")
+            raise ValueError(
+                f"{os.fspath(path)!r} was changed: its content does not match its hash."
+            )
         return loaded
 
     def _schema(self, pa: Any) -> Any:

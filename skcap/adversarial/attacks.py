@@ -1,9 +1,8 @@
-"""The two attacks: which words go in and out of which text, and what is refused."""
+"""The two attacks: which words go into and out of a text, and which texts are refused."""
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,9 @@ from skcap.adversarial.adversarial_set import AdversarialItem, AdversarialSet
 from skcap.adversarial.edits import RejectedEditError, find_problem
 from skcap.adversarial.word_choice import WordChoice, class_words
 from skcap.adversarial.writers import BaseWriter, RuleWriter
-from skcap.utils.labels import name_labels
+from skcap.utils.labels import LabelNames, check_labels, name_labels
 from skcap.utils.seeds import content_seed
+from skcap.utils.validation import check_number, integer
 from skcap.utils.words import check_texts
 
 __all__ = ["keyword_addition", "keyword_replacement"]
@@ -29,15 +29,15 @@ def keyword_addition(
     *,
     n_words: int = 2,
     writer: BaseWriter | None = None,
-    label_names: Mapping[Any, str] | Callable[[Any], str] | None = None,
+    label_names: LabelNames = None,
     random_state: int = 0,
 ) -> AdversarialSet:
-    """Put keywords of another class into each text; its true label stays.
+    """Add keywords of another class to each text, whose true label stays the same.
 
-    The words are drawn from the target's keywords in proportion to their weights. Not taken are
-    words that the text holds already, that the true class has at least as strongly, or that would
-    complete the words of the target's label (a text about a transfer gets no "pending" from
-    ``pending_transfer``): such a text might truly be of that class.
+    The words are drawn from the target's keywords in proportion to their weights. Left out are
+    words that the text contains already, words that are at least as strong for the true class,
+    and words that would complete the target's label (a text about a transfer gets no "pending"
+    from ``pending_transfer``): such a text might truly belong to the target.
 
     Parameters
     ----------
@@ -45,28 +45,30 @@ def keyword_addition(
     y : array-like, shape (n_texts,)
         Their true classes.
     keywords : mapping of label to mapping of word to float
-        As :func:`class_keywords` gives it.
+        As :func:`class_keywords` returns it.
     targets : mapping of label to sequence of labels
-        As :func:`hard_targets` gives it. Each text is attacked once for each target of its class.
+        As :func:`hard_targets` returns it. Each text is attacked once for each target of its
+        class.
     n_words : int, default=2
-        Words a text; fewer where fewer are to be had.
+        Words to add to each text; fewer if there are not as many.
     writer : BaseWriter or None, default=None
-        Who writes the changed text. None is :class:`RuleWriter`.
-    label_names : mapping, callable or None, default=None
-        What the labels are called, as for the priors. None makes ``card_arrival`` ``card arrival``.
+        What writes the changed text. None is :class:`RuleWriter`.
+    label_names : mapping, callable, array-like of str, or None, default=None
+        What the labels are called; a list holds one name per class of `keywords` in sorted order.
+        None turns ``card_arrival`` into ``card arrival``.
     random_state : int, default=0
-        Seeds each choice together with text, label and target, so that neither the order of the
+        Seeds each choice, together with text, label and target, so that neither the order of the
         rows nor the other texts matter.
 
     Returns
     -------
     AdversarialSet
-        An item for each text and target; those that could not be made hold the reason.
+        An item for each text and target; a rejected one holds the reason.
 
     Raises
     ------
     TypeError, ValueError
-        If texts, labels, keywords and targets do not go together.
+        If texts, labels, keywords and targets do not fit together.
 
     Examples
     --------
@@ -95,47 +97,47 @@ def keyword_replacement(
     *,
     n_words: int = 2,
     writer: BaseWriter | None = None,
-    label_names: Mapping[Any, str] | Callable[[Any], str] | None = None,
+    label_names: LabelNames = None,
     random_state: int = 0,
 ) -> AdversarialSet:
-    """Put keywords of another class in the place of a text's own; its true label stays.
+    """Replace keywords of each text by those of another class; its true label stays the same.
 
     Parameters
     ----------
     texts, y, keywords, targets, writer, label_names, random_state
         As for :func:`keyword_addition`.
     n_words : int, default=2
-        Keywords to replace a text, in all places where they stand; fewer where fewer may go.
+        Keywords to replace in each text, wherever they occur; fewer if fewer may be replaced.
 
     Returns
     -------
     AdversarialSet
-        An item for each text and target; those that could not be made hold the reason.
+        An item for each text and target; a rejected one holds the reason.
 
     Raises
     ------
     TypeError, ValueError
-        If texts, labels, keywords and targets do not go together.
+        If texts, labels, keywords and targets do not fit together.
 
     Notes
     -----
-    Whoever replaces the words that a class is known by may change what is asked for. So that the
-    true label still holds, as far as words can tell:
+    Replacing the words that a class is known by may change what the text asks for. So that the
+    true label still holds, as far as words can show it:
 
     * numbers and names are not touched;
-    * base forms of verbs stay: they say what is wanted ("delete my list" is not to become "buy my
-      list");
+    * base forms of verbs stay, since they say what is wanted ("delete my list" must not become
+      "buy my list");
     * words of the label's name that the target's name lacks stay ("alarm" in a text of
       ``alarm_set``, if the target is ``timer_set``);
     * the strongest keyword of the text stays, or at least half of the weight of all of them;
     * the keywords in the new text do not weigh more for the target than for the true class;
-    * words do not come in that would complete the words of the target's label;
-    * a new word must be of the form of the old one: noun for noun, participle for participle.
+    * no word is put in that would complete the target's label;
+    * a new word must have the form of the old one: noun for noun, participle for participle.
 
-    So most texts are refused; the set's `report` says how many. What cannot be told from words is
-    whether the sentence still makes sense ("explain your fee rate"), and whether a person would
-    still give it the true label. A sample should be read before figures are drawn from such a set;
-    addition is the attack whose labels are safe.
+    So most texts are refused; the set's `report` says how many. No rule can check whether the
+    sentence still makes sense ("explain your fee rate"), or whether a person would still give it
+    the true label. Read a sample before you report results on such a set; addition is the attack
+    whose labels are safe.
 
     Examples
     --------
@@ -168,12 +170,16 @@ def _attack(
     label_names: Any,
     random_state: int,
 ) -> AdversarialSet:
-    texts, labels = _check(texts, y, keywords, targets, n_words)
+    check_number("n_words", n_words, integer(1))
+    check_number("random_state", random_state, integer(0))
     writer = RuleWriter() if writer is None else writer
-    names = name_labels(np.array(list(keywords), dtype=object), label_names)
+    if not isinstance(writer, BaseWriter):
+        raise TypeError(f"writer must be a BaseWriter or None, got {type(writer).__name__}.")
+    texts, labels = _check(texts, y, keywords, targets)
+    known = sorted(keywords)
+    names = name_labels(np.array(known, dtype=object), label_names)
     classes = {
-        label: class_words(name, words)
-        for (label, words), name in zip(keywords.items(), names, strict=True)
+        label: class_words(name, keywords[label]) for label, name in zip(known, names, strict=True)
     }
     avoid = frozenset(word for words in classes.values() for word in words.weights)
     items = []
@@ -213,16 +219,10 @@ def _attack_one(
 
 
 def _check(
-    texts: Any, y: Any, keywords: Keywords, targets: Mapping[Any, Sequence[Any]], n_words: Any
+    texts: Any, y: Any, keywords: Keywords, targets: Mapping[Any, Sequence[Any]]
 ) -> tuple[list[str], list[Any]]:
     texts = check_texts(texts, "texts")
-    labels = np.asarray(y).tolist()
-    if np.ndim(y) != 1 or len(labels) != len(texts):
-        raise ValueError(
-            f"y must hold one label a text, got shape {np.shape(y)} for {len(texts)} texts."
-        )
-    if not isinstance(n_words, numbers.Integral) or n_words < 1:
-        raise ValueError(f"n_words must be an integer of 1 or more, got {n_words!r}.")
+    labels = check_labels(texts, y).tolist()
     for label in dict.fromkeys(labels):
         if label not in targets:
             raise ValueError(

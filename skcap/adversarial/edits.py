@@ -1,4 +1,4 @@
-"""One wanted change of one text, and the check of what a writer made of it."""
+"""One wanted change to one text, and the check of what a writer made of it."""
 
 from __future__ import annotations
 
@@ -17,34 +17,35 @@ _CHATTER = re.compile(
     r"\bi (can(no|')t|am unable to|won't) (assist|comply|fulfil|rewrite|create|generate|do that)",
     re.IGNORECASE,
 )
-_EXTRA_WORDS = 14  # that a sentence may grow by, beyond the added keywords
+_EXTRA_WORDS = 14  # by which a text may grow, beyond the added keywords
 
 
 class RejectedEditError(ValueError):
-    """A text could not be changed as wanted; the message is the reason that is reported."""
+    """A text could not be changed as wanted; the message is the reason that gets reported."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A change that a writer is to carry out.
+    """A change that a writer is to make.
 
     Attributes
     ----------
     text : str
-        The text as it is.
+        The text before the change.
     source, target : str
         Names of its true class, and of the class that the keywords come from.
     added : tuple of str
-        Bare words that must get in; forms that differ by a final s count as the same word.
+        Bare words that the new text must contain; forms that differ by a final s count as the
+        same word.
     removed : tuple of str
-        Empty to add keywords; to replace them, the bare words that make place, one for each of
+        Empty to add keywords. To replace them, the bare words that must go, one for each of
         `added`, in the same order.
     kept : tuple of str
         Keywords of the true class that must stay.
     avoid : frozenset of str
-        Stems of the keywords of any class: other words that are put in should not be among them.
+        Stems of the keywords of all classes, which should not be among any other new words.
     seed : int
-        Decides whatever is left to chance.
+        Decides what is left to chance.
     """
 
     text: str
@@ -64,12 +65,12 @@ def find_problem(edit: Edit, text: str) -> str | None:
     ----------
     edit : Edit
     text : str
-        What a writer gave.
+        What a writer made of it.
 
     Returns
     -------
     str or None
-        What is wrong, one of a few fixed sentences; None if nothing is.
+        What is wrong, as one of a few fixed sentences; None if nothing is.
 
     Examples
     --------
@@ -104,13 +105,17 @@ def find_problem(edit: Edit, text: str) -> str | None:
 
 
 def completes_label(name: str, before: frozenset[str], after: frozenset[str]) -> bool:
-    """Tell whether a change puts in what was missing of the words of a label's name.
+    """Tell whether a change adds what was missing of the words of a label's name.
 
     Parameters
     ----------
     name : str
     before, after : frozenset of str
-        Stems of the words of the text.
+        Stems of the words of the text before and after the change.
+
+    Returns
+    -------
+    bool
     """
     wanted = label_stems(name)
     return bool(wanted) and _all_in(wanted, after) and not _all_in(wanted, before)

@@ -1,8 +1,7 @@
-"""What words stand for a class, how much two classes share them, and which class to attack with."""
+"""Which words stand for a class, how much two classes share them, which class to attack with."""
 
 from __future__ import annotations
 
-import numbers
 import re
 import warnings
 from collections import defaultdict
@@ -14,7 +13,10 @@ import numpy as np
 from skcap.adversarial.lexicon import NUMBER_WORDS
 from skcap.adversarial.word_forms import is_function_word
 from skcap.prior_matrix import PriorMatrix, PriorRecord
+from skcap.utils.labels import check_labels
+from skcap.utils.norms import NORMS
 from skcap.utils.seeds import content_seed
+from skcap.utils.validation import check_choice, check_number, integer
 from skcap.utils.words import bare
 
 __all__ = ["class_keywords", "class_overlap", "hard_targets"]
@@ -34,40 +36,41 @@ def class_keywords(
 
     A keyword's weight is its *mean score* over the texts of the class (0 where it is not in the
     text or its score is negative, the highest score where it repeats), times its *specificity*:
-    1 minus the entropy of its mean scores over the classes, as a share of the largest possible
-    one. A word that speaks for one class alone has specificity 1, one that speaks for all alike 0
-    and is left out, and one that two or three similar classes share keeps most of its weight:
-    these are the words that the classes are confused by.
+    1 minus the entropy of its mean scores over the classes, divided by the largest possible
+    entropy. A word that speaks for one class alone has the specificity 1. One that speaks for all
+    classes alike has 0 and is left out. One that two or three similar classes share keeps most of
+    its weight: these are the words by which classes are confused.
 
     Parameters
     ----------
     prior : PriorMatrix, n_texts
-        With scores, best those of CAP. Words are compared in lower case, without punctuation and
-        possessive ending.
+        With scores, preferably those of CAP. Words are compared in lower case, without punctuation
+        and possessive ending.
     y : array-like, shape (n_texts,)
         The class of each text.
     n_keywords : int, default=20
-        At most so many a class.
+        Largest number of keywords per class.
     normalize : {"l2", "max", "sum", "minmax", "softmax"} or None, default="max"
-        Norm of each text's scores before they are averaged, so that texts with large scores do
-        not outvote the others.
+        How each text's scores are normalised before they are averaged, so that texts with large
+        scores do not dominate.
     stop_words : "english", iterable of str, or None, default="english"
-        Words that are never keywords. "english" is a list of function words; with a few texts a
-        class, chance makes some of them look specific, which no statistic can mend. Single
-        letters, whatever holds other characters than letters, hyphens and apostrophes, and (unless
-        None) spelt-out numbers are left out, too.
+        Words that are never keywords. "english" is a list of function words; with a few texts per
+        class, some of them look specific by chance, which no statistic can prevent. Single
+        letters, words with characters other than letters, hyphens and apostrophes, and (unless
+        None) spelt-out numbers are left out as well.
 
     Returns
     -------
     dict of label to dict of word to float
-        Classes sorted, words by falling weight. A class may have no keywords, with a warning.
+        Classes in sorted order, words by decreasing weight. For a class without keywords there is
+        a warning.
 
     Raises
     ------
     TypeError
         If `prior` is no PriorMatrix.
     ValueError
-        If `prior` has no scores, or `y` is of another length.
+        If `prior` has no scores, `y` has another length, or a parameter is out of range.
 
     Examples
     --------
@@ -86,14 +89,12 @@ def class_keywords(
         )
     if not prior.has_scores:
         raise ValueError(
-            "prior has no scores. `transform` gives none; use fit_transform(X, y) or "
+            "prior has no scores. `transform` returns none; use fit_transform(X, y) or "
             "attribute(X, y)."
         )
-    if not isinstance(n_keywords, numbers.Integral) or n_keywords < 1:
-        raise ValueError(f"n_keywords must be an integer of 1 or more, got {n_keywords!r}.")
-    classes, codes = np.unique(np.asarray(y), return_inverse=True)
-    if codes.shape != (len(prior),):
-        raise ValueError(f"y must hold one label a text, got {codes.shape} for {len(prior)} texts.")
+    check_number("n_keywords", n_keywords, integer(1))
+    check_choice("normalize", normalize, NORMS)
+    classes, codes = np.unique(check_labels(prior.texts.tolist(), y), return_inverse=True)
     is_stopped = _stop_rule(stop_words)
     means: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(len(classes)))
     n_texts = np.bincount(codes, minlength=len(classes))
@@ -108,9 +109,9 @@ def class_keywords(
     }
     if empty := [label for label, words in keywords.items() if not words]:
         warnings.warn(
-            f"{len(empty)} of {len(classes)} classes have no keywords, such as {empty[0]!r}: no "
-            "word but function words speaks for them. They cannot be attacked by replacement, nor "
-            "be targets.",
+            f"{len(empty)} of {len(classes)} classes have no keywords, such as {empty[0]!r}: only "
+            "function words speak for them. Their texts cannot be attacked by replacement, and "
+            "they cannot be targets.",
             UserWarning,
             stacklevel=2,
         )
@@ -120,7 +121,7 @@ def class_keywords(
 def class_overlap(
     keywords: Mapping[Any, Mapping[str, float]],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Measure how much the keywords of each two classes overlap: their pairwise difficulty.
+    """Measure how much the keywords of each pair of classes overlap: the pair's difficulty.
 
     The weights of a class are scaled to sum to 1; the overlap is the sum over all words of the
     smaller of the two weights (1 minus the total variation distance of the two distributions).
@@ -128,15 +129,15 @@ def class_overlap(
     Parameters
     ----------
     keywords : mapping of label to mapping of word to float
-        As :func:`class_keywords` gives it.
+        As :func:`class_keywords` returns it.
 
     Returns
     -------
     classes : ndarray, shape (n_classes,)
         In the order of `keywords`.
     matrix : ndarray of float64, shape (n_classes, n_classes)
-        Symmetric, between 0 and 1, and 1 on the diagonal. A class without keywords overlaps with
-        none.
+        Symmetric, with values from 0 to 1 and ones on the diagonal. A class without keywords
+        overlaps with no other.
 
     Examples
     --------
@@ -162,31 +163,31 @@ def hard_targets(
     how: str = "hardest",
     random_state: int = 0,
 ) -> dict[Any, list[Any]]:
-    """Choose, for each class, the classes whose keywords are to mislead.
+    """Choose, for each class, the classes whose keywords are to mislead the classifier.
 
     Parameters
     ----------
     overlap : (classes, matrix)
-        As :func:`class_overlap` gives it.
+        As :func:`class_overlap` returns it.
     n_targets : int
-        Targets a class. The paper takes 1 for HWU64, 2 for Banking77 and 3 for CLINC150.
+        Targets per class. The paper has 1 for HWU64, 2 for Banking77 and 3 for CLINC150.
     how : {"hardest", "proportional", "uniform"}, default="hardest"
-        The classes of largest overlap; a draw with probability proportional to the overlap; or any
-        classes alike. The paper quantifies the overlap and samples at random, without saying how
-        the one goes into the other. Where classes that overlap at all are too few, or tie, chance
-        decides in all three.
+        The classes with the largest overlap; a draw with probabilities proportional to the
+        overlap; or a draw with equal probabilities. (The paper measures the overlap and samples at
+        random, without saying how the one enters the other.) If too few classes overlap at all, or
+        some overlap equally, chance decides in all three.
     random_state : int, default=0
-        Seeds the draws, each class by its label.
+        Seeds the draws, together with each class's label.
 
     Returns
     -------
     dict of label to list of labels, length n_targets each
-        Never the class itself; for "hardest", by falling overlap.
+        Never the class itself; for "hardest", by decreasing overlap.
 
     Raises
     ------
     ValueError
-        If there are too few classes, or `how` is none of these.
+        If there are too few classes, or a parameter is out of range.
 
     Examples
     --------
@@ -196,19 +197,19 @@ def hard_targets(
     ['b']
     """
     classes, matrix = overlap
-    if how not in ("hardest", "proportional", "uniform"):
-        raise ValueError(f"how must be 'hardest', 'proportional' or 'uniform', got {how!r}.")
-    if not isinstance(n_targets, numbers.Integral) or not 1 <= n_targets < len(classes):
+    check_choice("how", how, ("hardest", "proportional", "uniform"))
+    check_number("random_state", random_state, integer(0))
+    check_number("n_targets", n_targets, integer(1))
+    if n_targets >= len(classes):
         raise ValueError(
-            f"n_targets must be an integer from 1 to the number of other classes "
-            f"({len(classes) - 1}), got {n_targets!r}."
+            f"n_targets must be less than the number of classes ({len(classes)}), got {n_targets}."
         )
     labels = classes.tolist()
     targets = {}
     for row, label in enumerate(labels):
         rng = np.random.default_rng(content_seed(random_state, "targets", str(label)))
-        # Of independent exponential variables with rates w, the order of the arrivals is that of
-        # draws without replacement in proportion to w; rate 0 comes last.
+        # The order of independent exponential variables with rates w is that of draws without
+        # replacement in proportion to w; a rate of 0 comes last.
         arrivals = rng.exponential(size=len(labels))
         others = [other for other in range(len(labels)) if other != row]
         if how == "hardest":
@@ -229,7 +230,7 @@ def _label_array(labels: Iterable[Hashable]) -> np.ndarray:
 
 
 def _stop_rule(stop_words: str | Iterable[str] | None) -> Callable[[str], bool]:
-    """Tell which bare words are left out, besides those without letters or with digits."""
+    """Return which bare words are left out, besides those that are not like words."""
     if stop_words is None:
         return lambda word: False
     if not isinstance(stop_words, str):
@@ -245,7 +246,7 @@ def _is_wordlike(word: str) -> bool:
 
 
 def _word_scores(record: PriorRecord) -> dict[str, float]:
-    """Positive scores of the bare words of a text; a word that repeats has its highest."""
+    """Positive scores of the bare words of a text; a word that repeats has the highest one."""
     best: dict[str, float] = {}
     for word, score in zip(record.words, record.scores.tolist(), strict=True):
         if score > 0:  # neither negative nor NaN

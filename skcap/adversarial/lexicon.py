@@ -1,4 +1,4 @@
-"""Closed lists of English words that the rules of the adversarial sets go by."""
+"""Closed lists of English words that the rules of the adversarial sets use."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ VERB_CUES = _words(
     "to i you we they he she it can could will would should must may might shall do does did dont "
     "cant wont please pls let not never don't can't won't didn't doesn't couldn't just"
 )
-"""What stands before a verb rather than a noun."""
+"""Words that stand before a verb rather than before a noun."""
 
 BE_AND_HAVE = _words(
     "be am is are was were been being isn't aren't wasn't weren't have has had having haven't "
     "hasn't hadn't get got gets i've you've we've they've ive it's that's"
 )
-"""What stands before a participle."""
+"""Words that stand before a participle."""
 
 PARTICLES = _words("on off up down out in over back away")
-"""What makes one verb of two words."""
+"""Second words of verbs of two words, such as turn off."""
 
 ADVERBS = _words(
     "ago ahead now today tomorrow tonight yesterday soon instead together forever anymore "
@@ -97,7 +97,7 @@ NAMES = _words(
     "ohio brooklyn manila melbourne liverpool singapore africa asia world siri alexa john mary "
     "bob tom joe sarah dave mike david jamie jerry tony justin michael eli"
 )
-"""Names that texts in lower case hold most often; any list of names falls short."""
+"""Names that are frequent in lower-case texts; no list of names is complete."""
 
 PAST_FORMS = _words(
     "lost stole sent paid bought brought took wrote broke forgot spent withdrew gave knew saw "
@@ -141,7 +141,7 @@ UNCOUNTABLE = _words(
     "money cash music weather news information traffic insurance gas jazz currency salary rain "
     "humidity food water lighting identity vacation help advice luggage mail data homework"
 )
-"""Nouns that rules give no plural."""
+"""Nouns that get no plural."""
 
 VERBS = _words(
     "activate add allow apply arrive ask become begin believe bring buy cancel choose close "
@@ -160,7 +160,7 @@ VERBS = _words(
     "fly die agree install attach detach combine clarify pronounce remain deserve belong relax "
     "translate sum spend decide"
 )
-"""Base forms that are hardly ever nouns."""
+"""Base forms of verbs that are hardly ever nouns."""
 
 VERBS_AND_NOUNS = _words(
     "alarm answer block book brew call change charge check clean cook cover credit damage dance "
@@ -176,4 +176,4 @@ VERBS_AND_NOUNS = _words(
     "substitute tweet voice whisper yell blend crash score research bite taste smell touch bet "
     "swim"
 )
-"""Base forms that are both; what stands before decides."""
+"""Base forms of verbs that are nouns, too; what stands before them decides."""

@@ -1,17 +1,17 @@
-"""The writer that asks a language model, and trusts no answer unchecked."""
+"""The writer that asks a chat model, and checks every answer."""
 
 from __future__ import annotations
 
-import numbers
 from typing import Any
 
 from skcap.adversarial.edits import Edit, RejectedEditError, find_problem
 from skcap.adversarial.writers import BaseWriter
 from skcap.llm.chat import BaseChat, Message
+from skcap.utils.validation import check_parameters, integer, number
 
 __all__ = ["LLMWriter"]
 
-# One message of the user: some chat templates know no system.
+# One message of the user: some chat templates have no system messages.
 _TASK = (
     "You change messages of users, to test a text classifier. Answer with the changed message "
     "alone, on one line, without quotation marks around it and without any explanation.\n\n"
@@ -33,24 +33,24 @@ _AGAIN = "That cannot be used: {problem}. Answer with the changed message alone.
 
 
 class LLMWriter(BaseWriter):
-    """Has a language model write the changed texts.
+    """Lets a chat model write the changed texts.
 
-    Each reply is checked with :func:`skcap.adversarial.edits.find_problem`: the wanted words are
-    in, those to go are out, numbers, names and the other keywords of the true class are kept, the
-    length is about right, it is one line, and neither a refusal nor a comment. If not, the model is
-    told what is wrong and asked again; after `n_tries` the edit is rejected with the last reason.
-    What no check sees is whether the text still means the same.
+    Each reply is checked with :func:`skcap.adversarial.find_problem`: the wanted words are in,
+    those to be removed are gone, numbers, names and the other keywords of the true class are kept,
+    the length is about right, and it is one line and neither a refusal nor a comment. If not, the
+    model is told what is wrong and asked again; after `n_tries` replies the edit is rejected with
+    the last reason. No check can see whether the text still means the same.
 
     Parameters
     ----------
     chat : BaseChat
         Such as ``TransformersChat()``, or ``OpenAIChat(base_url, model)`` for a server.
     n_tries : int, default=3
-        Replies to ask for before giving up.
+        Number of replies to ask for before giving up.
     temperature : float, default=0.7
-        Of the second reply and on; the first is greedy, so that it is the model's best.
+        For the second reply and later ones; the first has 0, which gives the likeliest.
     max_tokens : int, default=128
-        Longest reply.
+        Largest number of tokens of a reply.
 
     Examples
     --------
@@ -61,10 +61,12 @@ class LLMWriter(BaseWriter):
     'play some jazz on the station'
     """
 
-    chat: BaseChat
-    n_tries: int
-    temperature: float
-    max_tokens: int
+    _parameter_constraints: dict[str, Any] = {
+        "chat": [BaseChat],
+        "n_tries": [integer(1)],
+        "temperature": [number(0)],
+        "max_tokens": [integer(1)],
+    }
 
     def __init__(
         self,
@@ -74,12 +76,6 @@ class LLMWriter(BaseWriter):
         temperature: float = 0.7,
         max_tokens: int = 128,
     ) -> None:
-        if not isinstance(chat, BaseChat):
-            raise TypeError(
-                f"chat must be a BaseChat such as TransformersChat(), got {type(chat).__name__}."
-            )
-        if not isinstance(n_tries, numbers.Integral) or n_tries < 1:
-            raise ValueError(f"n_tries must be an integer of 1 or more, got {n_tries!r}.")
         self.chat = chat
         self.n_tries = n_tries
         self.temperature = temperature
@@ -87,6 +83,7 @@ class LLMWriter(BaseWriter):
 
     def write(self, edit: Edit) -> str:
         """Ask until a reply can be used; see :meth:`BaseWriter.write`."""
+        check_parameters(self)
         messages = _request(edit)
         problem: str | None = None
         for attempt in range(self.n_tries):
@@ -100,7 +97,7 @@ class LLMWriter(BaseWriter):
             problem = find_problem(edit, text)
             if problem is None:
                 return text
-            # Only the last reply is shown, so that the prompt does not grow with every try.
+            # Only the last reply is shown, so that the prompt does not grow with each try.
             messages = [
                 *_request(edit),
                 {"role": "assistant", "content": reply},
@@ -110,6 +107,7 @@ class LLMWriter(BaseWriter):
 
     def describe(self) -> str:
         """Name the model."""
+        check_parameters(self)
         return f"llm:{self.chat.describe()}"
 
 
@@ -133,7 +131,7 @@ def _quoted(words: tuple[str, ...]) -> str:
 
 
 def _unquoted(reply: str, original: str) -> str:
-    """Take off quotation marks around the whole reply, unless the text had such itself."""
+    """Remove quotation marks around the whole reply, unless the text has them itself."""
     for first, last in ('""', "“”"):
         inner = reply[1:-1]
         if reply == f"{first}{inner}{last}" and first not in inner and original[:1] != first:

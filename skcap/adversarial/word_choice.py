@@ -1,4 +1,4 @@
-"""Which keywords go into a text and which make place, for a given pair of classes."""
+"""Which keywords go into a text and which go out, for a given pair of classes."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class ClassWords(NamedTuple):
     ----------
     name : str
     weights : dict of str to float
-        Of its keywords, by stem: singular and plural count as one.
+        Weights of its keywords, by stem: singular and plural count as one word.
     forms : dict of str to str
-        For each stem the form of largest weight, which is what is written.
+        For each stem, the form with the largest weight, which is the one that is written.
     """
 
     name: str
@@ -42,7 +42,7 @@ class ClassWords(NamedTuple):
 
 
 def class_words(name: str, keywords: Mapping[str, float]) -> ClassWords:
-    """Bring the keywords of a class together by stem."""
+    """Group the keywords of a class by stem."""
     weights: dict[str, float] = defaultdict(float)
     forms: dict[str, str] = {}
     for word, weight in sorted(keywords.items(), key=lambda pair: (-pair[1], pair[0])):
@@ -60,11 +60,13 @@ class WordChoice:
     ----------
     text : str
     source, target : ClassWords
-        The true class, and the one whose keywords are to mislead.
+        The true class, and the class whose keywords are to mislead.
     n_words : int
+        Largest number of words to add or replace.
     avoid : frozenset of str
         As for :class:`Edit`.
     seed : int
+        Seeds all draws.
     """
 
     text: str
@@ -76,7 +78,7 @@ class WordChoice:
 
     @cached_property
     def words(self) -> list[str]:
-        """Whitespace words of the text."""
+        """The words of the text."""
         return split_words(self.text)
 
     @cached_property
@@ -86,7 +88,7 @@ class WordChoice:
 
     @cached_property
     def own(self) -> dict[str, float]:
-        """Keywords of the true class that the text holds, with their weights."""
+        """Keywords of the true class that the text contains, with their weights."""
         weights = self.source.weights
         return {word: weights[word] for word in dict.fromkeys(self.stems) if word in weights}
 
@@ -101,7 +103,7 @@ class WordChoice:
         return self._edit(added, [])
 
     def replacement(self) -> Edit:
-        """Choose words to replace, and by what; raise RejectedEditError if there are none."""
+        """Choose words to replace, and their substitutes; raise RejectedEditError if none fit."""
         rng = np.random.default_rng(self.seed)
         swappable = self._swappable()
         if not swappable:
@@ -124,7 +126,7 @@ class WordChoice:
         return self._edit(list(swaps.values()), list(swaps))
 
     def _misleading(self, rng: np.random.Generator) -> list[str]:
-        """Keywords of the target that speak against the true class, in drawn order."""
+        """Keywords of the target that speak against the true class, in random order."""
         foreign = {
             word: weight
             for word, weight in self.target.weights.items()
@@ -153,19 +155,19 @@ class WordChoice:
         }
 
     def _keeps_evidence(self, removed: set[str]) -> bool:
-        """Tell whether the strongest keyword of the text stays, or half of all weight."""
+        """Tell whether the strongest keyword of the text stays, or half of the total weight."""
         left = sum(weight for word, weight in self.own.items() if word not in removed)
         strongest = max(self.own, key=lambda word: self.own[word])
         return strongest not in removed or left >= sum(self.own.values()) / 2
 
     def _outweighs(self, swaps: dict[str, str]) -> bool:
-        """Tell whether more would speak for the target than for the true class."""
+        """Tell whether the new text would speak more for the target than for the true class."""
         stems = {swaps.get(word, word) for word in self.stems}
         source, target = self.source.weights, self.target.weights
         return sum(target.get(w, 0.0) for w in stems) > sum(source.get(w, 0.0) for w in stems)
 
     def _substitute(self, old: str, candidates: list[str], swaps: dict[str, str]) -> str | None:
-        """Choose the first candidate that fits wherever the old word stands."""
+        """Choose the first candidate that fits wherever the old word occurs."""
         taken = list(swaps.values())
         places = [place for place, word in enumerate(self.stems) if word == old]
         for new in candidates:
@@ -193,7 +195,7 @@ class WordChoice:
 
 
 def _draw_order(weights: Mapping[str, float], rng: np.random.Generator) -> list[str]:
-    """Order words as draws without replacement in proportion to their weights would."""
+    """Order words as drawn without replacement in proportion to their weights."""
     words = sorted(weights)
     arrivals = rng.exponential(size=len(words)) / np.array([weights[word] for word in words])
     return [words[place] for place in np.argsort(arrivals, kind="stable")]

@@ -1,7 +1,7 @@
-"""Rules about the form of English words: bare words, number, role in the sentence, case, articles.
+"""Rules about the forms of English words: number, part of speech, case, articles.
 
-They know no dictionary beyond :mod:`skcap.adversarial.lexicon`. Where they are unsure they say no,
-which costs an item of an adversarial set rather than its grammar.
+They know no words beyond :mod:`skcap.adversarial.lexicon`. Where they are unsure they say no: a
+missing item of an adversarial set does less harm than one with wrong grammar.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ _ING_VERBS_AND_NOUNS = frozenset(
 )
 _ED_NOUNS = frozenset({"need", "speed", "feed", "bleed", "seed", "bed", "red"})
 _ADJECTIVE_ENDINGS = ("able", "ible", "ful", "ous", "ive", "less", "ional")
-_ADJECTIVE_LENGTH = 6  # at least; "table" is none
-# Spelt with a vowel and spoken with a consonant, and the other way round.
+_ADJECTIVE_LENGTH = 6  # at least: "table" is no adjective
+# Spelt with a vowel but pronounced with a consonant at the start, and the other way round.
 _CONSONANT_SOUND = re.compile(r"(uni|use|usu|uti|uk\b|euro|one\b|once)")
 _VOWEL_SOUND = re.compile(r"(hour|honest|honou?r|heir|atm\b|sms\b|mpg\b|fm\b|nfc\b|mp3\b|x-ray)")
 
 
 def is_function_word(word: str) -> bool:
-    """Tell whether a bare word carries grammar or courtesy only; contractions do."""
+    """Tell whether a bare word is a function word or a polite phrase; contractions count."""
     return word in FUNCTION_WORDS or word.split("'")[0] in FUNCTION_WORDS
 
 
 def stem(word: str) -> str:
-    """Take the final s off a bare word, where it looks like that of a plural or a verb.
+    """Remove the final s of a bare word if it looks like that of a plural or a verb.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def stem(word: str) -> str:
 
 
 def is_akin(one: str, other: str) -> bool:
-    """Tell whether two stems are equal, or one of at least four letters begins the other.
+    """Tell whether two stems are equal, or one has at least four letters and begins the other.
 
     Examples
     --------
@@ -92,18 +92,18 @@ def is_akin(one: str, other: str) -> bool:
 
 
 def label_stems(name: str) -> frozenset[str]:
-    """Stems of the words of a label's name, function words left out."""
+    """Stems of the words of a label's name, without function words."""
     words = (bare(word) for word in re.split(r"[\s_/]+", name))
     return frozenset(stem(word) for word in words if word and not is_function_word(word))
 
 
 def is_protected(words: Sequence[str], position: int) -> bool:
-    """Tell whether a word looks like a number, what is counted, or a name: no rule may touch it.
+    """Tell whether a word looks like a number, a counted thing or a name, which stay as they are.
 
-    Numbers hold a digit or are spelt out; what follows one belongs to it, as in "5 minutes". Names
-    hold a capital that no sentence start explains, or are on a short list of weekdays, months,
-    places, brands and first names. In a text without capitals other names cannot be told from
-    nouns.
+    Numbers contain a digit or are spelt out; the word after one belongs to it, as in "5 minutes".
+    Names have a capital letter that is not due to the start of a sentence, or are on a short list
+    of weekdays, months, places, brands and first names. In a text without capitals, other names
+    cannot be distinguished from nouns.
 
     Examples
     --------
@@ -124,18 +124,23 @@ def is_protected(words: Sequence[str], position: int) -> bool:
 
 
 def fits(words: Sequence[str], position: int, candidate: str) -> bool:
-    """Tell whether a bare word may stand where another one stands.
+    """Tell whether a bare word may replace the word at a position.
 
-    Both must have a role in common: base form of a verb, past tense, participle, ``-ing`` form,
-    adverb, adjective, or noun. Where the old word has several, as *order* has, what stands before
-    it decides. Verbs of two words ("turn off") and names do not fit anywhere.
+    Both must have a part of speech in common: base form of a verb, past tense, participle,
+    ``-ing`` form, adverb, adjective, or noun. If the old word can be several, as *order* can, the
+    word before it decides. Verbs of two words ("turn off") are not replaced, and names replace
+    nothing.
 
     Parameters
     ----------
     words : sequence of str
-        The whitespace words of the text.
+        The words of the text.
     position : int
     candidate : str
+
+    Returns
+    -------
+    bool
 
     Examples
     --------
@@ -156,7 +161,7 @@ def fits(words: Sequence[str], position: int, candidate: str) -> bool:
 
 
 def is_base_verb(words: Sequence[str], position: int) -> bool:
-    """Tell whether a word is the base form of a verb, as in a request, where it stands.
+    """Tell whether the word at a position is the base form of a verb, as in a request.
 
     Examples
     --------
@@ -170,7 +175,7 @@ def is_base_verb(words: Sequence[str], position: int) -> bool:
 
 
 def match_form(old: str, new: str) -> str:
-    """Give a bare word the number, the case and the punctuation of the word it replaces.
+    """Give a bare word the number, case and punctuation of the word that it replaces.
 
     Examples
     --------
@@ -190,7 +195,7 @@ def match_form(old: str, new: str) -> str:
 
 
 def article_for(word: str) -> str:
-    """Give "a" or "an", by the sound that a bare word begins with.
+    """Return "a" or "an", according to the first sound of a bare word.
 
     Examples
     --------

@@ -1,11 +1,13 @@
-"""Writers carry out an edit: the contract, and the one that goes by rules."""
+"""Writers make an edit: the contract, and the writer that works by rules."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from skcap.adversarial.edits import Edit
 from skcap.adversarial.word_forms import article_for, match_form, stem
@@ -13,8 +15,8 @@ from skcap.utils.words import bare, split_affixes, split_words
 
 __all__ = ["BaseWriter", "RuleWriter"]
 
-# Asides in which {words} are spoken of, not used: they ask for nothing, answer nothing and deny
-# nothing, and quotation marks make any word a noun.
+# Asides that mention {words} without using them: they ask, answer and deny nothing, and quotation
+# marks turn any word into a noun.
 _ASIDES = (
     "{words} came up a moment ago",
     "I keep thinking of {words}",
@@ -35,12 +37,14 @@ _ASIDES = (
 _FULL_STOP = re.compile(r"[.!?]+$")
 
 
-class BaseWriter(ABC):
-    """Carries out edits of texts."""
+class BaseWriter(BaseEstimator, ABC):
+    """Writes changed texts; its parameters are checked on first use."""
+
+    _parameter_constraints: dict[str, Any] = {}
 
     @abstractmethod
     def write(self, edit: Edit) -> str:
-        """Give the changed text.
+        """Return the changed text.
 
         Parameters
         ----------
@@ -49,31 +53,31 @@ class BaseWriter(ABC):
         Returns
         -------
         str
-            Whoever asked checks it with :func:`skcap.adversarial.edits.find_problem`.
+            The attacks check it with :func:`skcap.adversarial.find_problem`.
 
         Raises
         ------
         RejectedEditError
-            If it cannot be done; the message is the reason that is reported.
+            If it cannot be done; the message is the reason that gets reported.
         """
 
     @abstractmethod
     def describe(self) -> str:
-        """Name the writer in the provenance of each text; holds no secret."""
+        """Name the writer, for the provenance of each text; holds no secret."""
 
 
 class RuleWriter(BaseWriter):
-    """Writes by rules: offline, deterministic, and grammatical as far as rules go.
+    """Writes by rules: offline, deterministic, and as grammatical as rules can be.
 
-    *Keywords are added* in an aside that mentions them in quotation marks, before, after or inside
-    of the text, whose own words all stay as they are. *Keywords are replaced* in place: the new
-    word takes the number, the case and the punctuation of the old one, and "a" or "an" before it
-    follows suit. Everything else, white space included, stays.
+    *Added keywords* come in an aside that mentions them in quotation marks, before, after or
+    inside the text, whose own words all stay as they are. *Replaced keywords* leave their place
+    to the new word, which takes on the number, case and punctuation of the old one; "a" or "an"
+    before it is adapted. Everything else stays, including white space.
 
     Notes
     -----
     An aside changes the wording but not what is asked for. A replacement may change what is asked
-    for, and then the true label with it: rules see words, not meaning. See
+    for, and with it the true label: rules see words, not meaning. See
     :func:`skcap.adversarial.keyword_replacement` for what is refused.
 
     Examples
@@ -89,7 +93,7 @@ class RuleWriter(BaseWriter):
     """
 
     def write(self, edit: Edit) -> str:
-        """Carry out an edit; see :meth:`BaseWriter.write`."""
+        """Make an edit; see :meth:`BaseWriter.write`."""
         if edit.removed:
             return _replace(edit.text, dict(zip(edit.removed, edit.added, strict=True)))
         return _add_aside(edit)
@@ -100,7 +104,7 @@ class RuleWriter(BaseWriter):
 
 
 def _replace(text: str, swaps: dict[str, str]) -> str:
-    """Put words in the place of others, wherever these stand, in singular and plural alike."""
+    """Replace words by others wherever they occur, in singular and plural alike."""
     new_of = {stem(old): new for old, new in swaps.items()}
     words = split_words(text)
     for position, word in enumerate(words):
@@ -136,7 +140,7 @@ def _n_clashes(aside: str, avoid: frozenset[str]) -> int:
 
 
 def _place_aside(text: str, aside: str, place: str) -> str:
-    """Join text and aside in the text's own style of capitals and full stops."""
+    """Join text and aside, with capitals and full stops as in the text."""
     is_cased = any(letter.isupper() for letter in text)
     end = _FULL_STOP.search(text)
     sentences = is_cased or end is not None

@@ -204,11 +204,13 @@ def test_llm_writer_in_an_attack():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"texts": ["a"], "y": ["alarm_remove", "general"]}, "one label a text"),
+        ({"texts": ["a"], "y": ["alarm_remove", "general"]}, "inconsistent numbers of samples"),
         ({"texts": ["a"], "y": ["unknown"]}, "targets has no entry for the class 'unknown'"),
         ({"targets": {"general": ["missing"]}}, "keywords has no entry for the class 'missing'"),
         ({"targets": {"general": ["general"]}}, "the class itself"),
         ({"n_words": 0}, "n_words"),
+        ({"random_state": "x"}, "random_state"),
+        ({"y": [float("nan")]}, "row 0 is nan"),
     ],
 )
 def test_wrong_arguments(arguments, message):
@@ -218,6 +220,8 @@ def test_wrong_arguments(arguments, message):
             attack(**given | arguments)
         with pytest.raises(TypeError, match="single string"):
             attack("a text", ["general"], KEYWORDS, TARGETS)
+        with pytest.raises(TypeError, match="writer must be a BaseWriter or None, got str"):
+            attack(["a text"], ["general"], KEYWORDS, TARGETS, writer="rules")
 
 
 def test_save_and_load(tmp_path):
@@ -240,13 +244,13 @@ def test_load_refuses_what_is_not_ours_or_was_changed(tmp_path):
     add().save(path)
     table = pq.read_table(path)
     pq.write_table(table.slice(1), path)
-    with pytest.raises(ValueError, match="another hash"):
+    with pytest.raises(ValueError, match="does not match its hash"):
         AdversarialSet.load(path)
     pq.write_table(table.replace_schema_metadata({}), path)
-    with pytest.raises(ValueError, match="no file of AdversarialSet"):
+    with pytest.raises(ValueError, match=r"not written by AdversarialSet\.save"):
         AdversarialSet.load(path)
     path.write_text("text")
-    with pytest.raises(ValueError, match="no parquet file"):
+    with pytest.raises(ValueError, match="no Parquet file"):
         AdversarialSet.load(path)
     mixed = [dataclasses.replace(item, target=1) for item in add().items]
     with pytest.raises(ValueError, match="all strings or all integers"):

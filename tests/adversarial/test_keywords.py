@@ -67,8 +67,9 @@ def test_one_class_and_classes_without_keywords():
     ("arguments", "message"),
     [
         ((PriorMatrix(["a"]), ["x"]), "no scores"),
-        ((PRIOR, ["x"]), "one label a text"),
+        ((PRIOR, ["x"]), "inconsistent numbers of samples"),
         ((PRIOR, Y, 0), "n_keywords"),
+        ((PRIOR, Y, 5, "l3"), "normalize"),
         ((PRIOR, Y, 5, "max", "klingon"), "stop_words"),
     ],
 )

@@ -142,8 +142,9 @@ def test_llm_writer_keeps_quotation_marks_that_belong_to_the_text():
 
 
 def test_llm_writer_checks_its_parameters():
-    with pytest.raises(TypeError, match="BaseChat"):
-        LLMWriter("gpt")
-    with pytest.raises(ValueError, match="n_tries"):
-        LLMWriter(FakeChat([]), n_tries=0)
+    with pytest.raises(TypeError, match=r"'chat' parameter .* 'skcap.llm.chat.base.BaseChat'"):
+        LLMWriter("gpt").write(EDIT)
+    for parameters in ({"n_tries": 0}, {"temperature": -1.0}, {"max_tokens": 0}):
+        with pytest.raises(ValueError, match=f"'{next(iter(parameters))}' parameter"):
+            LLMWriter(FakeChat([]), **parameters).write(EDIT)
     assert LLMWriter(FakeChat([])).describe() == "llm:fake"
