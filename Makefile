@@ -15,7 +15,7 @@ export SKCAP_DATA
 # Two test processes with one thread each: threads of several torch processes slow each other down.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: help venv models test demo lint types docs-test oldest table1 clean
+.PHONY: help venv models test demo lint layers types docs-test oldest table1 clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -50,6 +50,9 @@ demo: venv models  ## the demo: FULL=1 takes all intents, SMALL=1 only checks th
 lint: venv  ## style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+layers: venv  ## who may import whom: the contracts in pyproject.toml
+	$(BIN)/lint-imports --no-logo
 
 types: venv  ## type hints
 	$(BIN)/mypy

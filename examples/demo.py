@@ -1,13 +1,14 @@
-"""The main job from end to end: priors from a language model guide a small classifier.
+"""Find a shortcut in training texts, train a classifier that does not take it, and prove it.
 
-Extracts class-aware priors for 5 texts a class of Banking77, trains one classifier with their
-guidance and one without, tests both on the real test split, and writes a page and a picture with
-the words of a few test texts coloured by the prior and by each model's own attribution, all for the
-true label.
+Five texts per intent, and by accident each intent's texts were all written by one person, whose
+name stands in front ("emma: wake me at six"). Three classifiers learn them: one without guidance,
+one that swaps the words an audit flags, and one whose audit was given a prior with shuffled scores,
+as a control. They are tested on texts with the writer of their own intent, with none, and with the
+writer of another intent.
 
-    python examples/demo.py            # the 20 most confusable intents, some minutes on two cores
-    python examples/demo.py --full     # all 77
-    python examples/demo.py --small    # a handful, for a quick check
+    python examples/demo.py            # 12 intents that come with skcap, two or three minutes
+    python examples/demo.py --full     # HWU64, 64 intents (needs SKCAP_DATA or the hub)
+    python examples/demo.py --small    # six intents and a short training, to see that it runs
 """
 
 from __future__ import annotations
@@ -18,143 +19,137 @@ import time
 from pathlib import Path
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import Pipeline
 
-from skcap import CAPPriorTransformer, GuidedTextClassifier, PriorMatrix
-from skcap.datasets import load_assistant_intents, load_banking77
-from skcap.inspection.plots import plot_words
+from skcap import CAPPriorTransformer, GuidedTextClassifier
+from skcap.datasets import load_assistant_intents, load_hwu64
 from skcap.utils.html import color_words, legend, page
 
-
-def most_confusable(texts: list[str], labels: np.ndarray, n_classes: int) -> list[str]:
-    """Classes whose mean TF-IDF vector lies closest to that of another class."""
-    vectors = TfidfVectorizer(sublinear_tf=True).fit_transform(texts)
-    classes = np.unique(labels)
-    means = np.stack([np.asarray(vectors[labels == label].mean(axis=0))[0] for label in classes])
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
-    similarity = means @ means.T
-    np.fill_diagonal(similarity, 0)
-    return sorted(classes[np.argsort(-similarity.max(axis=1), kind="stable")[:n_classes]])
+WRITERS = """
+adam alice brian carol david diana edward emma frank grace henry ida jack karen liam maria
+nathan olivia peter quinn rachel simon tina victor wendy xavier yvonne zoe albert amy andrew
+angela anna anthony barbara betty bruce carl catherine charles cheryl christine daniel deborah
+dennis donald dorothy douglas elena felix gina hannah ivan julia kevin laura martin nora oscar
+paula ralph sarah thomas ursula
+"""
 
 
-def load(n_classes: int | None, random_state: int) -> tuple:
-    """Five texts a class to learn from, and the whole test split of the same classes."""
-    try:
-        pool, pool_labels = load_banking77("train", return_X_y=True)
-    except OSError as error:
-        print(f"Banking77 is not to be had ({error})\nTaking the set that comes with skcap.\n")
-        train = load_assistant_intents("train", shots=5, random_state=random_state, return_X_y=True)
-        return "assistant intents", *train, *load_assistant_intents("test", return_X_y=True)
-    labels = None if n_classes is None else most_confusable(pool, pool_labels, n_classes)
-    train = load_banking77(
-        "train", shots=5, random_state=random_state, labels=labels, return_X_y=True
+def load(full: bool, small: bool, seed: int) -> tuple[list[str], np.ndarray, list[str], np.ndarray]:
+    """Five texts per intent to learn from, and the test split of the same intents."""
+    if full:
+        X, y = load_hwu64("train", shots=5, random_state=seed, return_X_y=True)
+        return list(X), np.asarray(y), *load_hwu64("test", return_X_y=True)
+    _, every = load_assistant_intents("train", return_X_y=True)
+    labels = sorted(set(every))[: 6 if small else None]
+    X, y = load_assistant_intents(
+        "train", shots=5, random_state=seed, labels=labels, return_X_y=True
     )
-    return "Banking77", *train, *load_banking77("test", labels=labels, return_X_y=True)
+    return list(X), np.asarray(y), *load_assistant_intents("test", labels=labels, return_X_y=True)
 
 
-def train(clf: GuidedTextClassifier, X, y, X_test, y_test) -> tuple[float, float]:
-    """Fit a classifier; accuracy on the test split and seconds of training."""
-    start = time.perf_counter()
-    clf.fit(X, y)
-    seconds = time.perf_counter() - start
-    return clf.score(X_test, y_test), seconds
+def write(texts: list[str], writers: np.ndarray) -> list[str]:
+    """Put a writer's name in front of each text."""
+    return [f"{writer}: {text}" for writer, text in zip(writers, texts, strict=True)]
 
 
-def choose_texts(y_test, before, after, n_texts: int, random_state: int) -> np.ndarray:
-    """Rows worth a look: those on which the two models differ first, then any."""
-    rng = np.random.default_rng(random_state)
-    differ = rng.permutation(np.flatnonzero(before != after))
-    others = rng.permutation(np.flatnonzero(before == after))
-    # Half of the rows at most, so that the page does not show the odd cases alone.
-    n_differ = min(len(differ), n_texts // 2)
-    return np.concatenate([differ[:n_differ], others[: n_texts - n_differ]])
+def make_tests(X: list[str], y: np.ndarray, writer_of: dict[str, str]) -> dict[str, list[str]]:
+    """Test texts with their intent's writer, with none, and with the next intent's."""
+    classes = list(writer_of)
+    follower = dict(zip(classes, classes[1:] + classes[:1], strict=True))
+    return {
+        "own writer": write(X, np.array([writer_of[label] for label in y])),
+        "no writer": list(X),
+        "wrong writer": write(X, np.array([writer_of[follower[label]] for label in y])),
+    }
 
 
-def write_page(path: Path, table: str, shown: dict[str, PriorMatrix], captions: list[str]) -> None:
-    """One page: the table, then each text coloured by every source."""
-    texts = []
-    for row, caption in enumerate(captions):
-        lines = "".join(
-            f"<small>{name}</small>{color_words(matrix[row].words, matrix[row].scores)}"
-            for name, matrix in shown.items()
-        )
-        texts.append(f"<p><b>{html.escape(caption)}</b></p>{lines}")
-    path.write_text(
-        page(
-            "Guided by a prior: what the models look at",
-            ("Accuracy", f"<pre>{table}</pre>"),
-            ("Test texts", legend() + "".join(texts)),
-        ),
-        encoding="utf-8",
-    )
+def as_text(rows: dict[str, tuple[list[float], float]], tests: list[str]) -> str:
+    """Lay out the results as a table of plain text."""
+    lines = [
+        f"{'accuracy in %':32}" + "".join(f"{name:>14}" for name in tests) + f"{'seconds':>10}"
+    ]
+    for name, (scores, seconds) in rows.items():
+        cells = "".join(f"{100 * score:>14.1f}" for score in scores)
+        lines.append(f"{name:32}{cells}{seconds:>10.0f}")
+    return "\n".join(lines)
 
 
-def draw(path: Path, shown: dict[str, PriorMatrix], captions: list[str]) -> None:
-    """Draw the first texts of the page as a picture."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    size = (9, 1.7 * len(captions))
-    figure, axes = plt.subplots(len(captions), 1, figsize=size, layout="constrained")
-    for row, ax in enumerate(axes):
-        plot_words(shown, row, ax=ax, title=captions[row].replace(" (", "\n(", 1))
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+def explained(classifiers: dict[str, GuidedTextClassifier], texts: list[str]) -> str:
+    """Colour the words of some texts by what each classifier decides by."""
+    parts = [legend()]
+    matrices = {name: clf.explain(texts) for name, clf in classifiers.items()}
+    for row, text in enumerate(texts):
+        parts.append(f"<p><b>{html.escape(text)}</b></p>")
+        for name, clf in classifiers.items():
+            verdict = f"{name} says {clf.predict([text])[0]}"
+            matrix = matrices[name]
+            parts.append(f"<small>{html.escape(verdict)}</small>")
+            parts.append(color_words(matrix[row].words, matrix[row].scores))
+    return "".join(parts)
 
 
 def main() -> None:
     """Run the demo."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--full", action="store_true", help="all classes")
-    size.add_argument("--small", action="store_true", help="six classes, few epochs")
+    size.add_argument("--full", action="store_true", help="HWU64, 64 intents")
+    size.add_argument("--small", action="store_true", help="six intents, few epochs")
     parser.add_argument("--output", type=Path, default=Path("demo_output"))
     parser.add_argument("--random-state", type=int, default=0)
     options = parser.parse_args()
-    n_classes = None if options.full else 6 if options.small else 20
-    epochs = 4 if options.small else 10
     seed = options.random_state
 
-    name, X, y, X_test, y_test = load(n_classes, seed)
-    print(f"{name}: {len(X)} training and {len(X_test)} test texts, {len(set(y))} classes\n")
+    texts, y, new_texts, y_new = load(options.full, options.small, seed)
+    classes = sorted(set(y))
+    writer_of = dict(
+        zip(classes, np.random.default_rng(seed).permutation(WRITERS.split()), strict=False)
+    )
+    X = write(texts, np.array([writer_of[label] for label in y]))
+    tests = make_tests(new_texts, y_new, writer_of)
+    print(f"{len(X)} training texts, {len(classes)} intents. The first: {X[0]!r}\n")
 
-    prior = CAPPriorTransformer(n_masks=8 if options.small else 16, verbose=1)
     start = time.perf_counter()
-    matrix = prior.fit_transform(X, y)
-    rows = [("extraction of the priors", None, time.perf_counter() - start)]
+    prior = CAPPriorTransformer("smollm2-135m", verbose=1).fit_transform(X, y)
+    print(f"A language model's prior took {time.perf_counter() - start:.0f} s.\n")
 
-    plain = GuidedTextClassifier(beta=0, max_epochs=epochs, random_state=seed, verbose=1)
-    guided = GuidedTextClassifier(beta=1.0, max_epochs=epochs, random_state=seed, verbose=1)
-    print("\nTraining without guidance")
-    rows.append(("unguided", *train(plain, X, y, X_test, y_test)))
-    print("\nTraining with guidance")
-    rows.append(("guided by CAP", *train(guided, matrix, y, X_test, y_test)))
-    pipe = Pipeline([("prior", prior), ("clf", guided)])  # what a user keeps: texts in, labels out
-    before, after = plain.predict(X_test), pipe.predict(X_test)
-
-    chosen = choose_texts(y_test, before, after, 12, seed)
-    texts = [X_test[row] for row in chosen]
-    shown = {
-        "prior (CAP)": prior.attribute(texts, y_test[chosen]),
-        "guided model": guided.explain(texts, y_test[chosen]),
-        "unguided model": plain.explain(texts, y_test[chosen]),
+    epochs = {"max_epochs": 4} if options.small else {}
+    fits = {
+        "unguided": (GuidedTextClassifier(guidance=None, random_state=seed, **epochs), X),
+        "swap": (GuidedTextClassifier(guidance="swap", random_state=seed, **epochs), prior),
+        "swap, prior shuffled (control)": (
+            GuidedTextClassifier(guidance="swap", random_state=seed, **epochs),
+            prior.shuffle(random_state=seed),
+        ),
     }
-    captions = [
-        f"{y_test[row]} (guided model says {after[row]}, unguided {before[row]})" for row in chosen
-    ]
-    lines = [f"{'':26}{'accuracy':>10}{'seconds':>10}"]
-    for what, accuracy, seconds in rows:
-        figure = "" if accuracy is None else f"{100 * accuracy:.1f} %"
-        lines.append(f"{what:26}{figure:>10}{seconds:>10.1f}")
-    table = "\n".join(lines)
-    options.output.mkdir(parents=True, exist_ok=True)
-    write_page(options.output / "demo.html", table, shown, captions)
-    draw(options.output / "demo.png", shown, captions[:4])
+    rows = {}
+    for name, (clf, given) in fits.items():
+        start = time.perf_counter()
+        clf.fit(given, y)
+        seconds = time.perf_counter() - start
+        rows[name] = ([float(clf.score(test, y_new)) for test in tests.values()], seconds)
+        print(f"{name}: trained in {seconds:.0f} s")
+
+    guided = fits["swap"][0]
+    audit = guided.audit_
+    print("\nThe audit of the unguided model:")
+    for sentence in audit.sentences()[:8]:
+        print(f"  {sentence}")
+    table = as_text(rows, list(tests))
     print(f"\n{table}\n\nOne draw and one seed: a difference of a few points is within chance.")
-    print(f"Look at {options.output / 'demo.html'} and {options.output / 'demo.png'}")
+
+    options.output.mkdir(parents=True, exist_ok=True)
+    sentences = "".join(f"<li>{html.escape(line)}</li>" for line in audit.sentences())
+    shown = {"unguided": fits["unguided"][0], "guided": guided}
+    path = options.output / "demo.html"
+    path.write_text(
+        page(
+            "A shortcut, found and removed",
+            ("What the audit found", f"<ul>{sentences}</ul>"),
+            ("Accuracy", f"<pre>{table}</pre>"),
+            ("Texts with the wrong writer", explained(shown, tests["wrong writer"][:8])),
+        ),
+        encoding="utf-8",
+    )
+    print(f"Look at {path}")
 
 
 if __name__ == "__main__":

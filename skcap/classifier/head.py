@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from skorch.utils import to_numpy
-
-if TYPE_CHECKING:
-    from skcap.classifier.net import GuidedNet
 
 __all__ = ["HEAD_INITS", "probe_head"]
 
@@ -21,7 +18,7 @@ HEAD_INITS = ("probe", "random")
 _STRENGTH = 10.0  # the C of logistic regression, for vectors of mean length one
 
 
-def probe_head(net: GuidedNet, dataset: Any) -> None:
+def probe_head(net: Any, dataset: Any) -> None:
     """Set the head to a logistic regression on what the encoder gives before any training.
 
     Fine-tuning from there bends the encoder less than from a random head, whose first gradients
@@ -53,7 +50,7 @@ def probe_head(net: GuidedNet, dataset: Any) -> None:
         head.bias[rows] = torch.as_tensor(intercepts).to(head.bias)
 
 
-def _pooled(net: GuidedNet, dataset: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pooled(net: Any, dataset: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     net.module_.eval()
     parts = []
     with torch.inference_mode():
