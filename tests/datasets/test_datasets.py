@@ -17,29 +17,26 @@ import numpy as np
 import pytest
 
 from skcap.datasets import (
-    _intents,
     load_assistant_intents,
     load_banking77,
+    load_banking77_oos,
     load_clinc150,
+    load_hint3,
     load_hwu64,
 )
+from skcap.datasets.intents import BANKING77, CLINC150, HWU64
 
 
-def write_csv(path: Path, rows: list[tuple[str, str]]) -> None:
+def write_csv(path: Path, rows: list[tuple[str, str]], text: str = "text") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([("text", "label"), *rows])
+        csv.writer(file, lineterminator="\n").writerows([(text, "label"), *rows])
 
 
 @pytest.fixture(autouse=True)
-def nowhere(monkeypatch, tmp_path):
-    """No environment variable, and a checkout and a working directory without data beside them."""
+def nowhere(monkeypatch):
+    """No folder is named by the environment."""
     monkeypatch.delenv("SKCAP_DATA", raising=False)
-    monkeypatch.setattr(
-        _intents, "__file__", str(tmp_path / "a" / "b" / "skcap" / "datasets" / "f")
-    )
-    (tmp_path / "cwd" / "project").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "cwd" / "project")
 
 
 @pytest.fixture
@@ -195,6 +192,74 @@ def test_published_draw_has_no_rows_out_of_scope(home):
         load_clinc150(shots="published", out_of_scope=True, data_home=home)
 
 
+# --- sets with out-of-scope rows of their own ---------------------------------------------------
+
+
+@pytest.fixture
+def shops(tmp_path):
+    """Two classes of HINT3 and of Banking77-OOS, with rows out of scope."""
+    rows = [(f"{label} {i}", label) for i in range(4) for label in ("EMI", "ORDER")]
+    bot = tmp_path / "hint3" / "v1" / "sofmattress"
+    for part in ("train", "subset_train", "test"):
+        odd = [("odd", "NO_NODES_DETECTED"), ("odder", "NO_NODES_DETECTED")]
+        content = odd + rows if part == "test" else rows[: 4 if part == "subset_train" else 8]
+        write_csv(bot.with_name(f"sofmattress_{part}.csv"), content, text="sentence")
+    for part in ("train", "test"):
+        write_csv(tmp_path / "banking77_oos" / f"{part}.csv", rows)
+    write_csv(tmp_path / "banking77_oos" / "id_oos_test.csv", [("near", "its own intent")])
+    write_csv(tmp_path / "banking77_oos" / "ood_oos_test.csv", [("far", "oos")])
+    return tmp_path
+
+
+def test_hint3(shops):
+    train = load_hint3("SOFMattress", data_home=shops)
+    assert (len(train.data), train.target_names) == (8, ["EMI", "ORDER"])
+    assert "Open Database License" in train.DESCR
+    assert len(load_hint3("SOFMattress", variant="subset", data_home=shops).data) == 4
+    assert load_hint3("SOFMattress", "test", data_home=shops).target_names == ["EMI", "ORDER"]
+    both = load_hint3("SOFMattress", "test", out_of_scope=True, labels=["EMI"], data_home=shops)
+    assert both.target.tolist() == ["EMI"] * 4 + ["NO_NODES_DETECTED"] * 2
+    X, y = load_hint3("SOFMattress", shots=2, random_state=0, data_home=shops, return_X_y=True)
+    assert (len(X), y.shape) == (4, (4,))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"bot": "sofa"}, r"bot must be one of 'SOFMattress', 'Curekart', got 'sofa'"),
+        ({"subset": "valid"}, r"no validation split"),
+        ({"version": "v3"}, r"version must be one of 'v1', 'v2', got 'v3'"),
+        ({"variant": "half"}, r"variant must be one of 'full', 'subset', got 'half'"),
+        ({"variant": "subset", "version": "v2"}, r"variant='subset' is there for train of v1"),
+        ({"variant": "subset", "subset": "test"}, r"variant='subset' is there for train of v1"),
+        ({"out_of_scope": True}, r"only test has rows out of scope"),
+        ({"labels": ["NO_NODES_DETECTED"], "subset": "test"}, r"pass out_of_scope=True"),
+    ],
+)
+def test_hint3_arguments(shops, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load_hint3(**{"bot": "SOFMattress", **arguments}, data_home=shops)
+
+
+def test_banking77_oos(shops):
+    train = load_banking77_oos(data_home=shops)
+    assert (len(train.data), train.target_names) == (8, ["EMI", "ORDER"])
+    near = load_banking77_oos("test", out_of_scope="in_domain", labels=["EMI"], data_home=shops)
+    assert (near.data[-1], near.target_names) == ("near", ["EMI", "oos"])
+    far = load_banking77_oos("test", out_of_scope="other_domains", data_home=shops)
+    assert (far.data[-1], far.target[-1]) == ("far", "oos")
+    with pytest.raises(ValueError, match=r"train has no rows out of scope"):
+        load_banking77_oos(out_of_scope="in_domain", data_home=shops)
+    with pytest.raises(ValueError, match=r"out_of_scope must be one of None, 'in_domain'"):
+        load_banking77_oos("test", out_of_scope=True, data_home=shops)
+
+
+@pytest.mark.parametrize("load", [lambda: load_hint3("Curekart"), load_banking77_oos])
+def test_sets_on_no_hub_say_where_their_files_are(load):
+    with pytest.raises(OSError, match=r"on no hub.*https://github.*SKCAP_DATA.*\.csv"):
+        load()
+
+
 # --- where the files come from ---------------------------------------------------------------
 
 
@@ -205,17 +270,14 @@ def test_data_home_goes_before_the_environment(home, tmp_path, monkeypatch):
     assert load_banking77(data_home=str(tmp_path / "other")).data == ["t"]
 
 
-def test_environment_goes_before_shared_data(home, tmp_path, monkeypatch):
-    write_csv(tmp_path / "cwd" / "shared" / "data" / "banking77" / "train.csv", [("cwd", "a")])
-    assert load_banking77().data == ["cwd"]
-    monkeypatch.setenv("SKCAP_DATA", str(home))
-    assert len(load_banking77().data) == 24
-
-
-def test_shared_data_beside_the_checkout_goes_before_the_working_directory(tmp_path):
-    write_csv(tmp_path / "cwd" / "shared" / "data" / "banking77" / "train.csv", [("cwd", "a")])
-    write_csv(tmp_path / "a" / "shared" / "data" / "banking77" / "train.csv", [("checkout", "a")])
-    assert load_banking77().data == ["checkout"]
+def test_no_folder_is_guessed(tmp_path, monkeypatch, fake_hub):
+    fake_hub(banking_rows())
+    for base in (tmp_path, tmp_path / "project"):
+        write_csv(base / "shared" / "data" / "banking77" / "train.csv", [("guessed", "a")])
+    monkeypatch.chdir(tmp_path / "project")
+    assert load_banking77().source == "hub:mteb/banking77"
+    monkeypatch.setenv("SKCAP_DATA", "")
+    assert load_banking77().source == "hub:mteb/banking77"
 
 
 @pytest.mark.parametrize("how", ["data_home", "SKCAP_DATA"])
@@ -358,27 +420,20 @@ def test_published_draw_is_not_on_the_hub(fake_hub):
 
 # --- the real files, where there are any -----------------------------------------------------
 
-REAL = next(
-    (
-        folder
-        for folder in (
-            Path(os.environ.get("SKCAP_DATA") or "nowhere"),
-            Path(__file__).resolve().parents[2] / "shared" / "data",
-        )
-        if (folder / "banking77").is_dir()
-    ),
-    None,
+BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data"
+REAL = Path(os.environ.get("SKCAP_DATA") or BESIDE)
+needs_files = pytest.mark.skipif(
+    not (REAL / "banking77").is_dir(), reason="needs SKCAP_DATA or ../shared/data"
 )
-needs_files = pytest.mark.skipif(REAL is None, reason="needs SKCAP_DATA or ../shared/data")
 
 
 @needs_files
 @pytest.mark.parametrize(
     ("spec", "load"),
     [
-        (_intents._BANKING77, load_banking77),
-        (_intents._CLINC150, load_clinc150),
-        (_intents._HWU64, load_hwu64),
+        (BANKING77, load_banking77),
+        (CLINC150, load_clinc150),
+        (HWU64, load_hwu64),
     ],
 )
 def test_real_counts_are_the_published_ones(spec, load):
@@ -395,7 +450,7 @@ def test_real_counts_are_the_published_ones(spec, load):
 
 @needs_files
 def test_real_out_of_scope_counts():
-    for subset, n_oos in _intents._CLINC150.n_oos.items():
+    for subset, n_oos in CLINC150.n_oos.items():
         target = load_clinc150(subset, out_of_scope=True, data_home=REAL).target
         assert np.count_nonzero(target == "oos") == n_oos
 
@@ -404,6 +459,36 @@ def test_real_out_of_scope_counts():
 def test_real_published_banking77_draw_is_lower_case():
     assert all(t == t.lower() for t in load_banking77(shots="published", data_home=REAL).data)
     assert any(t != t.lower() for t in load_banking77(data_home=REAL).data)
+
+
+@needs_files
+@pytest.mark.parametrize(
+    ("bot", "n_classes", "n_train", "n_few", "n_inside", "n_outside"),
+    [("SOFMattress", 21, 328, 180, 231, 166), ("Curekart", 28, 600, 413, 452, 539)],
+)
+def test_real_hint3_counts(bot, n_classes, n_train, n_few, n_inside, n_outside):
+    train = load_hint3(bot, data_home=REAL)
+    assert (len(train.data), len(train.target_names)) == (n_train, n_classes)
+    assert len(load_hint3(bot, variant="subset", data_home=REAL).data) == n_few
+    assert len(load_hint3(bot, "test", data_home=REAL).data) == n_inside
+    target = load_hint3(bot, "test", out_of_scope=True, data_home=REAL).target
+    assert np.count_nonzero(target == "NO_NODES_DETECTED") == n_outside
+    corrected = load_hint3(bot, "test", version="v2", out_of_scope=True, data_home=REAL).target
+    assert len(corrected) == n_inside + n_outside
+    assert np.count_nonzero(corrected == "NO_NODES_DETECTED") < n_outside
+
+
+@needs_files
+def test_real_banking77_oos_counts():
+    published = {"train": (5_905, 0, 0), "valid": (1_506, 530, 200), "test": (2_000, 1_080, 1_000)}
+    for subset, (n_rows, n_near, n_far) in published.items():
+        bunch = load_banking77_oos(subset, data_home=REAL)
+        assert (len(bunch.data), len(bunch.target_names)) == (n_rows, 50)
+        for which, n_outside in (("in_domain", n_near), ("other_domains", n_far)):
+            if n_outside:
+                options = {"out_of_scope": which, "data_home": REAL}
+                target = load_banking77_oos(subset, **options).target
+                assert np.count_nonzero(target == "oos") == n_outside
 
 
 # --- assistant intents -----------------------------------------------------------------------

@@ -1,37 +1,18 @@
-"""From labelled rows to what every loader returns: check, draw, select, bunch."""
+"""From labelled rows to what every loader returns: check, select, draw, bunch."""
 
 from __future__ import annotations
 
-import csv
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-__all__ = ["as_bunch", "check_shots", "check_subset", "draw_shots", "read_rows", "select_labels"]
+from skcap.datasets.files import Row
 
-Row = tuple[str, str]  # text, label
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file with at least the columns ``text`` and ``label``."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = {"text", "label"}.difference(reader.fieldnames or ())
-        if missing:
-            raise ValueError(
-                f"{path} lacks the column {' and '.join(sorted(missing))}; its first line is "
-                f"{reader.fieldnames}, and it must be a CSV file with the header 'text,label'."
-            )
-        rows = list(reader)
-    for number, row in enumerate(rows, start=1):
-        if row["label"] is None:
-            raise ValueError(f"{path}: row {number} has no label: {row['text']!r:.80}.")
-    return rows
+__all__ = ["as_bunch", "check_shots", "check_subset", "choose_rows", "select_labels"]
 
 
 def check_subset(subset: str, allowed: Collection[str], hint: str = "") -> None:
@@ -41,7 +22,7 @@ def check_subset(subset: str, allowed: Collection[str], hint: str = "") -> None:
 
 
 def check_shots(shots: Any, subset: str, *, published: bool) -> None:
-    """Raise if `shots` is no number of rows (nor a published draw), or not asked of train."""
+    """Raise if `shots` is neither a number of rows nor a published draw, or not for train."""
     if shots is None:
         return
     is_count = isinstance(shots, Integral) and not isinstance(shots, bool) and int(shots) >= 1
@@ -55,12 +36,21 @@ def check_shots(shots: Any, subset: str, *, published: bool) -> None:
         )
 
 
-def draw_shots(rows: Sequence[Row], shots: int, random_state: Any, chosen: set[str]) -> list[Row]:
-    """Draw `shots` rows of each chosen class, in the order of the source.
+def choose_rows(
+    rows: Sequence[Row], shots: int | None, random_state: Any, chosen: set[str]
+) -> list[Row]:
+    """Keep the rows of the chosen classes, or draw `shots` of each, in the order of the source."""
+    if shots is None:
+        return [row for row in rows if row[1] in chosen]
+    return _draw_shots(rows, shots, random_state, chosen)
 
-    Every row gets one random key and each class gives its rows with the smallest keys. So the
-    draw of a class depends neither on which other classes are chosen nor on rows that follow,
-    and with the same seed 5 shots are part of 10.
+
+def _draw_shots(rows: Sequence[Row], shots: int, random_state: Any, chosen: set[str]) -> list[Row]:
+    """Draw `shots` rows of each chosen class.
+
+    Every row gets a random key, and each class gives its rows with the smallest keys. So the draw
+    of a class depends neither on which other classes are chosen nor on rows that follow, and with
+    the same seed 5 shots are among 10.
     """
     keys = check_random_state(random_state).random_sample(len(rows))
     members: dict[str, list[int]] = {label: [] for label in sorted(chosen)}
@@ -72,7 +62,7 @@ def draw_shots(rows: Sequence[Row], shots: int, random_state: Any, chosen: set[s
         if len(indices) < shots:
             raise ValueError(
                 f"shots={shots}, but class {label!r} has only {len(indices)} rows in train. "
-                "Ask for fewer shots, or leave the class out with labels=[...]."
+                "Pass fewer shots, or leave the class out with labels=[...]."
             )
         drawn += sorted(indices, key=keys.__getitem__)[:shots]
     return [rows[i] for i in sorted(drawn)]

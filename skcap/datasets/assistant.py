@@ -1,4 +1,4 @@
-"""The data set that ships with skcap: closely confusable requests to an assistant."""
+"""The data set that ships with skcap: requests to an assistant that are easily confused."""
 
 from __future__ import annotations
 
@@ -9,14 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skcap.datasets._bunch import (
-    as_bunch,
-    check_shots,
-    check_subset,
-    draw_shots,
-    read_rows,
-    select_labels,
-)
+from skcap.datasets.bunch import as_bunch, check_shots, check_subset, choose_rows, select_labels
+from skcap.datasets.files import read_rows
 
 __all__ = ["load_assistant_intents"]
 
@@ -28,18 +22,18 @@ Written one by one for skcap, without templates. Columns: text, label, subset.
 
 The intents are {set, query, cancel} x {alarm, timer, reminder, calendar}:
 
-* alarm: the device wakes or rings at a time of day;
+* alarm: the device rings at a time of day;
 * timer: the device counts down a duration;
-* reminder: the device tells about something to do, at a time or at a place;
-* calendar: an appointment, an event or a stretch of time in a diary;
+* reminder: the device reminds of something to do, at a time or at a place;
+* calendar: an appointment, an event or a period in a diary;
 * set creates one, query asks about existing ones without changing any, cancel removes or stops it.
 
 They are meant to be confused: neighbouring intents share their keywords ("check if i have set any
-alarm for morning" is a query), and verbs of one intent turn up inside another ("remind me to
-cancel the gym membership" sets a reminder). A few texts hold typing errors on purpose.
+alarm for morning" is a query), and verbs of one intent occur in another ("remind me to cancel the
+gym membership" sets a reminder). A few texts have typing errors on purpose.
 
-Small, by one hand, and without a validation split: good for examples and tests. Ten test rows a
-class are too few to rank models by a point or two.
+It is small, was written by one person, and has no validation split: good for examples and tests.
+Ten test rows per class are too few to rank models by a point or two.
 
 Licence: CC0 1.0 (public domain dedication).
 """
@@ -58,11 +52,12 @@ def load_assistant_intents(
     Parameters
     ----------
     subset : {"train", "test"}, default="train"
-        20 rows a class in train, 10 in test.
+        20 rows per class in train, 10 in test.
     shots : int, default=None
-        Draw this many rows of each class from train; None takes them all.
+        Draw this many rows of each class from train; None takes all.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draw; used by `shots` alone. With one seed, fewer shots are part of more.
+        Seed of the draw; only used with `shots`. With the same seed, the rows of fewer shots are
+        among those of more.
     labels : list of str, default=None
         Keep these classes only; None keeps all 12.
     return_X_y : bool, default=False
@@ -79,7 +74,7 @@ def load_assistant_intents(
     Raises
     ------
     ValueError
-        If `subset`, `shots` or a label is not to be had, or a class has fewer rows than `shots`.
+        If `subset`, `shots` or a label is not allowed, or a class has fewer rows than `shots`.
     TypeError
         If `labels` is a single string.
 
@@ -100,9 +95,7 @@ def load_assistant_intents(
     records = read_rows(Path(__file__).with_name("assistant_intents.csv"))
     rows = [(row["text"], row["label"]) for row in records if row["subset"] == subset]
     chosen = select_labels(labels, {label for _, label in rows})
-    if shots is not None:
-        rows = draw_shots(rows, shots, random_state, chosen)
-    rows = [row for row in rows if row[1] in chosen]
+    rows = choose_rows(rows, shots, random_state, chosen)
     return as_bunch(
         rows, subset=subset, descr=_DESCR, source="bundled with skcap", return_X_y=return_X_y
     )
