@@ -1,30 +1,28 @@
-"""Attribution priors from language models, for text classifiers that must explain themselves.
+"""Find the words that a text classifier goes by and should not, and train it not to.
 
     texts, y ──► priors ──► PriorMatrix ──► GuidedTextClassifier ──► predict, explain
-                   │                              │
-                  llm                    cross-entropy + beta * alignment
+                   │             │                 │
+                  llm      ShortcutAudit      cross-entropy + beta * guidance
 
-Where things are:
+Where things are, from the top layer down:
 
-=================  ============================================================================
-``priors``         transformers that score the words of labelled texts (``fit_transform``): CAP,
-                   LIME, SHAP, integrated gradients, your own scores, and ``HybridPrior``
-``prior_matrix``   ``PriorMatrix``, what they emit: texts, words, one score a word
-``llm``            language models: log-likelihoods of labels, prefix computed once
-``cache``          what a language model said about a text, on disk
-``classifier``     ``GuidedTextClassifier``: trains an encoder to agree with the priors;
-                   ``guided_net`` is its training loop, ``encoder`` its torch module
-``attribution``    integrated gradients that keep the graph; ``losses`` what compares them
-``metrics``        comprehensiveness, sufficiency, plausibility, stability; ``scoring`` makes
-                   scikit-learn scorers of them
-``search``         reads what ``GridSearchCV`` found, as table and plot
-``adversarial``    test sets that swap or add the keywords of confusable classes
-``analysis``       agreement of priors, overlap of classes, errors before and after
-``plotting``       pictures of both; ``html`` and ``report`` pages with coloured words
-``datasets``       intent detection sets, one of them in the package
-``models``         aliases for models that a package index carries
-``words``          the only word splitter
-=================  ============================================================================
+================  =============================================================================
+``inspection``    agreement of priors, classes, errors, searches; plots, a report page,
+                  ``compare_guidance``
+``adversarial``   test sets that swap or add the keywords of confusable classes
+``priors``        transformers that score the words of labelled texts: CAP, LIME, SHAP, integrated
+                  gradients, your own scores, and ``HybridPrior``
+``classifier``    ``GuidedTextClassifier``: an encoder, a head, training
+``guidance``      what is learned besides the labels, one strategy per file
+``shortcuts``     ``ShortcutAudit``: words that a classifier goes by and should not
+``metrics``       comprehensiveness, sufficiency, plausibility, stability, confidence; scorers
+``llm``           language models: log-likelihoods of labels, the shared prefix computed once
+``attribution``   integrated gradients that keep their graph
+``prior_matrix``  ``PriorMatrix``: texts, words, one score per word
+``models``        aliases of models that a package index carries, folders, the hub
+``datasets``      intent data sets, one of them in the package
+``utils``         words, labels, checks, seeds, norms, pages, files, the prior cache
+================  =============================================================================
 
 Names are imported on first use, so that ``import skcap`` stays light.
 """
@@ -39,12 +37,15 @@ if TYPE_CHECKING:
     from skcap.classifier import GuidedTextClassifier
     from skcap.llm import FakeLLM, ServerLLM, TransformersLLM
     from skcap.prior_matrix import PriorMatrix, PriorRecord
-    from skcap.priors.cap import CAPPriorTransformer
-    from skcap.priors.hybrid import HybridPrior
-    from skcap.priors.integrated_gradients import IGPriorTransformer
-    from skcap.priors.lime import LimePriorTransformer
-    from skcap.priors.precomputed import PrecomputedPrior
-    from skcap.priors.shap import ShapPriorTransformer
+    from skcap.priors import (
+        CAPPriorTransformer,
+        HybridPrior,
+        IGPriorTransformer,
+        LimePriorTransformer,
+        PrecomputedPrior,
+        ShapPriorTransformer,
+    )
+    from skcap.shortcuts import ShortcutAudit
 
 __all__ = [
     "CAPPriorTransformer",
@@ -58,6 +59,7 @@ __all__ = [
     "PriorRecord",
     "ServerLLM",
     "ShapPriorTransformer",
+    "ShortcutAudit",
     "TransformersLLM",
 ]
 
@@ -75,6 +77,7 @@ _MODULE_OF = {
     "PriorRecord": "skcap.prior_matrix",
     "ServerLLM": "skcap.llm",
     "ShapPriorTransformer": "skcap.priors",
+    "ShortcutAudit": "skcap.shortcuts",
     "TransformersLLM": "skcap.llm",
 }
 
