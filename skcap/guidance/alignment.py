@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from skcap.attribution import BASELINES, PATHS, attribute_words, find_baseline_token
+from skcap.attribution import BASELINES, PATHS, attribute_words
 from skcap.guidance.base import BaseGuidance, Step, Task
+from skcap.guidance.explaining import find_baseline
 from skcap.utils.norms import NORMS, normalize_scores
 from skcap.utils.validation import StrOptions, integer
 
@@ -79,16 +79,7 @@ class AlignmentGuidance(BaseGuidance):
 
     def prepare(self, task: Task) -> Mapping[str, Sequence[np.ndarray]]:
         """Look up the baseline, and warn where a path from it would be flat."""
-        self.baseline_token_ = find_baseline_token(task.tokenizer, self.baseline)
-        empty = not task.module.embed_token(self.baseline_token_).any()
-        if empty and task.module.position_table is None:
-            warnings.warn(
-                f"baseline={self.baseline!r} is an all-zero embedding in this encoder, which adds "
-                "no positions to its embeddings. Its layer norm undoes all that happens on a path "
-                "from zero, so attributions come out close to zero. Use "
-                "AlignmentGuidance(baseline='mask').",
-                stacklevel=3,
-            )
+        self.baseline_token_ = find_baseline(task, self)
         return {}
 
     def losses(self, step: Step) -> Iterator[tuple[str, Tensor]]:

@@ -6,8 +6,10 @@ from typing import Any
 
 from sklearn.base import clone
 
+from skcap.guidance.adversarial import AdversarialGuidance
 from skcap.guidance.alignment import AlignmentGuidance
 from skcap.guidance.base import BaseGuidance
+from skcap.guidance.masker import MaskerGuidance
 from skcap.guidance.rationale import RationaleGuidance
 from skcap.guidance.swap import SwapGuidance
 
@@ -18,6 +20,8 @@ GUIDANCE: dict[str, type[BaseGuidance]] = {
     "alignment": AlignmentGuidance,
     "rationale": RationaleGuidance,
     "swap": SwapGuidance,
+    "masker": MaskerGuidance,
+    "adversarial": AdversarialGuidance,
 }
 
 
