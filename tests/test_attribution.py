@@ -4,13 +4,9 @@ import torch
 from tiny_models import FAMILIES
 
 from skcap.attribution import attribute_words, integrated_gradients, words_from_tokens
-from skcap.classifier.encoder import (
-    PadCollate,
-    TextDataset,
-    TextEncoderClassifier,
-    encode_texts,
-    load_tokenizer,
-)
+from skcap.classifier.batches import PadCollate, TextDataset
+from skcap.classifier.encoder import TextEncoderClassifier
+from skcap.classifier.texts import encode_texts, load_tokenizer
 from skcap.utils.norms import alignment_loss, normalize_scores
 
 TEXTS = ["where is my card?", "  play   jazz music, please! 😀 unaffable", "", "alarm at noon"]

@@ -10,20 +10,16 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from skcap.attribution import BASELINES, OUTPUTS, attribute_words, find_baseline_token
 from skcap.classifier.encoder import POOLINGS
 from skcap.classifier.head import HEAD_INITS
-from skcap.classifier.predicting import (
-    batches_by_length,
-    probabilities,
-    scores_by_text,
-)
-from skcap.classifier.training import ROWS, FineTuning, TrainingSet, check_weights
+from skcap.classifier.predicting import batches_by_length, probabilities, scores_by_text
+from skcap.classifier.training import ROWS, FineTuning, TrainingSet, check_weights, weigh_classes
 from skcap.guidance import BaseGuidance, resolve_guidance
 from skcap.prior_matrix import PriorMatrix
+from skcap.utils.fitting import fitting
 from skcap.utils.labels import check_labels, name_labels
 from skcap.utils.seeds import seeded
 from skcap.utils.validation import (
@@ -39,7 +35,6 @@ from skcap.utils.words import check_texts
 
 if TYPE_CHECKING:
     import os
-
 
 __all__ = ["GuidedTextClassifier"]
 
@@ -274,24 +269,13 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
         skcap.models.ModelLoadError
             If the model cannot be loaded.
         """
-        self._forget()
-        check_parameters(self)
-        guidance = resolve_guidance(self.guidance) if self.beta else []
-        data = self._read(X, y, sample_weight, guidance)
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
-        try:
+        with fitting(self):
+            check_parameters(self)
+            guidance = resolve_guidance(self.guidance) if self.beta else []
+            data = self._read(X, y, sample_weight, guidance)
+            seed = check_random_state(self.random_state).randint(2**31 - 1)
             self._fit(data, guidance, seed)
-        except BaseException:
-            self._forget()
-            raise
         return self
-
-    def _forget(self) -> None:
-        """Drop what an earlier fit left: a failed one must not look fitted."""
-        for name in [
-            name for name in vars(self) if name.endswith("_") and not name.startswith("_")
-        ]:
-            delattr(self, name)
 
     def _read(
         self, X: Any, y: Any, sample_weight: Any, guidance: Sequence[BaseGuidance]
@@ -303,7 +287,7 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
         has_scores = isinstance(X, PriorMatrix) and X.has_scores
         classes, codes = _check_labels(y, texts)
         weights = check_weights(sample_weight, codes.size)
-        weights = weights * compute_sample_weight(self.class_weight, classes[codes])
+        weights = weights * weigh_classes(self.class_weight, classes[codes])
         name_weight, names = self._name_labels(classes)
         return TrainingSet(
             texts=texts,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from skorch import NeuralNetClassifier
+from skorch.callbacks import EarlyStopping
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor
@@ -69,14 +70,24 @@ class GuidedNet(NeuralNetClassifier):
         return self
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
-        """Train on; unlike skorch's, an interrupt by the user leaves as KeyboardInterrupt."""
+        """Train on. Unlike in skorch, an interrupt by the user leaves as KeyboardInterrupt."""
         if not self.initialized_:
             self.initialize()
         fit_params.pop("_routing_method", None)
         self.notify("on_train_begin", X=X, y=y)
-        self.fit_loop(X, y, **fit_params)
+        try:
+            self.fit_loop(X, y, **fit_params)
+        except KeyboardInterrupt:
+            if not self._stopped_early():
+                raise
         self.notify("on_train_end", X=X, y=y)
         return self
+
+    def _stopped_early(self) -> bool:
+        """Tell whether it was an EarlyStopping that raised KeyboardInterrupt, its way to stop."""
+        callbacks = [callback for _, callback in self.callbacks_]
+        early = [callback for callback in callbacks if isinstance(callback, EarlyStopping)]
+        return any(callback.misses_ == callback.patience for callback in early)
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         """Split off what is held out; add label names; probe the head, once, on the rest."""

@@ -1,4 +1,4 @@
-"""Parameters that reach skorch, and hints for names that are not parameters."""
+"""Parameters of skorch and of the guidance, and hints for names that are not parameters."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from skcap.guidance import make_guidance
+from skcap.guidance import BaseGuidance, make_guidance
 
 __all__ = ["SkorchParameters"]
 
-# What stands in place of parameters that earlier versions had.
+# What replaces the parameters of earlier versions.
 _REPLACED = {
     "beta_schedule": "It is gone: no schedule did better than a constant beta.",
     "n_distractors": "Training with distractors is gone: see guidance='swap'.",
@@ -57,7 +57,7 @@ _ELSEWHERE = {
 class SkorchParameters(BaseEstimator):
     """An estimator that also takes skorch's parameters, such as ``optimizer__betas``.
 
-    A mixin: it keeps them as attributes, beside those of the constructor.
+    They are kept as attributes, beside those of the constructor.
     """
 
     guidance: Any
@@ -100,14 +100,16 @@ class SkorchParameters(BaseEstimator):
         Raises
         ------
         ValueError
-            If there is no such parameter.
+            If there is no such parameter, or one of the guidance is set where there is none or a
+            list of several.
         """
         own = {name: value for name, value in params.items() if self._is_own(name)}
         others = {name: value for name, value in params.items() if name not in own}
         self._check_names(others, ValueError)
-        if any(name.startswith("guidance__") for name in own):
+        nested = [name for name in own if name.startswith("guidance__")]
+        if nested:
             # A guidance given by name becomes an object, so that its parameters can be set.
-            self.guidance = make_guidance(own.pop("guidance", self.guidance))
+            self.guidance = _one_guidance(own.pop("guidance", self.guidance), nested[0])
         super().set_params(**own)
         for name, value in others.items():
             setattr(self, name, value)
@@ -124,6 +126,16 @@ class SkorchParameters(BaseEstimator):
             if name in own or name in known or name.startswith("callbacks__"):
                 continue
             raise error(f"{cls.__name__} has no parameter {name!r}.{_hint(name, own, known)}")
+
+
+def _one_guidance(guidance: Any, name: str) -> BaseGuidance:
+    """Give the guidance object that a nested parameter is meant for."""
+    if guidance is None or isinstance(guidance, list | tuple):
+        raise ValueError(
+            f"{name} needs a single guidance, but guidance is {guidance!r:.80}. Set guidance to an "
+            "object first, or search over whole values of guidance."
+        )
+    return make_guidance(guidance)
 
 
 def _hint(name: str, own: list[str], known: tuple[str, ...]) -> str:

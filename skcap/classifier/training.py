@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.class_weight import compute_sample_weight
 from skorch.callbacks import PassthroughScoring
 
 from skcap.attribution import find_baseline_token
@@ -24,12 +25,12 @@ from skcap.classifier.texts import EncodedText, load_tokenizer
 from skcap.guidance import BaseGuidance, Task
 from skcap.models import explain_load_errors, resolve_device, resolve_model
 from skcap.utils.seeds import seeded
-from skcap.utils.validation import check_number, integer
+from skcap.utils.validation import check_number, integer, number
 
 if TYPE_CHECKING:
     from skcap.shortcuts import ShortcutAudit
 
-__all__ = ["ROWS", "FineTuning", "TrainingSet", "check_weights"]
+__all__ = ["ROWS", "FineTuning", "TrainingSet", "check_weights", "weigh_classes"]
 
 ROWS = 64  # rows of one forward pass without training: enough to keep a device busy
 
@@ -92,6 +93,29 @@ def check_weights(sample_weight: Any, n_texts: int) -> np.ndarray:
     if not np.isfinite(weights).all() or weights.min() < 0 or weights.max() == 0:
         raise ValueError("sample_weight must be finite, not negative, and not all zero.")
     return weights
+
+
+def weigh_classes(class_weight: Any, labels: np.ndarray) -> np.ndarray:
+    """Give each text the weight of its class.
+
+    Parameters
+    ----------
+    class_weight : "balanced", dict of label to weight, or None
+    labels : ndarray, shape (n_texts,)
+
+    Returns
+    -------
+    ndarray of float64, shape (n_texts,)
+
+    Raises
+    ------
+    ValueError
+        If a weight is not a number of at least 0, or no key is one of the labels.
+    """
+    if isinstance(class_weight, Mapping):
+        for label, weight in class_weight.items():
+            check_number(f"class_weight[{label!r}]", weight, number(0))
+    return compute_sample_weight(class_weight, labels)
 
 
 class FineTuning(SkorchParameters):
@@ -159,7 +183,7 @@ class FineTuning(SkorchParameters):
 
     def _load(self, data: TrainingSet, guidance: Sequence[BaseGuidance], seed: int) -> None:
         """Load the encoder and its tokenizer, and make the net."""
-        device = torch.device(resolve_device(str(self.device)))
+        device = _usable_device(str(self.device))
         options = dict(self.model_kwargs or {})
         with seeded(seed, device), explain_load_errors(self.model):
             folder = resolve_model(
@@ -270,7 +294,14 @@ class FineTuning(SkorchParameters):
         callbacks: list[Any] = [(n, PassthroughScoring(n, on_train=True)) for n in measures]
         if self.warmup is not None:
             callbacks.append(("schedule", WarmupDecay(self.warmup)))
-        return [*callbacks, *clone(list(self.callbacks or []), safe=False)]
+        for given in self.callbacks or ():
+            callback = given[-1] if isinstance(given, tuple) else given
+            if not hasattr(callback, "on_train_begin"):
+                raise TypeError(
+                    "callbacks must hold skorch callbacks, or pairs of a name and a callback, got "
+                    f"{given!r:.60}."
+                )
+        return [*callbacks, *clone(list(self.callbacks or ()), safe=False)]
 
     def _choose_max_length(self, module: TextEncoderClassifier) -> int:
         limit = int(min(module.max_tokens, self.tokenizer_.model_max_length))
@@ -294,6 +325,19 @@ def _release_training_memory(net: GuidedNet) -> None:
             ConvergenceWarning,
             stacklevel=4,
         )
+
+
+def _usable_device(name: str) -> torch.device:
+    """Give the device of a name, if torch can use it here."""
+    try:
+        device = torch.device(resolve_device(name))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device must be 'auto' or a device that torch can use here, such as 'cpu', got "
+            f"{name!r}: {error}"
+        ) from error
+    return device
 
 
 def _resolve_amp(amp: str | bool, device: torch.device) -> bool:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skcap.classifier.batches import LengthGroupedSampler, training_loader
-from skcap.classifier.batches import PadCollate, TextDataset
+from skcap.classifier.batches import LengthGroupedSampler, PadCollate, TextDataset, training_loader
 from skcap.classifier.texts import EncodedText
 
 

@@ -7,8 +7,8 @@ from skorch.dataset import ValidSplit
 
 from skcap import GuidedTextClassifier
 from skcap.classifier.batches import TextDataset
-from skcap.classifier.texts import encode_texts
 from skcap.classifier.head import probe_head
+from skcap.classifier.texts import encode_texts
 
 TEXTS = ["red apple pie", "green pear tart", "blue plum jam", "red cherry cake"] * 3
 
@@ -18,9 +18,10 @@ def started(tiny_model):
     """Classifiers fitted with learning rates of zero: what they start from is what they are."""
 
     def fit(labels, **params):
-        return GuidedTextClassifier(
-            tiny_model("bert"), beta=0, lr=0, head_lr=0, max_epochs=1, random_state=0, **params
-        ).fit(TEXTS, labels)
+        still = {"lr": 0, "head_lr": 0, "max_epochs": 1, "label_weight": 0, "random_state": 0}
+        return GuidedTextClassifier(tiny_model("bert"), beta=0, **still, **params).fit(
+            TEXTS, labels
+        )
 
     return fit
 
@@ -65,5 +66,5 @@ def test_probe_does_not_see_what_is_held_out(started, monkeypatch):
 
 
 def test_unknown_start_is_refused(started):
-    with pytest.raises(ValueError, match="head_init must be one of 'probe', 'random'"):
+    with pytest.raises(ValueError, match="'head_init' parameter of GuidedTextClassifier must be"):
         started(np.arange(12) % 4, head_init="best")

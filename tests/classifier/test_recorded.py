@@ -1,4 +1,4 @@
-"""Predictions recorded before guidance became objects: the same seed still trains the same model."""
+"""Predictions recorded before guidance became objects: the same seed trains the same model."""
 
 import json
 from pathlib import Path

@@ -7,11 +7,11 @@ import torch
 from token_batches import NAN, make_batch
 from torch import Tensor
 
-from skcap.guidance.rationale_words import keep_words, leave_words
+from skcap.guidance.rationale import compose, draw_rationales, only_words
 
 
 def tokens_left(batch: dict[str, Tensor], share: float) -> tuple[list[list[int]], list[int]]:
-    mask, rows = keep_words(batch, share)
+    mask, rows = only_words(batch, draw_rationales(batch, share))
     left = [
         batch["input_ids"][row][kept.bool()].tolist() for row, kept in zip(rows, mask, strict=True)
     ]
@@ -58,6 +58,26 @@ def test_the_complement_is_what_a_rationale_hides() -> None:
     )
     for seed in range(10):
         torch.manual_seed(seed)
-        mask, rows = leave_words(batch, 0.5)
+        others = ~batch["prior"].isnan() & ~draw_rationales(batch, 0.5)
+        mask, rows = only_words(batch, others)
         assert rows.tolist() == [0]  # all words with a score of the others are in their rationales
         assert batch["input_ids"][0][mask[0].bool()].tolist() == [101, 1, 4, 5, 102]
+
+
+def test_a_composed_text_is_its_rationale_among_words_that_another_leaves_out() -> None:
+    batch = make_batch(
+        [[[1], [2, 3], [4]], [[5], [6], [7]]], [[9.0, -9.0, -9.0], [-9.0, -9.0, 9.0]]
+    )
+    for seed in range(5):
+        torch.manual_seed(seed)
+        ids, mask, rows = compose(batch, draw_rationales(batch, 0.3), max_length=64)
+        texts = [row[kept.bool()].tolist() for row, kept in zip(ids, mask, strict=True)]
+        assert rows.tolist() == [0, 1]
+        assert [sorted(text) for text in texts] == [[1, 5, 6, 101, 102], [2, 3, 4, 7, 101, 102]]
+        assert all(text[0] == 101 and text[-1] == 102 for text in texts)
+
+
+def test_composed_texts_that_are_too_long_are_left_out() -> None:
+    batch = make_batch([[[1], [2]], [[3], [4, 5, 6]]], [[9.0, -9.0], [9.0, -9.0]])
+    _, _, rows = compose(batch, draw_rationales(batch, 0.5), max_length=5)
+    assert rows.tolist() == [1]

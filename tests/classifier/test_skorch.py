@@ -1,0 +1,119 @@
+"""What skorch brings: splits, callbacks, learning rates, mixed precision, devices."""
+
+import numpy as np
+import pytest
+import torch
+from keyword_task import (
+    KEYWORDS,
+    LABELS,
+    NEW_LABELS,
+    NEW_TEXTS,
+    PRIOR,
+    TEXTS,
+    same_weights,
+    weights,
+)
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping
+from skorch.dataset import ValidSplit
+
+
+def test_early_stopping_on_a_split(make):
+    classifier = make(
+        max_epochs=30,
+        lr=0.0,
+        head_lr=0.0,
+        train_split=ValidSplit(4, stratified=True),
+        callbacks=[EarlyStopping(patience=2, sink=lambda text: None)],
+    )
+    classifier.fit(PRIOR, LABELS)
+    assert len(classifier.net_.history) == 3
+    assert {"valid_loss", "valid_acc"} <= set(classifier.net_.history[0])
+    batches = classifier.net_.history[0, "batches"]
+    assert sum(batch.get("train_batch_size", 0) for batch in batches) == 36
+
+
+def test_validation_loss_is_the_cross_entropy(make):
+    split = ValidSplit(4, stratified=True)
+    classifier = make(beta=5.0, max_epochs=1, train_split=split).fit(PRIOR, LABELS)
+    _, rows = next(iter(split.check_cv(LABELS).split(TEXTS, LABELS)))
+    proba = classifier.predict_proba([TEXTS[row] for row in rows])
+    codes = np.array([KEYWORDS.index(LABELS[row]) for row in rows])
+    expected = -np.log(proba[np.arange(len(rows)), codes]).mean()
+    assert classifier.net_.history[0, "valid_loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_checkpoint_brings_back_the_best(make, tmp_path):
+    best = Checkpoint(
+        monitor="train_loss_best", dirname=str(tmp_path), load_best=True, f_optimizer=None
+    )
+    classifier = make(guidance=None, max_epochs=2, callbacks=[("best", best)]).fit(TEXTS, LABELS)
+    saved = torch.load(tmp_path / "params.pt", weights_only=True)
+    assert all(torch.equal(saved[name], value) for name, value in weights(classifier).items())
+
+
+class Rates(Callback):
+    def on_train_begin(self, net, **kwargs):
+        self.rates_ = []
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training:
+            self.rates_.append([group["lr"] for group in net.optimizer_.param_groups])
+
+
+def rates_of(classifier):
+    classifier.fit(TEXTS, LABELS)
+    return np.array(dict(classifier.net_.callbacks_)["Rates"].rates_)
+
+
+@pytest.mark.parametrize(("head_init", "ratio"), [("random", 20), ("probe", 3)])
+def test_rates_warm_up_and_decay(make, head_init, ratio):
+    how = {"head_init": head_init, "head_lr": None, "lr": 0.01, "max_epochs": 4, "warmup": 0.25}
+    head, encoder = rates_of(make(guidance=None, callbacks=[Rates()], **how)).T
+    expected = [1 / 3, 2 / 3, 1, 1, *(np.arange(8, 0, -1) / 9)]
+    np.testing.assert_allclose(encoder, 0.01 * np.array(expected))
+    np.testing.assert_allclose(head, ratio * encoder)
+
+
+@pytest.mark.parametrize("warmup", [None, 0, 1.0])
+def test_rates_at_the_edges(make, warmup):
+    rates = rates_of(make(guidance=None, max_epochs=2, warmup=warmup, callbacks=[Rates()]))[:, 1]
+    expected = {None: [6] * 6, 0: [6, 5, 4, 3, 2, 1], 1.0: [1, 2, 3, 4, 5, 6]}[warmup]
+    np.testing.assert_allclose(rates, 0.01 * np.array(expected) / 6)
+
+
+@pytest.mark.parametrize("guidance", ["alignment", "rationale"])
+def test_amp_trains_in_bfloat16_and_explains_in_float32(make, plain, guidance):
+    quick = {"guidance": guidance, "max_epochs": 2}
+    classifier = make(amp=True, **quick).fit(PRIOR, LABELS)
+    history = classifier.net_.history
+    assert history[1, "train_loss"] < history[0, "train_loss"]
+    assert {weight.dtype for weight in weights(classifier).values()} == {torch.float32}
+    before = classifier.explain(NEW_TEXTS)
+    classifier.net_.set_params(amp=False)
+    assert classifier.explain(NEW_TEXTS, classifier.predict(NEW_TEXTS)).scores[0].tolist() == (
+        before.scores[0].tolist()
+    )
+    assert not same_weights(classifier, make(**quick).fit(PRIOR, LABELS))
+    assert plain.net_.amp is False  # "auto" on a CPU
+
+
+def test_verbose_prints_a_line_per_epoch(make, capsys):
+    make(max_epochs=1, verbose=1).fit(PRIOR, LABELS)
+    assert "train_alignment" in capsys.readouterr().out
+    make(max_epochs=1).fit(PRIOR, LABELS)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu(make):
+    state = torch.cuda.get_rng_state()
+    classifier = make(device="auto", max_epochs=10).fit(PRIOR, LABELS)
+    assert next(classifier.net_.module_.parameters()).is_cuda
+    assert classifier.score(NEW_TEXTS, NEW_LABELS) > 0.7
+    assert np.isfinite(classifier.explain(NEW_TEXTS).to_dense()).all()
+    assert torch.equal(torch.cuda.get_rng_state(), state)
+    held = torch.cuda.memory_allocated()
+    classifier.fit(PRIOR, LABELS)
+    assert torch.cuda.memory_allocated() <= held * 1.1
+    del classifier
+    assert torch.cuda.memory_allocated() < held / 10
