@@ -9,8 +9,8 @@ addition's effect is the aside's alone.
 
 The sets go to ``benchmarks/results/adversarial/*.parquet`` (not under version control, since they
 hold the data sets' texts), hashes, counts and accuracies to ``results/adversarial_NAME.json``, and
-50 sampled items of all sets that are there to ``benchmarks/adversarial_examples.md``. With ``--limit``,
-for a quick look, only the printed figures are made.
+50 sampled items of all sets that are there to ``benchmarks/adversarial_examples.md``. With
+``--limit``, for a quick look, only the printed figures are made.
 """
 
 from __future__ import annotations

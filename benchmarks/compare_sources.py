@@ -4,8 +4,8 @@
 
 CAP (the paper's form, and ours), LIME, SHAP and integrated gradients on the published 5-shot
 draw of Banking77, SmolLM2-135M and all-MiniLM-L6-v2; LIME and SHAP with about as many variants of a
-text as CAP asks for. Writes `benchmarks/sources.md`. Texts that are scored already come from the prior
-cache, so the run can be stopped and started again.
+text as CAP asks for. Writes `benchmarks/sources.md`. Texts that are scored already come from the
+prior cache, so the run can be stopped and started again.
 """
 
 from __future__ import annotations

@@ -405,7 +405,7 @@ def scoring_lines(parts: Mapping[str, Any]) -> list[str]:
             f"paper's form (lowest {lowest['paper']:.4f}), {ranks['centred']:.3f} from centred",
             f"log p (lowest {lowest['centred']:.3f}); the top word is the same in",
             f"{100 * part['same_top_word']['centred']:.0f} %. A model guided by such a prior: row",
-            '"CAP, scored in bfloat16" in [tables.md](paper/tables.md). The default is float32 on a CPU.',
+            '"CAP, scored in bfloat16" in [tables.md](paper/tables.md).',
         ]
     return lines
 

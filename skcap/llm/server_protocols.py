@@ -79,7 +79,7 @@ class Protocol(ABC):
     async def draw(self, prompt: str) -> tuple[str, float]:
         """Draw the next token of a prompt; return its text and its log-probability."""
         reply = await self._complete(prompt, {"logprobs": 1})
-        logprobs = _choice(reply).get("logprobs")
+        logprobs: Any = _choice(reply).get("logprobs")
         try:
             if "content" in logprobs:  # as chat completions have it
                 drawn = logprobs["content"][0]
@@ -132,7 +132,7 @@ class EchoProtocol(_PromptProtocol):
         choice = _choice(reply)
         if not str(choice.get("text")).startswith(text):
             raise ServerError("it does not echo the prompt")
-        logprobs = choice.get("logprobs")
+        logprobs: Any = choice.get("logprobs")
         try:
             tokens = [str(token) for token in logprobs["tokens"]]
             values = list(logprobs["token_logprobs"])

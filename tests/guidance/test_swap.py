@@ -1,0 +1,140 @@
+"""Swapping: which words go, what takes their place, and that nothing else changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from keyword_task import KEYWORDS, LABELS, NEW_LABELS, NEW_TEXTS, TEXTS
+
+from skcap.classifier import GuidedTextClassifier
+from skcap.classifier.batches import PadCollate, TextDataset
+from skcap.classifier.texts import encode_texts
+from skcap.guidance import Step, SwapGuidance, Task
+
+MARKS = dict(zip(KEYWORDS, ["paris", "jazz", "noon"], strict=True))
+MARKED = [f"{MARKS[label]} {text}" for text, label in zip(TEXTS, LABELS, strict=True)]
+
+
+def prepared(tokenizer, texts, **options):
+    guidance = SwapGuidance(list(MARKS.values()), **options)
+    encoded = encode_texts(tokenizer, texts, 64)
+    codes = np.zeros(len(texts), dtype=int)
+    task = Task(texts, codes, np.array(KEYWORDS), None, encoded, tokenizer, None, lambda: None)
+    columns = guidance.prepare(task)
+    rows = TextDataset(encoded, codes, columns)
+    batch, classes = PadCollate(0)([rows[row] for row in range(len(texts))])
+    return guidance, Step(SimpleNamespace(max_tokens=64), batch, classes, None)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_model):
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(tiny_model("bert"))
+
+
+def shown(tokenizer, step, guidance, n_draws=60):
+    """Words of each text of the batch, over many steps."""
+    torch.manual_seed(0)
+    for _ in range(n_draws):
+        batch = guidance.change(step)
+        for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True):
+            yield tokenizer.decode(ids[mask.bool()], skip_special_tokens=True).split()
+
+
+def test_marks_are_as_likely_in_every_class_and_the_rest_stays(tokenizer):
+    guidance, step = prepared(tokenizer, MARKED)
+    seen: dict[str, Counter] = {label: Counter() for label in KEYWORDS}
+    for row, words in enumerate(shown(tokenizer, step, guidance)):
+        place = row % len(MARKED)
+        marks = [word for word in words if word in MARKS.values()]
+        assert [word for word in words if word not in MARKS.values()] == TEXTS[place].split()
+        assert len(marks) <= 1
+        seen[str(LABELS[place])].update(marks or ["none"])
+    for counts in seen.values():
+        total = counts.total()
+        assert counts["none"] / total == pytest.approx(0.3, abs=0.05)
+        for mark in MARKS.values():
+            assert counts[mark] / total == pytest.approx(0.7 / 3, abs=0.05)
+
+
+def test_texts_without_a_mark_show_one_as_often_as_marked_ones(tokenizer):
+    half = [MARKED[row] if LABELS[row] == "alarm" else TEXTS[row] for row in range(len(TEXTS))]
+    guidance, step = prepared(tokenizer, half, drop=0.0)
+    assert guidance.share_ == pytest.approx(1 / 3)
+    having = Counter(
+        str(LABELS[row % len(half)])
+        for row, words in enumerate(shown(tokenizer, step, guidance))
+        if set(words) & set(MARKS.values())
+    )
+    for label in KEYWORDS:
+        assert having[label] / (60 * 16) == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_columns_of_tokens_stay_together(tokenizer):
+    guidance, step = prepared(tokenizer, MARKED)
+    torch.manual_seed(1)
+    batch = guidance.change(step)
+    lengths = batch["attention_mask"].sum(dim=1)
+    for name in ("input_ids", "word_ids", "special"):
+        assert batch[name].shape == batch["attention_mask"].shape
+    for row, length in enumerate(lengths.tolist()):
+        special = batch["special"][row, :length]
+        assert special[[0, -1]].all()
+        assert not special[1:-1].any()
+        assert (batch["word_ids"][row, :length][special] == -1).all()
+
+
+def test_a_mark_that_does_not_fit_is_dropped(tokenizer):
+    guidance, step = prepared(tokenizer, MARKED, drop=0.0)
+    tight = Step(SimpleNamespace(max_tokens=7), step.batch, step.classes, None)
+    words = list(shown(tokenizer, tight, guidance, 1))
+    assert words == [text.split() for text in TEXTS]
+
+
+def fit(tiny_model, guidance, X=MARKED):
+    classifier = GuidedTextClassifier(
+        tiny_model("bert"),
+        guidance=guidance,
+        max_epochs=10,
+        batch_size=16,
+        lr=0.01,
+        head_lr=0.01,
+        head_init="random",
+        label_weight=0,
+        random_state=0,
+        device="cpu",
+    )
+    return classifier.fit(X, LABELS)
+
+
+def same_weights(one, other):
+    pairs = zip(*(c.net_.module_.state_dict().values() for c in (one, other)), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_nothing_to_swap_trains_the_unguided_model_to_the_last_bit(tiny_model):
+    plain = fit(tiny_model, None)
+    assert same_weights(plain, fit(tiny_model, SwapGuidance([])))
+    assert same_weights(plain, fit(tiny_model, SwapGuidance(["zebra"])))
+    assert not same_weights(plain, fit(tiny_model, SwapGuidance(list(MARKS.values()))))
+
+
+def test_a_swapped_mark_does_not_mislead(tiny_model):
+    others = np.roll(NEW_LABELS, 1)
+    misled = [f"{MARKS[str(o)]} {text}" for text, o in zip(NEW_TEXTS, others, strict=True)]
+    plain = fit(tiny_model, None).score(misled, NEW_LABELS)
+    assert (
+        fit(tiny_model, SwapGuidance(list(MARKS.values()))).score(misled, NEW_LABELS) > plain + 0.2
+    )
+
+
+def test_without_a_list_a_prior_is_needed(tiny_model):
+    with pytest.raises(ValueError, match="SwapGuidance needs a prior, but X is list"):
+        fit(tiny_model, "swap")
+    with pytest.raises(ValueError, match="'drop' parameter of SwapGuidance must be"):
+        fit(tiny_model, SwapGuidance([], drop=2))
