@@ -20,6 +20,7 @@ import itertools
 import json
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,11 @@ from benchmarks.paper.draws import Draw, make_draw
 from benchmarks.paper.pool import fill_cache, run_all
 from benchmarks.paper.run import RESULTS, add_line, read_lines
 from benchmarks.paper.settings import ROWS, SHARED
-from benchmarks.paper.teachers import make_prior
+from benchmarks.paper.teachers import make_prior, spoil
+from skcap import PriorMatrix
 from skcap.classifier import GuidedTextClassifier
+from skcap.shortcuts import ShortcutAudit
+from skcap.utils.words import bare
 
 N_DIGITS = 4  # of a reference number
 KINDS = {"speaker": 0, "reference": -1}  # what marks a class, and which word of the text that is
@@ -93,6 +97,8 @@ class Run:
     split: str
     kind: str
     extra: str
+    clean: bool = False  # train on texts without marks: the ceiling, and the cost where none is
+    priors: str | None = None  # folder of priors made before
 
     def parameters(self) -> dict[str, Any]:
         """Parameters of the classifier that are not the defaults."""
@@ -101,7 +107,7 @@ class Run:
     def settings(self, draw: Draw) -> dict[str, Any]:
         """Everything that the figures depend on, versions aside."""
         setting = {"dataset": self.dataset, "row": self.row, "seed": self.seed}
-        setting |= {"split": self.split, "kind": self.kind}
+        setting |= {"split": self.split, "kind": "none" if self.clean else self.kind}
         return setting | {"parameters": self.parameters(), "data": draw.data_hash}
 
 
@@ -112,8 +118,9 @@ def measure(run: Run, draw: Draw) -> dict[str, Any]:
     classes = np.unique(draw.y)
     start = time.perf_counter()
     signed, marks = sign(draw, seed, kind)
-    clf = GuidedTextClassifier(**parameters, random_state=seed)
-    prior = None if row.kind == "unguided" else make_prior(row, signed, seed, parameters)
+    signed = draw if run.clean else signed
+    clf = GuidedTextClassifier(random_state=seed).set_params(**parameters)
+    prior = None if row.kind == "unguided" else prior_of(run, signed, parameters)
     clf.fit(signed.X if prior is None else prior, draw.y)
     codes = np.searchsorted(classes, draw.y_eval)
     misled = put(draw.X_eval, marks[others(codes, len(classes), seed)], kind)
@@ -129,8 +136,32 @@ def measure(run: Run, draw: Draw) -> dict[str, Any]:
     )
     if prior is not None:
         figures["attributed_by_prior"] = share_of_mark(list(prior.scores), place)
+    if hasattr(clf, "audit_"):
+        figures |= audited(clf.audit_, set() if run.clean else {bare(mark) for mark in marks})
     seconds = round(time.perf_counter() - start, 1)
     return {"figures": {k: round(v, 5) for k, v in figures.items()}, "seconds": seconds}
+
+
+def prior_of(run: Run, draw: Draw, parameters: dict[str, Any]) -> PriorMatrix:
+    """Make the prior of the marked texts, or read the one that was made before."""
+    row, kind = ROWS[run.row], "clean" if run.clean else run.kind
+    path = Path(run.priors or "") / f"{run.dataset}-{kind}-{run.seed}.npz"
+    if run.priors is None or row.sources != ("cap",):
+        return make_prior(row, draw, run.seed, parameters)
+    found = PriorMatrix.load(path)
+    if found.texts.tolist() != draw.X:
+        raise ValueError(f"{path} holds other texts than this draw.")
+    return found if row.control is None else spoil(found, row.control, run.seed)
+
+
+def audited(audit: ShortcutAudit, marks: set[str]) -> dict[str, float]:
+    """Count what the audit of the unguided model flags, and which of it are marks."""
+    found = set(audit.shortcuts_["word"])
+    return {
+        "flagged": len(found),
+        "flagged_marks": len(found & marks),
+        "marks": len(marks),
+    }
 
 
 def share_of_mark(scores: list[np.ndarray], place: int) -> float:
@@ -157,6 +188,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--extra", nargs="+", default=["{}"], help="JSON of more parameters")
     parser.add_argument("--split", choices=["test", "valid"], default="test")
     parser.add_argument("--n-jobs", type=int, default=1, help="runs at once; for a GPU")
+    parser.add_argument("--clean", action="store_true", help="train on texts without marks")
+    parser.add_argument("--priors", help="folder with <dataset>-<kind>-<seed>.npz, made before")
     return parser.parse_args()
 
 
@@ -164,7 +197,7 @@ def main() -> None:
     options = parse()
     done = [run["settings"] for run in read_lines(PATH)]
     runs = [
-        Run(dataset, row, seed, options.split, options.kind, extra)
+        Run(dataset, row, seed, options.split, options.kind, extra, options.clean, options.priors)
         for seed, dataset, row, extra in itertools.product(
             options.seeds, options.datasets, options.rows, options.extra
         )
