@@ -22,14 +22,14 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from skcap import GuidedTextClassifier
+from skcap.guidance import AlignmentGuidance
 
 SCRIPTS = ("scoring", "training", "prediction", "imports", "scaling")
 # Hues that the colour-blind can tell apart; markers and line styles say the same again.
 BLUE, ORANGE, GREEN, PINK, BLACK = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000"
 COLORS = (BLUE, ORANGE, GREEN, PINK, BLACK, "#56b4e9", "#e69f00")
 MARKERS = "osD^vPX"
-DEFAULT = "{ig_path} {ig_steps}".format(**GuidedTextClassifier().get_params())
+DEFAULT = "{path} {n_steps}".format(**AlignmentGuidance().get_params())
 PATH_STYLES = {"random": ("random", ORANGE, "o"), "gausslegendre": ("Gauss-Legendre", BLUE, "s")}
 plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
 

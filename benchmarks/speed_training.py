@@ -42,22 +42,24 @@ from skorch.callbacks import Callback
 from skcap import CAPPriorTransformer, FakeLLM, GuidedTextClassifier, PriorMatrix
 from skcap.attribution import attribute_words
 from skcap.classifier.batches import TextDataset
-from skcap.utils.norms import alignment_loss, normalize_scores
+from skcap.guidance import AlignmentGuidance
+from skcap.utils.norms import normalize_scores
 
-DEFAULT = "{ig_path} {ig_steps}".format(**GuidedTextClassifier().get_params())
+DEFAULT = "{path} {n_steps}".format(**AlignmentGuidance().get_params())
 TIMED = {
     "unguided": {"beta": 0.0},
-    DEFAULT: {},
+    DEFAULT: {"guidance": "alignment"},
+    "rationale": {"guidance": "rationale"},
     **{
-        f"{path} {points}": {"ig_path": path, "ig_steps": points}
+        f"{path} {points}": {"guidance": AlignmentGuidance(path=path, n_steps=points)}
         for path, numbers in (("random", (1, 2, 4)), ("gausslegendre", (1, 2, 4, 8)))
         for points in numbers
     },
     # More weight on the default's one point: whether that makes up for it.
-    f"{DEFAULT}, beta 2": {"beta": 2.0},
+    f"{DEFAULT}, beta 2": {"guidance": "alignment", "beta": 2.0},
 }
 # What a step costs depends on how many points there are, not on where they lie.
-COSTED = ["unguided", DEFAULT, *(f"gausslegendre {points}" for points in (1, 2, 4, 8))]
+COSTED = ["unguided", DEFAULT, "rationale", *(f"gausslegendre {points}" for points in (1, 2, 4, 8))]
 WARM_UP = 2  # steps
 WEIGHED = ("unguided", DEFAULT, "gausslegendre 8")  # whose memory is measured: a process for each
 PARTS = ("costs", "fidelity")
@@ -250,8 +252,8 @@ def alignment_by_quadrature(clf: GuidedTextClassifier, prior: PriorMatrix, y: np
     goal = torch.from_numpy(prior.to_dense())
     own = torch.from_numpy(clf.explain(prior, y, n_steps=8).to_dense())
     supervised = ~(goal.isnan() | own.isnan())
-    sides = (normalize_scores(side.nan_to_num(), supervised, clf.normalize) for side in (goal, own))
-    return float(alignment_loss(*sides, supervised, torch.ones(len(y))))
+    wanted, found = (normalize_scores(side.nan_to_num(), supervised, "l2") for side in (goal, own))
+    return float((wanted - found)[supervised].square().mean())
 
 
 def measure_accuracy(options: argparse.Namespace) -> None:

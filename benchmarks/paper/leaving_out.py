@@ -1,7 +1,7 @@
 """Does a model's explanation say what it goes by? Compare it with leaving words out, one by one.
 
     python -m benchmarks.paper.leaving_out --rows baseline cap_paper uniform
-    python -m benchmarks.paper.leaving_out --rows cap --extra '{"ig_path": "gausslegendre"}' '{}'
+    python -m benchmarks.paper.leaving_out --rows cap --extra '{"label_weight": 0}' '{}'
 
 What a word is worth when it alone is left out needs no gradient and no baseline, so a training that
 bends the gradients and nothing else shows here: the words that the explanation names are then not
