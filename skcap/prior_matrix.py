@@ -1,34 +1,31 @@
-"""PriorMatrix: texts and one score a word, in a shape that scikit-learn can split and stack."""
+"""PriorMatrix: texts and one score per word, in a form that scikit-learn can split and stack."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-import math
 import numbers
 import os
-import secrets
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
+from skcap import prior_parts as parts
+from skcap.prior_files import LARGEST_FILE, read_prior, write_prior
+from skcap.prior_frames import frame_from_prior, texts_and_scores
+from skcap.prior_parts import check_same_texts
+from skcap.utils.seeds import draw_seed
+from skcap.utils.validation import check_number, integer
 from skcap.utils.words import check_texts, split_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["PriorMatrix", "PriorRecord", "check_same_texts"]
-
-_FORMAT = 1  # of the files of `save`; raise it when their layout changes
-_FILE_KEYS = {"format", "utf8", "utf8_offsets", "scores", "offsets", "provenance"}
-_CELLS = 2**20  # scores normalised in one go: bounds memory, costs no speed
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +46,10 @@ class PriorRecord:
 
 
 class PriorMatrix:
-    """Texts and one score a word: what priors emit and classifiers train on.
+    """Texts and one score per word: what priors return and classifiers train on.
 
     The words of a text are ``split_words(text)``; scores belong to them by position. The matrix is
-    immutable and one-dimensional, so it goes through ``train_test_split``, ``cross_val_score``,
+    immutable and one-dimensional, so it works in ``train_test_split``, ``cross_val_score``,
     ``GridSearchCV`` and a cached ``Pipeline`` as an array of texts would.
 
     Parameters
@@ -60,11 +57,11 @@ class PriorMatrix:
     texts : list, tuple, 1-D array or pandas Series of str, length n_texts
         A PriorMatrix gives its texts, not its scores.
     scores : sequence of 1-D array-like, length n_texts, or None, default=None
-        For each text, one finite number a word; NaN means *no supervision for this word*. None
-        stands for NaN throughout, a matrix without supervision. Kept as float32.
+        For each text, one finite number per word; NaN means *no supervision for this word*. None
+        means NaN for all words, a matrix without supervision. Stored as float32.
     provenance : mapping or None, default=None
-        How the scores were made, such as ``{"source": "cap", "model": ...}``: whatever JSON can
-        hold. Tuples become lists and NumPy scalars plain numbers; None stands for ``{}``.
+        How the scores were made, such as ``{"source": "cap", "model": ...}``: anything that JSON
+        can hold. Tuples become lists, and NumPy scalars plain numbers; None means ``{}``.
 
     Raises
     ------
@@ -75,7 +72,7 @@ class PriorMatrix:
 
     Examples
     --------
-    >>> from skcap.prior_matrix import PriorMatrix
+    >>> from skcap import PriorMatrix
     >>> prior = PriorMatrix(
     ...     ["lost my card", "play jazz"],
     ...     [[0.5, 0.0, 1.0], [0.25, float("nan")]],
@@ -89,7 +86,7 @@ class PriorMatrix:
     array([[0.25,  nan]], dtype=float32)
     """
 
-    # Unhashable, as arrays are: `==` compares by value. (joblib.hash is by value, too.)
+    # Unhashable, as arrays are: `==` compares values. (So does joblib.hash.)
     __hash__ = None  # type: ignore[assignment]
 
     _texts: np.ndarray  # object, (n_texts,)
@@ -104,13 +101,13 @@ class PriorMatrix:
         *,
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
-        array = _object_array(check_texts(texts, "texts"))
-        offsets = _word_offsets(array)
+        array = parts.object_array(check_texts(texts, "texts"))
+        offsets = parts.word_offsets(array)
         if scores is None:
             flat = np.full(offsets[-1], np.nan, dtype=np.float32)
         else:
-            flat = _flat_scores(array, np.diff(offsets), scores)
-        self._set(array, flat, offsets, _check_provenance(provenance))
+            flat = parts.flat_scores(array, np.diff(offsets), scores)
+        self._set(array, flat, offsets, parts.check_provenance(provenance))
 
     def _set(
         self, texts: np.ndarray, scores: np.ndarray, offsets: np.ndarray, provenance: dict[str, Any]
@@ -121,15 +118,15 @@ class PriorMatrix:
         self._provenance = provenance
 
     @classmethod
-    def _build(cls, *parts: Any) -> PriorMatrix:
-        # From parts that are known to be good, without checking them again.
+    def _build(cls, *pieces: Any) -> PriorMatrix:
+        # From parts that are known to be valid, without checking them again.
         matrix = cls.__new__(cls)
-        matrix._set(*parts)
+        matrix._set(*pieces)
         return matrix
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Unpickled arrays are writeable. `asarray` hides a memory map (joblib makes one of a large
-        # array), which would show in the types of what is selected from it.
+        # array), whose type would pass on to whatever is selected from it.
         texts, scores, offsets = (np.asarray(state[n]) for n in ("_texts", "_scores", "_offsets"))
         self._set(texts, scores, offsets, state["_provenance"])
 
@@ -164,7 +161,7 @@ class PriorMatrix:
     @property
     def provenance(self) -> dict[str, Any]:
         """Dict: how the scores were made. A copy; changing it does not change the matrix."""
-        return _plain(self._provenance, "provenance")
+        return parts.plain(self._provenance, "provenance")
 
     # -- array behaviour, as far as scikit-learn asks for it ------------------------------------
 
@@ -196,7 +193,7 @@ class PriorMatrix:
         return (
             np.array_equal(self._texts, other._texts)
             and np.array_equal(self._scores, other._scores, equal_nan=True)
-            and _to_json(self._provenance) == _to_json(other._provenance)
+            and parts.to_json(self._provenance) == parts.to_json(other._provenance)
         )
 
     @overload
@@ -211,12 +208,12 @@ class PriorMatrix:
         Parameters
         ----------
         key : int, slice, boolean mask, array or list of int, or ``(one of these, Ellipsis)``
-            By position, with Python's and NumPy's rules; a pandas Series counts by position too.
+            By position, with Python's and NumPy's rules; a pandas Series counts by position, too.
 
         Returns
         -------
         PriorRecord or PriorMatrix
-            A record for an int; a new matrix, of the same provenance, for anything else.
+            A record for an int; for anything else a new matrix with the same provenance.
 
         Raises
         ------
@@ -233,35 +230,16 @@ class PriorMatrix:
             if not -len(self) <= row < len(self):
                 raise IndexError(f"row {row} is out of range for {len(self)} texts.")
             return self._record(row % len(self))
-        return self._select(self._rows(key))
+        return self._select(parts.resolve_rows(key, len(self)))
 
     def _record(self, row: int) -> PriorRecord:
         text = self._texts[row]
         scores = self._scores[self._offsets[row] : self._offsets[row + 1]]
         return PriorRecord(text, split_words(text), scores)
 
-    def _rows(self, key: Any) -> np.ndarray:
-        index: np.ndarray
-        if isinstance(key, tuple):
-            index = np.empty((), dtype=object)  # several axes: refused below
-        elif isinstance(key, list) and not key:
-            index = np.empty(0, dtype=np.int64)  # NumPy would take it for floats
-        else:
-            index = np.asarray(key)
-        if index.ndim == 1 and index.dtype == bool:
-            if len(index) != len(self):
-                raise IndexError(f"a mask of {len(index)} rows cannot select from {len(self)}.")
-            return np.flatnonzero(index)
-        if index.ndim == 1 and index.dtype.kind in "iu":
-            return np.arange(len(self))[index]  # resolves negative positions, checks the range
-        raise IndexError(
-            "a PriorMatrix is indexed by an int, a slice, a 1-D boolean mask or a 1-D array of "
-            f"int; got {type(key).__name__} ({key!r:.60}). For columns use to_dense()."
-        )
-
     def _select(self, rows: np.ndarray) -> PriorMatrix:
         lengths = self.n_words[rows]
-        offsets = _cumulative(lengths)
+        offsets = parts.cumulative(lengths)
         # Where each selected score lies: its place in the result, moved by its row's shift.
         places = np.repeat(self._offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return self._build(self._texts[rows], self._scores[places], offsets, self._provenance)
@@ -269,16 +247,16 @@ class PriorMatrix:
     # -- other forms ----------------------------------------------------------------------------
 
     def to_dense(self) -> np.ndarray:
-        """Lay the scores out as one padded array.
+        """Return the scores as one padded array.
 
         Returns
         -------
         ndarray of float32, shape (n_texts, longest)
-            NaN where a word has no score and where a text has no such word.
+            NaN where a word has no score, and beyond the end of a text.
 
         Examples
         --------
-        >>> from skcap.prior_matrix import PriorMatrix
+        >>> from skcap import PriorMatrix
         >>> PriorMatrix(["play jazz", "stop"], [[0.0, 1.0], [2.0]]).to_dense()
         array([[ 0.,  1.],
                [ 2., nan]], dtype=float32)
@@ -289,48 +267,80 @@ class PriorMatrix:
         dense[np.arange(longest) < n_words[:, None]] = self._scores
         return dense
 
-    def to_frame(self) -> pd.DataFrame:
-        """Lay the scores out as a table with one row a word.
+    def to_frame(self, per: Literal["word", "text"] = "word") -> pd.DataFrame:
+        """Return the scores as a table.
+
+        Parameters
+        ----------
+        per : {"word", "text"}, default="word"
+            What gets a row.
 
         Returns
         -------
-        pandas.DataFrame, shape (n words of all texts, 4)
-            Columns ``row`` and ``position`` (int64), ``word`` (object), ``score`` (float32). A text
-            without words has no row.
+        pandas.DataFrame
+            Per word: columns ``row`` and ``position`` (int64, from 0), ``word`` (object) and
+            ``score`` (float32); a text without words has no row. Per text: columns ``text``
+            (object) and ``scores`` (arrays of float32), as Parquet files and Hugging Face data
+            sets hold them.
 
         Examples
         --------
-        >>> from skcap.prior_matrix import PriorMatrix
+        >>> from skcap import PriorMatrix
         >>> frame = PriorMatrix(["play jazz", "stop"], [[0.0, 1.0], [2.0]]).to_frame()
         >>> frame.groupby("row")["score"].max().tolist()
         [1.0, 2.0]
         """
-        import pandas as pd
+        return frame_from_prior(self, per)
 
-        n_words = self.n_words
-        position = np.arange(self._offsets[-1]) - np.repeat(self._offsets[:-1], n_words)
-        words = _object_array([word for row in self.words for word in row])
-        return pd.DataFrame(
-            {
-                "row": np.repeat(np.arange(len(self)), n_words),
-                "position": position,
-                # object in every version of pandas: its string type may refuse lone surrogates
-                "word": pd.Series(words, dtype=object),
-                "score": self._scores.copy(),
-            }
-        )
+    @classmethod
+    def from_frame(
+        cls, frame: pd.DataFrame, *, provenance: Mapping[str, Any] | None = None
+    ) -> PriorMatrix:
+        """Make a matrix from a table, such as :meth:`to_frame` returns.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Either one row per text, with the columns ``text`` and ``scores`` (a list or array
+            with one number per word), which is exactly inverse to ``to_frame("text")``. Or one row
+            per word, with the columns ``row`` (number of the text, from 0), ``word``, ``score``
+            and, optionally, ``position`` (of the word in its text; otherwise the order counts).
+            The words of a text are then joined by single spaces, and a missing row is a text
+            without words. NaN means no score; other columns are ignored.
+        provenance : mapping or None, default=None
+            As for the constructor; a table holds none.
+
+        Returns
+        -------
+        PriorMatrix
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `frame` is of neither form, or its scores do not fit its words.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skcap import PriorMatrix
+        >>> frame = pd.DataFrame({"row": [0, 0, 1], "word": ["play", "jazz", "stop"]})
+        >>> PriorMatrix.from_frame(frame.assign(score=[0.0, 1.0, 2.0])).texts.tolist()
+        ['play jazz', 'stop']
+        """
+        texts, scores = texts_and_scores(frame)
+        return cls(texts, scores, provenance=provenance)
 
     def to_html(
         self, path: str | os.PathLike[str] | None = None, max_texts: int | None = None
     ) -> str:
-        """Show the texts with their words coloured by score, as a standalone page.
+        """Return a standalone page that shows the texts with their words coloured by score.
 
         Parameters
         ----------
         path : path-like or None, default=None
-            Where to write the page too, as UTF-8.
+            File to write the page to as well, in UTF-8.
         max_texts : int or None, default=None
-            Show the first so many texts, and say how many are left out. None shows all.
+            Number of texts to show; the page says how many are left out. None shows all.
 
         Returns
         -------
@@ -344,14 +354,14 @@ class PriorMatrix:
 
         Examples
         --------
-        >>> from skcap.prior_matrix import PriorMatrix
+        >>> from skcap import PriorMatrix
         >>> PriorMatrix(["play jazz"], [[0.0, 1.0]]).to_html()[:15]
         '<!doctype html>'
         """
         from skcap.utils.html import page
 
-        if max_texts is not None and max_texts < 0:
-            raise ValueError(f"max_texts must be None or at least 0, got {max_texts}.")
+        if max_texts is not None:
+            check_number("max_texts", max_texts, integer(0))
         origin = escape(json.dumps(self._provenance, indent=2))
         document = page(
             repr(self),
@@ -366,28 +376,23 @@ class PriorMatrix:
         return self._colored(10)
 
     def _colored(self, max_texts: int | None) -> str:
-        from skcap.utils.html import color_words, legend
+        from skcap.utils.html import color_texts
 
-        rows = range(len(self) if max_texts is None else min(max_texts, len(self)))
-        records = [self._record(row) for row in rows]
-        lines = [color_words(record.words, record.scores) for record in records]
-        hidden = len(self) - len(rows)
-        if hidden:
-            lines.append(f"<p><small>{hidden} more of {len(self)} texts not shown.</small></p>")
-        return "\n".join([legend(), *lines])
+        shown = self if max_texts is None else self[:max_texts]
+        return color_texts(shown.words, shown.scores, n_hidden=len(self) - len(shown))
 
     def normalize(self, how: str | None) -> PriorMatrix:
-        """Scale the scores of each text, with the norms that training uses.
+        """Normalise the scores of each text, as training does.
 
         Parameters
         ----------
         how : {"l2", "max", "sum", "minmax", "softmax"} or None
-            See :func:`skcap.utils.norms.normalize_scores`. None changes nothing.
+            The norm; see :func:`skcap.utils.norms.normalize_scores`. None changes nothing.
 
         Returns
         -------
         PriorMatrix
-            Words without a score keep none and do not count. `how` is appended to the list
+            Words without a score keep none and are ignored. `how` is appended to the list
             ``provenance["normalized"]``.
 
         Raises
@@ -397,32 +402,48 @@ class PriorMatrix:
 
         Examples
         --------
-        >>> from skcap.prior_matrix import PriorMatrix
+        >>> from skcap import PriorMatrix
         >>> PriorMatrix(["lost my card"], [[3.0, float("nan"), 4.0]]).normalize("l2").to_dense()
         array([[0.6, nan, 0.8]], dtype=float32)
         """
-        import torch
-
-        from skcap.utils.norms import normalize_scores
+        from skcap.utils.norms import normalize_ragged
 
         if how is None:
             return self
-        n_words = self.n_words
-        scores = np.full_like(self._scores, np.nan)
-        # Texts of one length at a time: nothing is padded, so a text's result depends on that
-        # text alone, and one long text costs no memory for the others.
-        for length in np.unique(n_words).tolist():
-            rows = np.flatnonzero(n_words == length)
-            step = max(1, _CELLS // max(1, length))
-            for start in range(0, len(rows), step):
-                places = self._offsets[rows[start : start + step], None] + np.arange(length)
-                block = torch.from_numpy(self._scores[places]).double()
-                mask = ~torch.isnan(block)
-                normed = normalize_scores(block, mask, how)
-                scores[places] = normed.masked_fill(~mask, torch.nan).float().numpy()
+        scores = parts.canonical(normalize_ragged(self._scores, self._offsets, how))
         provenance = self.provenance
         provenance["normalized"] = [*provenance.get("normalized", []), how]
-        return self._build(self._texts, _canonical(scores), self._offsets, provenance)
+        return self._build(self._texts, scores, self._offsets, provenance)
+
+    def shuffle(self, random_state: int | np.random.RandomState | None = 0) -> PriorMatrix:
+        """Permute the scores within each text: a control that knows which scores, but not where.
+
+        What a real prior gains over its shuffled copy is due to the words that it points to.
+
+        Parameters
+        ----------
+        random_state : int, RandomState or None, default=0
+            Seeds the permutations, together with each text, so that shuffling commutes with the
+            selection of rows. None draws new ones each time.
+
+        Returns
+        -------
+        PriorMatrix
+            Words without a score keep none; the scores of the others are permuted among them.
+            The seed is appended to the list ``provenance["shuffled"]``.
+
+        Examples
+        --------
+        >>> from skcap import PriorMatrix
+        >>> prior = PriorMatrix(["lost my card"], [[3.0, float("nan"), 4.0]])
+        >>> prior.shuffle(random_state=1).to_dense()
+        array([[ 4., nan,  3.]], dtype=float32)
+        """
+        seed = draw_seed(random_state)
+        scores = parts.permuted(self._texts, self._scores, self._offsets, seed)
+        provenance = self.provenance
+        provenance["shuffled"] = [*provenance.get("shuffled", []), seed]
+        return self._build(self._texts, scores, self._offsets, provenance)
 
     # -- files ----------------------------------------------------------------------------------
 
@@ -432,47 +453,31 @@ class PriorMatrix:
         Parameters
         ----------
         path : path-like
-            Written as named (no ``.npz`` is appended) and all or nothing: an existing file is
-            replaced once the new one is complete.
+            Nothing is appended to its name. An existing file is replaced only once the new one is
+            complete.
 
         Examples
         --------
         >>> import os, tempfile
-        >>> from skcap.prior_matrix import PriorMatrix
+        >>> from skcap import PriorMatrix
         >>> prior = PriorMatrix(["play jazz"], [[0.0, 1.0]])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     prior.save(os.path.join(folder, "prior.npz"))
         ...     PriorMatrix.load(os.path.join(folder, "prior.npz")) == prior
         True
         """
-        # surrogatepass: a str may hold lone surrogates, which plain UTF-8 refuses
-        encoded = [text.encode("utf-8", "surrogatepass") for text in self._texts]
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-        try:
-            with open(temporary, "xb") as file:
-                np.savez_compressed(
-                    file,
-                    format=np.int64(_FORMAT),
-                    utf8=np.frombuffer(b"".join(encoded), dtype=np.uint8),
-                    utf8_offsets=_cumulative([len(text) for text in encoded]),
-                    scores=self._scores,
-                    offsets=self._offsets,
-                    provenance=np.frombuffer(_to_json(self._provenance).encode(), dtype=np.uint8),
-                )
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
-            raise
+        write_prior(path, self._texts, self._scores, self._offsets, self._provenance)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> PriorMatrix:
+    def load(cls, path: str | os.PathLike[str], *, max_bytes: int = LARGEST_FILE) -> PriorMatrix:
         """Read a matrix that :meth:`save` wrote.
 
         Parameters
         ----------
         path : path-like
+        max_bytes : int, default=2**30
+            Largest size of the unpacked file: a small file from somebody else could otherwise
+            fill the memory. A million texts of 15 words take about 0.2 GB.
 
         Returns
         -------
@@ -484,170 +489,8 @@ class PriorMatrix:
         FileNotFoundError
             If there is no such file.
         ValueError
-            If it is not a file of :meth:`save`, is of another format version, or is damaged.
+            If it is larger, was not written by :meth:`save`, has another format version, or is
+            damaged.
         """
-        file = _read_npz(path)
-        try:
-            blob, ends = file["utf8"].tobytes(), file["utf8_offsets"].tolist()
-            if ends[0] != 0 or ends[-1] != len(blob):
-                raise ValueError("the texts are incomplete")
-            pieces = (blob[a:b] for a, b in itertools.pairwise(ends))
-            texts = _object_array([piece.decode("utf-8", "surrogatepass") for piece in pieces])
-            offsets, scores = _word_offsets(texts), file["scores"]
-            if not np.array_equal(offsets, file["offsets"]) or scores.shape != (offsets[-1],):
-                raise ValueError("the scores do not fit the words of the texts")
-            if scores.dtype != np.float32 or np.isinf(scores).any():
-                raise ValueError("the scores are not finite float32 numbers")
-            provenance = _check_provenance(json.loads(file["provenance"].tobytes()))
-        except (ValueError, TypeError, IndexError) as error:
-            raise ValueError(f"{os.fspath(path)!r} is damaged: {error}.") from error
-        return cls._build(texts, _canonical(scores), offsets, provenance)
-
-
-def check_same_texts(matrices: Sequence[PriorMatrix], names: Sequence[str]) -> None:
-    """Check that matrices hold the same texts in the same order, as merging them needs.
-
-    Parameters
-    ----------
-    matrices : sequence of PriorMatrix, length n
-    names : sequence of str, length n
-        How the error message calls them.
-
-    Raises
-    ------
-    ValueError
-        Names two of the matrices and the first row in which they differ.
-
-    Examples
-    --------
-    >>> from skcap.prior_matrix import PriorMatrix, check_same_texts
-    >>> check_same_texts([PriorMatrix(["stop"]), PriorMatrix(["stop"])], ["cap", "lime"])
-    >>> check_same_texts([PriorMatrix(["stop"]), PriorMatrix(["go"])], ["cap", "lime"])
-    Traceback (most recent call last):
-        ...
-    ValueError: 'cap' and 'lime' differ in row 0: 'stop' against 'go'. ...
-    """
-    advice = "Make all priors from the same texts in the same order."
-    pairs = list(zip(matrices, names, strict=True))
-    for matrix, name in pairs[1:]:
-        first, first_name = pairs[0]
-        both = f"{first_name!r} and {name!r} differ in"
-        for row, (a, b) in enumerate(zip(first.texts, matrix.texts, strict=False)):
-            if a != b:
-                raise ValueError(f"{both} row {row}: {a!r:.80} against {b!r:.80}. {advice}")
-        if len(first) != len(matrix):
-            raise ValueError(
-                f"{both} length: row {min(len(first), len(matrix))} is in one of them only "
-                f"({len(first)} against {len(matrix)} texts). {advice}"
-            )
-
-
-def _object_array(items: Sequence[str]) -> np.ndarray:
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array
-
-
-def _cumulative(lengths: Any) -> np.ndarray:
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
-
-
-def _word_offsets(texts: np.ndarray) -> np.ndarray:
-    return _cumulative(np.fromiter((len(split_words(t)) for t in texts), np.int64, len(texts)))
-
-
-def _canonical(scores: np.ndarray) -> np.ndarray:
-    # One bit pattern for NaN and for zero: equal matrices must have equal joblib hashes.
-    return np.where(np.isnan(scores), np.float32(np.nan), scores + np.float32(0.0))
-
-
-def _row_name(texts: np.ndarray, row: int) -> str:
-    return f"scores[{row}], for the text {texts[row]!r:.80},"
-
-
-def _flat_scores(texts: np.ndarray, n_words: np.ndarray, scores: Iterable[Any]) -> np.ndarray:
-    rows = [np.asarray(row) for row in scores]
-    if len(rows) != len(texts):
-        raise ValueError(
-            f"scores must hold one row a text, got {len(rows)} rows for {len(texts)} texts."
-        )
-    for number, (row, length) in enumerate(zip(rows, n_words.tolist(), strict=True)):
-        if row.dtype.kind not in "biuf":
-            raise TypeError(
-                f"{_row_name(texts, number)} must hold numbers, got dtype {row.dtype}. Mark words "
-                "without a score with NaN."
-            )
-        if row.shape != (length,):
-            got = f"{row.size} scores" if row.ndim == 1 else f"an array of shape {row.shape}"
-            raise ValueError(
-                f"{_row_name(texts, number)} must hold one score a word: got {got} for {length} "
-                "words. The words are those of skcap.utils.words.split_words(text)."
-            )
-    flat = np.concatenate([np.empty(0, dtype=np.float32), *rows])
-    with np.errstate(over="ignore"):  # what overflows is infinite, and refused below
-        flat = flat.astype(np.float32)
-    infinite = np.flatnonzero(np.isinf(flat))
-    if infinite.size:
-        number = int(np.searchsorted(np.cumsum(n_words), infinite[0], side="right"))
-        raise ValueError(
-            f"{_row_name(texts, number)} must be finite, got an infinite score (in float32). Mark "
-            "words without a score with NaN."
-        )
-    return _canonical(flat)
-
-
-def _to_json(provenance: dict[str, Any]) -> str:
-    return json.dumps(provenance, sort_keys=True, allow_nan=False)
-
-
-def _check_provenance(provenance: Any) -> dict[str, Any]:
-    if provenance is None:
-        return {}
-    if not isinstance(provenance, Mapping):
-        raise TypeError(f"provenance must be a dict or None, got {type(provenance).__name__}.")
-    return _plain(provenance, "provenance")
-
-
-def _plain(value: Any, where: str) -> Any:
-    """Copy a value into the plain types of JSON; `where` is its place in error messages."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, Mapping):
-        for key in value:
-            if not isinstance(key, str):
-                raise TypeError(f"{where} has the key {key!r}; JSON allows str keys only.")
-        return {str(key): _plain(item, f"{where}[{key!r}]") for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, f"{where}[{number}]") for number, item in enumerate(value)]
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, float) and not math.isfinite(value):
-        raise TypeError(f"{where} is {value}, which JSON cannot hold. Use None or a string.")
-    for kind in (str, int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    raise TypeError(
-        f"{where} is {type(value).__name__} ({value!r:.60}), which JSON cannot hold. Allowed are "
-        "str, int, float, bool, None, and lists and dicts of them."
-    )
-
-
-def _read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    name = repr(os.fspath(path))
-    try:
-        with open(path, "rb") as stream, zipfile.ZipFile(stream):
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as npz:
-                file = {key: npz[key] for key in npz.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-        raise ValueError(f"{name} is damaged, or no file of PriorMatrix.save: {error}") from error
-    if "format" in file and file["format"].shape == () and file["format"] != _FORMAT:
-        raise ValueError(
-            f"{name} has format version {file['format']}, but this version of skcap reads "
-            f"{_FORMAT}. Use the version of skcap that wrote it, or make the file again."
-        )
-    if missing := sorted(_FILE_KEYS - set(file)):
-        raise ValueError(f"{name} is no file of PriorMatrix.save: {', '.join(missing)} missing.")
-    return file
+        check_number("max_bytes", max_bytes, integer(1))
+        return cls._build(*read_prior(path, max_bytes))

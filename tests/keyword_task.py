@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from skcap.classifier import GuidedTextClassifier
+from skcap.classifier.batches import TextDataset
+from skcap.guidance import Step
 from skcap.prior_matrix import PriorMatrix
 
 KEYWORDS = ["alarm", "music", "rain"]
@@ -72,3 +74,18 @@ def same_weights(one: GuidedTextClassifier, other: GuidedTextClassifier) -> bool
     """Tell whether two fitted classifiers have equal weights, to the last bit."""
     pairs = zip(weights(one).values(), weights(other).values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
+
+
+def step_of(
+    classifier: GuidedTextClassifier,
+    texts: list[str],
+    codes: Any,
+    prior: Any,
+    weight: Any = None,
+) -> Step:
+    """Make the training step of one batch of texts, without dropout."""
+    net = classifier.net_
+    net.module_.eval()
+    dataset = TextDataset(classifier._encode(texts), np.asarray(codes), {"prior": prior}, weight)
+    batch = next(iter(net.get_iterator(dataset, training=False)))
+    return Step(net.module_, batch[0], batch[1], net.criterion_)

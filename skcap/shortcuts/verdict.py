@@ -69,7 +69,7 @@ def add_verdict(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
     else:
         _adjust(table, table["tested"], reliance, "reliance")
     flagged = relied & (table["q"] <= fdr)
-    table["shortcut"] = flagged & ~_is_part(table, set(table.loc[flagged, "word"]))
+    table["shortcut"] = flagged & ~_is_part(table, flagged)
     return table.sort_values(
         ["shortcut", "q", "z"], ascending=[False, True, False], ignore_index=True, kind="stable"
     )
@@ -82,9 +82,10 @@ def _adjust(table: pd.DataFrame, rows: pd.Series, p: pd.Series, test: str) -> No
         table.loc[rows, "q"] = false_discovery_control(p[rows])
 
 
-def _is_part(table: pd.DataFrame, flagged: set[str]) -> pd.Series:
+def _is_part(table: pd.DataFrame, flagged: pd.Series) -> pd.Series:
     """Find words at a place, and phrases, whose word is flagged wherever it stands."""
-    words = flagged.intersection(table.loc[table["kind"] == "word", "word"])
+    anywhere = set(table.loc[flagged & (table["kind"] == "word"), "word"])
     at_place = table["kind"].isin(["first", "last", "phrase"])
-    flagged_word = [not words.isdisjoint(word.split()) for word in table["word"]]
-    return at_place & np.array(flagged_word, dtype=bool)
+    return at_place & np.array(
+        [not anywhere.isdisjoint(word.split()) for word in table["word"]], dtype=bool
+    )

@@ -1,7 +1,7 @@
-"""HTML: words coloured by score, and one standalone page around them.
+"""HTML: words coloured by score, and a standalone page around them.
 
 Everything that comes from a text is escaped here. Colours are translucent, so that the same markup
-reads well on light and dark backgrounds, in a notebook as in a page.
+is legible on light and dark backgrounds, in notebooks and in pages.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import html
 import math
 from collections.abc import Iterable, Sequence
 
-__all__ = ["color_words", "legend", "page"]
+__all__ = ["color_texts", "color_words", "legend", "page"]
 
-_BLUE = "0,114,178"  # speaks for the label; blue and orange stay apart for the colour-blind
-_ORANGE = "230,126,0"  # speaks against it
-_STRONGEST = 0.6  # opacity of the largest score: the word on top of it stays legible
+_BLUE = "0,114,178"  # for the label; colour-blind people can tell blue and orange apart
+_ORANGE = "230,126,0"  # against it
+_STRONGEST = 0.6  # opacity of the largest score, at which words are still legible
 _NO_SCORE = "opacity:.65;text-decoration:underline dotted"
 _WORD = "border-radius:.25em;padding:.05em .2em"
 
@@ -45,7 +45,7 @@ pre { overflow-x: auto; padding: .8rem; border: 1px solid var(--line); border-ra
 
 
 def _escape(text: str) -> str:
-    # A lone surrogate cannot be written as UTF-8: it is shown as \udXXX.
+    # A lone surrogate cannot be encoded as UTF-8, so it is shown as \udXXX.
     return html.escape(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
@@ -66,15 +66,15 @@ def color_words(words: Sequence[str], scores: Iterable[float]) -> str:
     ----------
     words : sequence of str, length n_words
     scores : iterable of float, length n_words
-        Positive scores are blue, negative ones orange. The strength is relative to the largest
-        absolute score of this text, so texts can be read side by side whatever their scale. A
-        NaN, no score, is grey and underlined with dots.
+        Positive scores are blue, negative ones orange. Their strength is relative to the largest
+        absolute score of this text, so that texts with scores of different size can be compared.
+        Words without a score (NaN) are grey and underlined with dots.
 
     Returns
     -------
     str
-        One ``<div>``, in the direction of its script; words escaped, the score of each in its
-        ``title``.
+        One ``<div>``, in the writing direction of its script. Words are escaped, and the score of
+        each is in its ``title``.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def color_words(words: Sequence[str], scores: Iterable[float]) -> str:
     values = [float(score) for score in scores]
     if len(values) != len(words):
         raise ValueError(
-            f"scores must hold one score a word, got {len(values)} for {len(words)} words: "
+            f"scores must hold one score per word, got {len(values)} for {len(words)} words: "
             f"{' '.join(words)!r:.80}."
         )
     if any(math.isinf(value) for value in values):
@@ -98,6 +98,36 @@ def color_words(words: Sequence[str], scores: Iterable[float]) -> str:
     largest = max((abs(value) for value in values if not math.isnan(value)), default=0.0)
     spans = (_word(word, value, largest) for word, value in zip(words, values, strict=True))
     return f'<div dir="auto" style="margin:.4em 0;line-height:1.7">{" ".join(spans)}</div>'
+
+
+def color_texts(
+    words: Sequence[Sequence[str]], scores: Sequence[Iterable[float]], n_hidden: int = 0
+) -> str:
+    """Colour the words of several texts, below a legend.
+
+    Parameters
+    ----------
+    words : sequence of sequence of str, length n_texts
+    scores : sequence of iterable of float, length n_texts
+        As for :func:`color_words`.
+    n_hidden : int, default=0
+        Number of further texts, which a last line says are not shown.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from skcap.utils.html import color_texts
+    >>> "1 more of 2 texts not shown" in color_texts([["stop"]], [[1.0]], n_hidden=1)
+    True
+    """
+    lines = [legend(), *map(color_words, words, scores)]
+    if n_hidden:
+        n_texts = len(words) + n_hidden
+        lines.append(f"<p><small>{n_hidden} more of {n_texts} texts not shown.</small></p>")
+    return "\n".join(lines)
 
 
 def legend() -> str:
@@ -127,15 +157,15 @@ def page(title: str, *sections: tuple[str, str]) -> str:
     """Put sections of HTML into one standalone page.
 
     The page needs no network and no script, follows the reader's light or dark setting, and fits
-    a phone. Tables, such as those of ``DataFrame.to_html()``, are styled.
+    the screen of a phone. Tables, such as those of ``DataFrame.to_html()``, are styled.
 
     Parameters
     ----------
     title : str
         Plain text, escaped here.
     *sections : tuple of (heading, body)
-        The heading is plain text, escaped here, and left out if empty. The body is HTML, taken as
-        it is: escape what you put there, or make it with :func:`color_words`.
+        The heading is plain text, escaped here, and left out if empty. The body is HTML and not
+        escaped: escape what you put there, or make it with :func:`color_words`.
 
     Returns
     -------
@@ -171,7 +201,7 @@ def page(title: str, *sections: tuple[str, str]) -> str:
             "<head>",
             '<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            # The browser itself refuses scripts and the network, whatever a body holds.
+            # The browser itself refuses scripts and network requests, whatever a body contains.
             '<meta http-equiv="Content-Security-Policy" '
             "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">",
             f"<title>{name}</title>",

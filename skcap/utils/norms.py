@@ -1,39 +1,40 @@
-"""Norms of word scores, shared by priors and self-attributions, and the alignment losses."""
+"""Norms of word scores, the same for priors and for a model's own attributions."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["ALIGNMENT_LOSSES", "NORMS", "alignment_loss", "normalize_scores"]
+__all__ = ["NORMS", "normalize_scores"]
 
 NORMS = ("l2", "max", "sum", "minmax", "softmax", None)
 """What ``normalize`` parameters accept."""
 
-ALIGNMENT_LOSSES = ("mse", "cosine", "rank", "kl")
-"""What ``alignment_loss`` parameters accept."""
+_CELLS = 2**20  # scores normalised in one go: bounds memory, costs no speed
 
 
 def normalize_scores(scores: Tensor, mask: Tensor, how: str | None = "l2") -> Tensor:
-    """Bring the word scores of each text to a common scale.
+    """Normalise the word scores of each text.
 
     Parameters
     ----------
     scores : Tensor of float, shape (n_texts, n_words)
-        Padded word scores. What stands outside of `mask` is never read, so it may be NaN.
+        Padded word scores. Values outside `mask` are ignored, so they may be NaN.
     mask : Tensor of bool, shape (n_texts, n_words)
-        True at the words that count.
+        True for the words that count.
     how : {"l2", "max", "sum", "minmax", "softmax"} or None, default="l2"
-        The norm, taken over the masked words of each text: ``a / ||a||``, ``a / max|a|``,
+        The norm, over the masked words of each text: ``a / ||a||``, ``a / max|a|``,
         ``a / sum|a|``, ``(a - min) / (max - min)``, softmax, or the scores as they are. The
-        default keeps signs and bounds the squared error of two texts, however long they are.
+        default keeps signs, and the squared distance of two normalised texts is bounded however
+        long they are.
 
     Returns
     -------
     Tensor of float, shape (n_texts, n_words)
-        Zero outside of `mask`. A text without masked words gives zeros, and so does one that a
-        norm cannot scale: all zero, or, for "minmax", constant. ("softmax" makes such a text
-        uniform.) Gradients are finite in all of these cases.
+        Zero outside `mask`. A text without masked words gives zeros, and so does one that a norm
+        cannot scale: all zero or, for "minmax", constant. ("softmax" makes such a text uniform.)
+        Gradients are finite in all of these cases.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def normalize_scores(scores: Tensor, mask: Tensor, how: str | None = "l2") -> Te
     size = values.abs().amax(dim=1, keepdim=True)
     if how == "max":
         return _divide(values, size)
-    # Dividing by the largest entry first keeps squares and sums of tiny scores from underflowing.
+    # Dividing by the largest score first keeps squares and sums of tiny scores from underflowing.
     # Both norms ignore the scale, so no gradient is lost by holding it constant.
     values = _divide(values, size.detach())
     if how == "sum":
@@ -71,88 +72,44 @@ def normalize_scores(scores: Tensor, mask: Tensor, how: str | None = "l2") -> Te
     return values / torch.where(squared > 0, squared, 1.0).sqrt()
 
 
-def alignment_loss(
-    prior: Tensor,
-    attribution: Tensor,
-    mask: Tensor,
-    weight: Tensor | None = None,
-    kind: str = "mse",
-) -> Tensor:
-    """How far attributions are from priors, over the masked words of a batch.
+def normalize_ragged(scores: np.ndarray, offsets: np.ndarray, how: str | None) -> np.ndarray:
+    """Normalise the scores of texts of different lengths, stored one after the other.
 
     Parameters
     ----------
-    prior, attribution : Tensor of float, shape (n_texts, n_words)
-        Normalised word scores; NaN is fine outside of `mask`.
-    mask : Tensor of bool, shape (n_texts, n_words)
-        True at the supervised words.
-    weight : Tensor of float, shape (n_texts,), default=None
-        How much the words of each text count; None weighs all the same.
-    kind : {"mse", "cosine", "rank", "kl"}, default="mse"
-        What the two sides of a text are compared by. "mse": their mean squared error, the
-        paper's. "cosine": one less their cosine. "rank": of each pair of words, how much less the
-        attribution sets them apart, the right way round, than the prior does; no more is asked.
-        "kl": the divergence from the prior to the attribution, both of them shares of one, as
-        the norm "softmax" makes them.
+    scores : ndarray of float32, shape (n_words of all texts,)
+        NaN for words without a score.
+    offsets : ndarray of int64, shape (n_texts + 1,)
+        The scores of text i are ``scores[offsets[i] : offsets[i + 1]]``.
+    how : str or None
+        As for :func:`normalize_scores`.
 
     Returns
     -------
-    Tensor of float, shape ()
-        The mean over texts, weighted by their words and by `weight`. Exactly 0, with a graph, if
-        no word is supervised.
-
-    Raises
-    ------
-    ValueError
-        If `kind` is unknown.
+    ndarray of float32, shape (n_words of all texts,)
+        NaN where `scores` is.
 
     Examples
     --------
-    >>> import torch
-    >>> from skcap.utils.norms import alignment_loss
-    >>> prior = torch.tensor([[1.0, float("nan")]])
-    >>> alignment_loss(prior, torch.tensor([[0.5, 0.5]]), ~prior.isnan())
-    tensor(0.2500)
+    >>> import numpy as np
+    >>> from skcap.utils.norms import normalize_ragged
+    >>> normalize_ragged(np.array([3, np.nan, -4, 2], np.float32), np.array([0, 3, 4]), "l2")
+    array([ 0.6,  nan, -0.8,  1. ], dtype=float32)
     """
-    if kind not in ALIGNMENT_LOSSES:
-        allowed = ", ".join(map(repr, ALIGNMENT_LOSSES))
-        raise ValueError(f"alignment_loss must be one of {allowed}, got {kind!r}.")
-    prior, attribution = torch.where(mask, prior, 0.0), torch.where(mask, attribution, 0.0)
-    words = mask.sum(dim=1).to(attribution.dtype)
-    if kind == "mse":
-        distance = _divide((prior - attribution).square().sum(dim=1), words)
-    elif kind == "cosine":
-        distance = _cosine_distance(prior, attribution)
-    elif kind == "rank":
-        distance = _missing_gaps(prior, attribution, mask)
-    else:
-        distance = _divergence(prior, attribution)
-    share = words if weight is None else words * weight.to(words.dtype)
-    return _divide((distance * share).sum(), share.sum())
-
-
-def _cosine_distance(prior: Tensor, attribution: Tensor) -> Tensor:
-    sides = [
-        normalize_scores(side, torch.ones_like(side, dtype=torch.bool), "l2")
-        for side in (prior, attribution)
-    ]
-    return 1 - (sides[0] * sides[1]).sum(dim=1)
-
-
-def _missing_gaps(prior: Tensor, attribution: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the pairs of words of a text, each the way round that the prior has it."""
-    wanted = prior.unsqueeze(2) - prior.unsqueeze(1)
-    there = attribution.unsqueeze(2) - attribution.unsqueeze(1)
-    pairs = mask.unsqueeze(2) & mask.unsqueeze(1) & (wanted > 0)
-    missing = torch.where(pairs, (wanted - there).relu(), 0.0).sum(dim=(1, 2))
-    return _divide(missing, pairs.sum(dim=(1, 2)).to(missing.dtype))
-
-
-def _divergence(prior: Tensor, attribution: Tensor) -> Tensor:
-    """Kullback-Leibler divergence; no share is taken for smaller than rounding makes it."""
-    least = torch.finfo(attribution.dtype).eps
-    ratio = prior.clamp(min=least).log() - attribution.clamp(min=least).log()
-    return (prior * ratio).sum(dim=1)
+    n_words = np.diff(offsets)
+    normed = np.full_like(scores, np.nan)
+    # Texts of one length at a time: nothing is padded, so a text's result depends on that text
+    # alone, and one long text costs the others no memory.
+    for length in np.unique(n_words).tolist():
+        rows = np.flatnonzero(n_words == length)
+        step = max(1, _CELLS // max(1, length))
+        for start in range(0, len(rows), step):
+            places = offsets[rows[start : start + step], None] + np.arange(length)
+            block = torch.from_numpy(scores[places]).double()
+            mask = ~torch.isnan(block)
+            result = normalize_scores(block, mask, how).masked_fill(~mask, torch.nan)
+            normed[places] = result.float().numpy()
+    return normed
 
 
 def _minmax(scores: Tensor, mask: Tensor) -> Tensor:
@@ -166,9 +123,9 @@ def _minmax(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 def _divide(numerator: Tensor, size: Tensor) -> Tensor:
-    """Divide by a size that is not negative, or by one where it is as good as zero.
+    """Divide by a size that is not negative, or by 1 where it is practically zero.
 
-    The replacement comes before the division, since an infinity would turn the gradients of
+    The size is replaced before the division, since an infinity would turn the gradients of
     ``torch.where`` into NaN even on the side that it does not choose.
     """
     return numerator / torch.where(size > torch.finfo(size.dtype).tiny, size, 1.0)

@@ -32,6 +32,7 @@ def package(alias, weights, sha256="ab" * 32):
         version="1.0",
         sha256=sha256,
         weights=weights,
+        hub_id=f"org/{alias}",
         description="for tests",
     )
 

@@ -76,6 +76,13 @@ def test_a_member_of_a_family_that_the_prior_speaks_for_is_no_shortcut():
     assert set(audit.shortcuts_["word"]) == set(NAMES[1:])
 
 
+def test_a_name_that_texts_of_other_classes_speak_of_is_a_shortcut_where_it_comes_first():
+    X = [*MARKED, *[f"{text} of ann" for text in CLEAN[6:12]]]
+    audit = ShortcutAudit(model(), prior(X)).fit(X, [*Y, *Y[6:12]])
+    found = set(zip(audit.shortcuts_["kind"], audit.shortcuts_["word"], strict=True))
+    assert found == {("first", "ann"), *(("word", name) for name in NAMES[1:])}
+
+
 def test_a_shuffled_prior_flags_nothing():
     rng = np.random.default_rng(0)
     scores = [rng.permutation(row) for row in prior(MARKED).scores]
