@@ -436,7 +436,7 @@ class PriorMatrix:
         --------
         >>> from skcap import PriorMatrix
         >>> prior = PriorMatrix(["lost my card"], [[3.0, float("nan"), 4.0]])
-        >>> prior.shuffle(random_state=1).to_dense()
+        >>> prior.shuffle(random_state=2).to_dense()
         array([[ 4., nan,  3.]], dtype=float32)
         """
         seed = draw_seed(random_state)
