@@ -279,7 +279,7 @@ def test_accepts_a_prior_matrix_of_the_same_texts_only():
     prior = PriorMatrix(["some jazz"], [[0.0, 1.0]])
     assert comprehensiveness(keyword, prior.texts, prior) == 1.0
     assert comprehensiveness(keyword, prior, prior) == 1.0
-    with pytest.raises(ValueError, match="row 0: 'some jazz' against 'other jazz'"):
+    with pytest.raises(ValueError, match="differ in row 0: 'some jazz'"):
         comprehensiveness(keyword, ["other jazz"], prior)
 
 
