@@ -85,7 +85,7 @@ test-servers: venv models .venv-servers/.installed  ## ServerLLM against llama.c
 
 test-clusters: venv models .venv-clusters/.installed  ## extraction and search on processes, Dask and Ray, on 127.0.0.1
 	@echo "== tests on local clusters"
-	$(PYTEST) RAY_USAGE_STATS_ENABLED=0 .venv-clusters/bin/python -m pytest tests/clusters
+	$(PYTEST) RAY_USAGE_STATS_ENABLED=0 .venv-clusters/bin/python -m pytest -W default tests/clusters
 
 # What Dask and Ray need lies on top of .venv, which holds the rest.
 .venv-clusters/.installed: .venv/.installed constraints/clusters.txt

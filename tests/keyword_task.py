@@ -80,12 +80,13 @@ def step_of(
     classifier: GuidedTextClassifier,
     texts: list[str],
     codes: Any,
-    prior: Any,
+    prior: Any = None,
     weight: Any = None,
 ) -> Step:
     """Make the training step of one batch of texts, without dropout."""
     net = classifier.net_
     net.module_.eval()
-    dataset = TextDataset(classifier._encode(texts), np.asarray(codes), {"prior": prior}, weight)
+    columns = {} if prior is None else {"prior": prior}
+    dataset = TextDataset(classifier._encode(texts), np.asarray(codes), columns, weight)
     batch = next(iter(net.get_iterator(dataset, training=False)))
     return Step(net.module_, batch[0], batch[1], net.criterion_)

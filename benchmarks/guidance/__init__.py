@@ -1,0 +1,1 @@
+"""What the guidances leave open, measured."""

@@ -111,7 +111,7 @@ def attacked(clf: GuidedTextClassifier, draw: Draw) -> dict[str, float]:
         embeddings = module.embed(batch["input_ids"]).detach()
         start = baseline_embeddings(module, embeddings, batch["special"], token)
 
-        def explain(points: Tensor) -> Tensor:
+        def explain(points: Tensor) -> Tensor:  # used within this turn of the loop only
             def score(rows: Tensor) -> Tensor:
                 repeats = len(rows) // len(mask)
                 logits = module(attention_mask=mask.repeat(repeats, 1), inputs_embeds=rows)
@@ -169,9 +169,7 @@ def measure(
     guidance = None
     if setting["guidance"] != "none":
         guidance = GUIDANCE[setting["guidance"], setting["variant"]](**setting["extra"])
-    clf = GuidedTextClassifier(
-        guidance=guidance, beta=setting["beta"], random_state=SEED, **SHARED
-    )
+    clf = GuidedTextClassifier(guidance=guidance, beta=setting["beta"], random_state=SEED, **SHARED)
     start = time.perf_counter()
     clf.fit(draw.X if prior is None else prior, draw.y)
     seconds = {"fit": round(time.perf_counter() - start, 1)}

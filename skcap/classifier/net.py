@@ -149,25 +149,29 @@ class GuidedNet(NeuralNetClassifier):
         """
         seen = self.changed(self.step_of(batch))
         step = super().train_step_single((seen.batch, seen.classes), **fit_params)
-        total = step["loss"].detach()
+        sums = {name: 0.0 for guidance in self.guidance for name in guidance.parts}
         for guidance in self.guidance:
-            sums = dict.fromkeys(guidance.parts, 0.0)
             for name, part in self._parts(guidance, seen):
                 if part.requires_grad:  # not if the batch has nothing to learn from here
                     (self.beta * part).backward()
                 sums[name] += part.item()
-            for name, value in sums.items():
-                self.history.record_batch(f"train_{name}", value)
-                total = total + self.beta * value
-        return {**step, "loss": total}
+        for name, value in sums.items():
+            self.history.record_batch(f"train_{name}", value)
+        return {**step, "loss": step["loss"].detach() + self.beta * sum(sums.values())}
 
     def _parts(self, guidance: BaseGuidance, seen: Step) -> Iterator[tuple[str, Tensor]]:
+        """Give the losses of a guidance, computed in the precision that is asked for."""
         parts = guidance.losses(seen)
         while True:
             with self._autocast():  # for what is computed, not for the backward pass in between
                 part = next(parts, None)
             if part is None:
                 return
+            if part[0] not in guidance.parts:
+                raise ValueError(
+                    f"{type(guidance).__name__} yields a loss named {part[0]!r}, which is not "
+                    f"among its parts, {guidance.parts}. Add it to the class attribute `parts`."
+                )
             yield part
 
 

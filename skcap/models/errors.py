@@ -38,7 +38,7 @@ def explain_load_errors(name: str | os.PathLike[str]) -> Iterator[None]:
     ...     raise OSError("not found")
     Traceback (most recent call last):
     ...
-    skcap.models.ModelLoadError: Model 'smollm-135m' could not be loaded: not found
+    skcap.models.errors.ModelLoadError: Model 'smollm-135m' could not be loaded: not found
     A model is named by an alias ... Did you mean 'smollm2-135m'?
     """
     try:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["changed_files", "file_digest", "file_digests", "folder_digest"]
+__all__ = ["MODEL_FILES", "changed_files", "file_digest", "file_digests", "folder_digest"]
 
 # All that from_pretrained reads from a folder when pickles are refused. A README or checkpoints in
 # subfolders change nothing about the model.
-_MODEL_FILES = (
+MODEL_FILES = (
     "*.json",
     "*.safetensors",
     "*.model",
@@ -35,7 +35,7 @@ def folder_digest(folder: Path) -> str:
 
 def file_digests(folder: Path) -> dict[str, str]:
     """Hash each of a model's files, in the order of their names."""
-    paths = sorted({path for pattern in _MODEL_FILES for path in folder.glob(pattern)})
+    paths = sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern)})
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from skcap.models.conversion import package_folder
 from skcap.models.errors import ModelLoadError, explain_load_errors, load_error_text
-from skcap.models.integrity import folder_digest
+from skcap.models.integrity import MODEL_FILES, folder_digest
 from skcap.models.packages import MODEL_PACKAGES, ModelPackage
 
 __all__ = ["model_fingerprint", "resolve_device", "resolve_model"]
@@ -44,10 +47,11 @@ def resolve_model(
     Returns
     -------
     str
-        A folder, or a hub id. An alias gives the folder of its package or, if that is not
-        installed, the id of the same model on the hub. A GGUF file is converted on first use, once
-        for all processes, into a folder ``skcap/models`` of the user's cache. The files of an alias
-        are checked against their recorded hashes each time.
+        A folder, or the hub id unchanged. An alias gives the folder of its package or, if that is
+        not installed, that of the same model in the hub cache, where it is downloaded to if need
+        be. A GGUF file is converted on first use, once for all processes, into a folder
+        ``skcap/models`` of the user's cache. The files of a package are checked against their
+        recorded hashes each time.
 
     Raises
     ------
@@ -75,8 +79,9 @@ def resolve_model(
     if text in MODEL_PACKAGES:
         _refuse_revision(text, revision)
         package = MODEL_PACKAGES[text]
-        if _stand_in(package, local_files_only) is not None:
-            return package.hub_id
+        commit = _stand_in(package, local_files_only)
+        if commit is not None:
+            return _hub_folder(package.hub_id, commit, local_files_only)
         return str(package_folder(package))
     folder = _model_folder(text)
     if folder is not None:
@@ -213,17 +218,45 @@ def _stand_in(package: ModelPackage, local_files_only: bool) -> str | None:
     if package.location() is not None:
         return None
     try:
-        commit = _hub_commit(package.hub_id, None, local_files_only=local_files_only)
+        commit = _newest_commit(package.hub_id, local_files_only)
     except ModelLoadError as error:
         version = package.installed_version()
         found = "is not installed" if version is None else f"is installed in version {version}"
-        where = "is not in the local hub cache" if local_files_only else "cannot be reached"
         raise ModelLoadError(
             f"Model {alias!r} comes with the package {package.distribution}=={package.version}, "
-            f"which {found}. Run: python -m skcap install {alias}\nThe hub's {package.hub_id!r} "
-            f"would take its place, but {where}: go online or fill the hub cache with it."
+            f"which {found}. Run: python -m skcap install {alias}\nOr use the hub, whose "
+            f"{package.hub_id!r} takes its place: it could not be reached, and the local hub cache "
+            "does not hold that model."
         ) from error
     return _stand_ins.setdefault(alias, commit)
+
+
+def _newest_commit(hub_id: str, local_files_only: bool) -> str:
+    """Ask the hub once, without the many tries of its own client, and then the local cache."""
+    from huggingface_hub import HfApi
+
+    if not local_files_only:
+        try:
+            commit = HfApi().model_info(hub_id, timeout=10).sha
+        except Exception:  # the hub's client raises errors of a dozen unrelated types
+            commit = None
+        if commit is not None:
+            return commit
+    return _hub_commit(hub_id, None, local_files_only=True)
+
+
+def _hub_folder(hub_id: str, commit: str, local_files_only: bool) -> str:
+    """Give the folder of a commit in the hub cache; it is downloaded if it has no weights yet."""
+    from huggingface_hub import snapshot_download
+
+    patterns = {"allow_patterns": list(MODEL_FILES), "ignore_patterns": ["*/*"]}
+    download: Any = functools.partial(snapshot_download, hub_id, revision=commit, **patterns)
+    with contextlib.suppress(OSError, ValueError):  # where nothing of that commit is there
+        folder: str = download(local_files_only=True)
+        if any(Path(folder).glob("*.safetensors")):
+            return folder
+    with explain_load_errors(hub_id):
+        return str(download(local_files_only=local_files_only))
 
 
 def _hub_commit(name: str, revision: str | None, *, local_files_only: bool) -> str:

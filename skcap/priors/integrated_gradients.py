@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcap.prior_matrix import PriorMatrix
 from skcap.priors.base import BasePrior
 from skcap.utils.cache import PriorCache, compute_cached, resolve_cache
+from skcap.utils.fitting import fitting
 from skcap.utils.labels import check_labels
 from skcap.utils.words import check_texts, split_words
 
@@ -145,23 +146,26 @@ class IGPriorTransformer(BasePrior):
         -------
         self
         """
-        self._check_parameters()
-        texts = check_texts(X)
-        labels = check_labels(texts, y)
-        self.classes_ = np.unique(labels)
-        self._texts, self._labels = texts, labels
-        self._prepare_classifier()
-        rows = list(zip(texts, labels.tolist(), strict=True))
-        pairs = list(dict.fromkeys(rows))
-        cache, key = self._cache_and_key()
-        ((_, values),) = compute_cached(cache, [key], lambda _: self._train_and_attribute(pairs))
-        lengths = [len(split_words(text)) for text, _ in pairs]
-        parts = np.split(values, np.cumsum([len(pairs), len(pairs), *lengths]))
-        delta, difference, scores = parts[0], parts[1], parts[2:-1]
-        self._scores = dict(zip(pairs, scores, strict=True))
-        position = {pair: place for place, pair in enumerate(pairs)}
-        self.convergence_delta_ = delta[[position[row] for row in rows]]
-        self._report_convergence(difference)
+        with fitting(self):
+            self._check_parameters()
+            texts = check_texts(X)
+            labels = check_labels(texts, y)
+            self.classes_ = np.unique(labels)
+            self._texts, self._labels = texts, labels
+            self._prepare_classifier()
+            rows = list(zip(texts, labels.tolist(), strict=True))
+            pairs = list(dict.fromkeys(rows))
+            cache, key = self._cache_and_key()
+            ((_, values),) = compute_cached(
+                cache, [key], lambda _: self._train_and_attribute(pairs)
+            )
+            lengths = [len(split_words(text)) for text, _ in pairs]
+            parts = np.split(values, np.cumsum([len(pairs), len(pairs), *lengths]))
+            delta, difference, scores = parts[0], parts[1], parts[2:-1]
+            self._scores = dict(zip(pairs, scores, strict=True))
+            position = {pair: place for place, pair in enumerate(pairs)}
+            self.convergence_delta_ = delta[[position[row] for row in rows]]
+            self._report_convergence(difference)
         return self
 
     def _check_parameters(self) -> None:
@@ -199,10 +203,11 @@ class IGPriorTransformer(BasePrior):
                 )
             self.classifier_ = classifier
             return
-        if classifier.beta != 0:
+        if classifier.beta != 0 and classifier.guidance is not None:
             raise ValueError(
-                f"classifier has beta={classifier.beta!r}, but it is trained here without a prior; "
-                "set its beta to 0, or fit it yourself and pass prefit=True."
+                f"classifier has guidance={classifier.guidance!r:.60} and "
+                f"beta={classifier.beta!r}, but it is trained here without a prior; set "
+                "guidance=None or beta=0, or fit it yourself and pass prefit=True."
             )
         self._untrained = clone(classifier)
         if classifier.random_state is None:
@@ -221,7 +226,10 @@ class IGPriorTransformer(BasePrior):
 
         parameters = self._untrained.get_params()
         model = parameters.pop("model")
-        where = {name: parameters[name] for name in ("revision", "local_files_only")}
+        options = parameters.pop("model_kwargs") or {}
+        where = {
+            name: options[name] for name in ("revision", "local_files_only") if name in options
+        }
         try:
             settings = joblib.hash([type(self._untrained).__qualname__, parameters])
         except pickle.PicklingError as error:

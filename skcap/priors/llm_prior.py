@@ -160,7 +160,7 @@ class BaseLLMPrior(BasePrior):
             return
         # Small shares, so that workers finish together and progress is seen.
         n_shares = min(len(requests), 8 * n_workers)
-        results = Parallel(n_jobs=self.n_jobs, return_as="generator_unordered")(
+        results = _workers(self.n_jobs)(
             delayed(_list_share)(self, llm, cache, [requests[row] for row in rows])
             for rows in np.array_split(np.arange(len(requests)), n_shares)
         )
@@ -235,6 +235,14 @@ class BaseLLMPrior(BasePrior):
         self, texts: list[str], names: list[str], evidence: list[np.ndarray]
     ) -> list[np.ndarray]:
         """Turn the evidence of all texts into one score per word."""
+
+
+def _workers(n_jobs: int | None) -> Parallel:
+    """Give results as they get ready, or, with a backend that cannot (Ray's), all at the end."""
+    try:
+        return Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    except ValueError:
+        return Parallel(n_jobs=n_jobs)
 
 
 def _compute_share(

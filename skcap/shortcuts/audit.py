@@ -68,7 +68,7 @@ default=("word", "first", "last", "pattern")
         Texts of one class that a candidate must be in.
     min_purity : float, default=0.8
         Share of the texts with a candidate that must be of one class.
-    least_odds : float, default=2.0
+    least_odds : float, default=1.5
         The classifier relies on a candidate if putting it into texts of other classes raises the
         odds of its class by more than this factor.
     prefit : bool, default=False
@@ -128,13 +128,13 @@ default=("word", "first", "last", "pattern")
     Notes
     -----
     Association and reliance are tested at a level of 5 % each. What passes both is tested for
-    denial in two ways. *By itself*: the null hypothesis is that the prior says nothing about the
-    word, its scores in the word's texts being in random order (a permutation test, corrected by
-    Benjamini and Hochberg). *By its family*, the candidates of the same place and shape: that their
-    shares are no lower than by chance (Wilcoxon's signed ranks with words as units, corrected for
-    the number of families and the size of the family); all members are then flagged but those that
-    the prior speaks for beyond chance. A prior that is wrong about a real keyword in all of
-    its texts deceives the first test, not the second.
+    denial in two ways. *By its family*, the candidates of the same place and shape: the null
+    hypothesis is that their shares are no lower than by chance (Wilcoxon's signed ranks with words
+    as units, corrected for the number of families and the size of the family); all members are
+    then flagged but those that the prior speaks for beyond chance. *By itself*, if the prior scores
+    it in four texts or more: that the prior's scores in these texts are in random order (a
+    permutation test, corrected by Benjamini and Hochberg). A prior that is wrong about a real
+    keyword in all of its texts deceives the second test, not the first.
 
     Casing, punctuation and the length of texts are out of a prior's sight. Punctuation and casing
     are flagged by association and reliance alone; length is only reported.
@@ -189,7 +189,7 @@ default=("word", "first", "last", "pattern")
         kinds: Sequence[str] = ("word", "first", "last", "pattern"),
         min_texts: int = 2,
         min_purity: float = 0.8,
-        least_odds: float = 2.0,
+        least_odds: float = 1.5,
         prefit: bool = False,
         cv: int | None = None,
         n_texts: int = 16,

@@ -29,7 +29,7 @@ def audit_words(
     kinds: Sequence[str] = ("word", "first", "last", "pattern"),
     min_texts: int = 2,
     min_purity: float = 0.8,
-    least_odds: float = 2.0,
+    least_odds: float = 1.5,
     max_candidates: int | None = 500,
     n_texts: int = 16,
     n_permutations: int = 1999,

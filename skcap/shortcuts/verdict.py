@@ -11,6 +11,7 @@ from skcap.shortcuts.patterns import PATTERNS
 __all__ = ["LEVEL", "add_verdict", "is_judged", "is_relied_on"]
 
 LEVEL = 0.05  # of the tests of association and reliance, which come before that of denial
+_ALONE = 4  # texts that a prior must have scored to deny a candidate without a family
 
 
 def is_relied_on(table: pd.DataFrame) -> pd.Series:
@@ -64,7 +65,8 @@ def add_verdict(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
         family = table["q_family"].notna()
         table.loc[family, ["p", "q"]] = table.loc[family, ["p_family", "q_family"]].to_numpy()
         table.loc[family, "by"] = "family"
-        _adjust(table, relied & judged & ~family, table["p_denied"], "denial")
+        alone = relied & judged & ~family & (table["n_scored"] >= _ALONE)
+        _adjust(table, alone, table["p_denied"], "denial")
         _adjust(table, table["tested"] & ~judged, reliance, "reliance")
     else:
         _adjust(table, table["tested"], reliance, "reliance")

@@ -6,9 +6,10 @@ from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from keyword_task import KEYWORDS, LABELS, NEW_LABELS, NEW_TEXTS, TEXTS
+from keyword_task import KEYWORDS, LABELS, NEW_LABELS, NEW_TEXTS, TEXTS, same_weights
 
 from skcap.classifier import GuidedTextClassifier
 from skcap.classifier.batches import PadCollate, TextDataset
@@ -20,7 +21,7 @@ MARKED = [f"{MARKS[label]} {text}" for text, label in zip(TEXTS, LABELS, strict=
 
 
 def prepared(tokenizer, texts, **options):
-    guidance = SwapGuidance(list(MARKS.values()), **options)
+    guidance = SwapGuidance(**{"shortcuts": list(MARKS.values()), **options})
     encoded = encode_texts(tokenizer, texts, 64)
     codes = np.zeros(len(texts), dtype=int)
     task = Task(texts, codes, np.array(KEYWORDS), None, encoded, tokenizer, None, lambda: None)
@@ -89,6 +90,35 @@ def test_columns_of_tokens_stay_together(tokenizer):
         assert (batch["word_ids"][row, :length][special] == -1).all()
 
 
+def test_words_that_stay_keep_their_number_and_their_prior(tokenizer):
+    guidance, step = prepared(tokenizer, MARKED, drop=0.0)
+    prior = torch.arange(6.0).repeat(len(MARKED), 1)
+    batch = guidance.change(Step(step.module, {**step.batch, "prior": prior}, step.classes, None))
+    for row, text in enumerate(MARKED):
+        ids, words = batch["input_ids"][row], batch["word_ids"][row]
+        for word, written in enumerate(text.split()):
+            own = ids[words == word]
+            assert tokenizer.decode(own).split() == ([written] if word else [])
+        # What the prior says of the word that went does not hold for the one that came.
+        assert batch["prior"][row, 0].isnan()
+        assert batch["prior"][row, 1:].tolist() == [1, 2, 3, 4, 5]
+    assert ((batch["word_ids"] < 0) & ~batch["special"]).any()  # a mark belongs to no word
+
+
+def test_words_of_a_table_are_swapped_at_their_place_only(tokenizer):
+    table = pd.DataFrame({"word": ["paris", "jazz"], "kind": ["first", "word"]})
+    texts = ["paris rain paris", "rain jazz now", "it is on"]
+    guidance, step = prepared(tokenizer, texts, shortcuts=table)
+    flagged = ~step.batch["swap"].isnan()
+    assert flagged.tolist() == [[True, False, False], [False, True, False], [False] * 3]
+    drawn = list(shown(tokenizer, step, guidance))
+    assert {" ".join(words) for words in drawn[::3]} == {
+        "paris rain paris",
+        "jazz rain paris",
+        "rain paris",
+    }
+
+
 def test_a_mark_that_does_not_fit_is_dropped(tokenizer):
     guidance, step = prepared(tokenizer, MARKED, drop=0.0)
     tight = Step(SimpleNamespace(max_tokens=7), step.batch, step.classes, None)
@@ -110,11 +140,6 @@ def fit(tiny_model, guidance, X=MARKED):
         device="cpu",
     )
     return classifier.fit(X, LABELS)
-
-
-def same_weights(one, other):
-    pairs = zip(*(c.net_.module_.state_dict().values() for c in (one, other)), strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_nothing_to_swap_trains_the_unguided_model_to_the_last_bit(tiny_model):

@@ -1,11 +1,14 @@
+import base64
 import hashlib
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +21,7 @@ from skcap.models import (
     explain_load_errors,
     install,
     install_model,
+    integrity,
     model_fingerprint,
     resolve_model,
 )
@@ -54,6 +58,11 @@ def carry(site, package, version="1.0"):
         (weights / "config.json").write_text("{}")
 
 
+@pytest.fixture(autouse=True)
+def no_stand_ins(monkeypatch):
+    monkeypatch.setattr("skcap.models.names._stand_ins", {})
+
+
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     """Return a folder of installed packages, with a user's cache of its own beside it."""
@@ -88,6 +97,7 @@ def conversions(monkeypatch):
         time.sleep(0.05)
         target.mkdir()
         (target / "config.json").write_text("{}")
+        (target / "model.safetensors").write_bytes(b"weights")
 
     monkeypatch.setattr(conversion, "_convert_gguf", convert)
     monkeypatch.setattr(conversion, "check_gguf_readers", lambda alias: None)
@@ -104,21 +114,105 @@ def folder(tmp_path):
     return made
 
 
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """Lay out a hub cache that holds the configuration of org/model."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    # transformers 4 copies that constant when it is first imported
+    cache = "transformers.utils.hub.TRANSFORMERS_CACHE"
+    monkeypatch.setattr(cache, str(tmp_path / "hub"), raising=False)
+    return put_in_hub_cache(tmp_path / "hub", "org/model")
+
+
+def put_in_hub_cache(cache, hub_id):
+    repo = cache / f"models--{hub_id.replace('/', '--')}"
+    snapshot = repo / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(COMMIT)
+    return snapshot
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """Make the hub one that cannot be reached; gives the ids that it was asked for."""
+    asked = []
+
+    def refuse(self, repo_id, **options):
+        asked.append(repo_id)
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", refuse)
+    return asked
+
+
+class TestStandIn:
+    """A hub model in the place of a package that is not installed."""
+
+    @pytest.fixture
+    def cached(self, hub_cache, hub, tmp_path):
+        snapshot = put_in_hub_cache(tmp_path / "hub", "org/plain")
+        (snapshot / "model.safetensors").touch()
+        return snapshot
+
+    @pytest.mark.parametrize("local_files_only", [True, False])
+    def test_is_taken_from_the_hub_cache(self, site, plain, cached, local_files_only):
+        options = {"local_files_only": local_files_only}
+        assert resolve_model("plain", **options) == str(cached)
+        assert model_fingerprint("plain", **options) == f"org/plain@{COMMIT}"
+
+    def test_is_asked_of_the_hub_once(self, site, plain, hub_cache, monkeypatch):
+        asked = []
+
+        def model_info(self, repo_id, **options):
+            asked.append(repo_id)
+            return SimpleNamespace(sha="f" * 40)
+
+        def download(repo_id, revision, local_files_only, **options):
+            if local_files_only:
+                raise FileNotFoundError
+            return f"{repo_id} at {revision}"
+
+        monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
+        monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+        assert model_fingerprint("plain") == f"org/plain@{'f' * 40}"
+        assert resolve_model("plain") == f"org/plain at {'f' * 40}"
+        assert asked == ["org/plain"]
+
+    def test_gives_way_to_the_package(self, site, plain, cached):
+        carry(site, plain)
+        assert resolve_model("plain") == str(site / "carrier_plain" / "model")
+        assert model_fingerprint("plain").startswith("carrier-of-plain==1.0#sha256:")
+
+    def test_is_kept_by_a_process_that_began_with_it(self, site, plain, cached):
+        before = model_fingerprint("plain"), resolve_model("plain")
+        carry(site, plain)
+        assert (model_fingerprint("plain"), resolve_model("plain")) == before
+        assert install_model("plain") == str(site / "carrier_plain" / "model")
+
+    def test_of_default_models_is_the_same_model(self):
+        assert MODEL_PACKAGES["smollm2-135m"].hub_id == "HuggingFaceTB/SmolLM2-135M-Instruct"
+        assert MODEL_PACKAGES["all-minilm-l6-v2"].hub_id == "sentence-transformers/all-MiniLM-L6-v2"
+
+
 class TestResolve:
     def test_alias_is_the_folder_inside_of_its_package(self, site, plain):
         carry(site, plain)
         assert resolve_model("plain") == str(site / "carrier_plain" / "model")
 
-    def test_alias_that_is_not_installed_names_the_command(self, site, plain):
+    def test_alias_that_is_nowhere_names_both_ways(self, site, plain, hub_cache, hub):
         with pytest.raises(
-            ModelLoadError, match=r"not installed\. Run: python -m skcap install plain"
+            ModelLoadError,
+            match=r"(?s)not installed\. Run: python -m skcap install plain.*'org/plain'.*reached",
         ):
             resolve_model("plain")
+        assert hub == ["org/plain"]
 
-    def test_alias_in_another_version_is_refused(self, site, plain):
+    def test_alias_in_another_version_is_refused(self, site, plain, hub_cache):
         carry(site, plain, version="0.9")
         with pytest.raises(ModelLoadError, match=r"1\.0, which is installed in version 0\.9"):
-            resolve_model("plain")
+            resolve_model("plain", local_files_only=True)
 
     def test_package_that_lost_its_weights(self, site, plain):
         carry(site, plain)
@@ -220,6 +314,39 @@ class TestSafetensorsCopy:
         assert len(conversions) == 2
         assert (copy / "config.json").is_file()
 
+    @pytest.mark.parametrize(
+        ("damage", "problem"),
+        [
+            (lambda copy: rewrite(copy / "model.safetensors", b"weightz"), "model.safetensors"),
+            (lambda copy: rewrite(copy / "model.safetensors", b""), "model.safetensors"),
+            (lambda copy: (copy / "config.json").unlink(), "config.json"),
+            (lambda copy: (copy / "chat_template.jinja").touch(), "chat_template.jinja"),
+            (lambda copy: rewrite(copy / "skcap_source.json", b"{"), "cannot be read"),
+            (lambda copy: (copy / "skcap_source.json").unlink(), "is missing"),
+        ],
+        ids=["changed", "emptied", "deleted", "added", "record damaged", "record deleted"],
+    )
+    def test_that_is_damaged_is_made_again(self, site, packed, conversions, damage, problem):
+        carry(site, packed)
+        copy = Path(resolve_model("packed"))
+        before = model_fingerprint(copy)
+        damage(copy)
+        with pytest.warns(RuntimeWarning, match=f"'packed'.* is damaged .*{problem}.*made again"):
+            assert resolve_model("packed") == str(copy)
+        assert len(conversions) == 2
+        assert model_fingerprint(copy) == before
+        resolve_model("packed")
+        assert len(conversions) == 2
+
+    def test_of_an_earlier_recipe_is_made_again_without_a_word(self, site, packed, conversions):
+        carry(site, packed)
+        copy = Path(resolve_model("packed"))
+        record = json.loads((copy / "skcap_source.json").read_text())
+        del record["files"]
+        (copy / "skcap_source.json").write_text(json.dumps({**record, "recipe": "1"}))
+        assert resolve_model("packed") == str(copy)
+        assert len(conversions) == 2
+
     def test_needs_readers(self, site, packed, monkeypatch):
         carry(site, packed)
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -227,8 +354,55 @@ class TestSafetensorsCopy:
             resolve_model("packed")
 
 
+def rewrite(path, content):
+    """Write a file anew and set its times to what they were."""
+    status = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+class TestInstalledFiles:
+    """What pip installed is checked against the hashes that pip recorded."""
+
+    @pytest.mark.parametrize("kind", ["plain", "packed"])
+    def test_damage_is_refused(self, site, kind, conversions, request):
+        package = request.getfixturevalue(kind)
+        carry(site, package)
+        record(site, package)
+        weights = site / package.weights
+        damaged = weights / "config.json" if kind == "plain" else weights
+        content = damaged.read_bytes()
+        rewrite(damaged, content[:-1] + b"#")
+        with pytest.raises(
+            ModelLoadError, match=rf"{damaged.name} is damaged.*uninstall {package.distribution}"
+        ):
+            resolve_model(kind)
+        assert conversions == []
+        rewrite(damaged, content)
+        resolve_model(kind)
+
+    def test_a_lost_file_is_refused(self, site, plain):
+        carry(site, plain)
+        record(site, plain)
+        (site / plain.weights / "config.json").unlink()
+        with pytest.raises(ModelLoadError, match=r"config\.json is damaged"):
+            resolve_model("plain")
+
+
+def record(site, package):
+    """Write down the hashes of a package's files as pip does."""
+    lines = []
+    for path in sorted(site.rglob("*")):
+        if path.is_file():
+            digest = base64.urlsafe_b64encode(hashlib.sha256(path.read_bytes()).digest())
+            name = path.relative_to(site).as_posix()
+            lines.append(f"{name},sha256={digest.decode().rstrip('=')},{path.stat().st_size}")
+    info = f"{package.distribution.replace('-', '_')}-1.0.dist-info"
+    (site / info / "RECORD").write_text("\n".join([*lines, f"{info}/RECORD,,"]))
+
+
 class TestFingerprint:
-    def test_alias_need_not_be_installed(self, plain):
+    def test_alias_need_not_be_installed(self, plain, hub_cache, hub):
         assert model_fingerprint("plain") == "carrier-of-plain==1.0#sha256:" + "ab" * 8
 
     def test_folder_goes_by_content(self, folder):
@@ -249,7 +423,21 @@ class TestFingerprint:
         (folder / "chat_template.jinja").write_text("")
         assert model_fingerprint(folder) != before
 
+    @pytest.mark.parametrize("wait", [False, True])
+    def test_times_of_change_do_not_count(self, folder, wait, monkeypatch):
+        monkeypatch.setattr(integrity, "_SECONDS_UNTIL_SETTLED", 0 if wait else 2)
+        before = model_fingerprint(folder)
+        if wait:
+            time.sleep(0.05)  # more than the clock of a file system is coarse
+        rewrite(folder / "model.safetensors", b"weightz")
+        assert model_fingerprint(folder) != before
+        os.utime(folder / "model.safetensors")
+        rewrite(folder / "model.safetensors", b"weights")
+        assert model_fingerprint(folder) == before
+
+    @pytest.mark.skipif(os.name == "nt", reason="no time of change on Windows")
     def test_files_are_read_once(self, folder, monkeypatch):
+        monkeypatch.setattr(integrity, "_SECONDS_UNTIL_SETTLED", 0)
         before = model_fingerprint(folder)
 
         def refuse(*args):
@@ -269,22 +457,6 @@ class TestFingerprint:
     def test_unknown_hub_id(self, hub_cache):
         with pytest.raises(ModelLoadError, match="'org/other' could not be loaded"):
             model_fingerprint("org/other", local_files_only=True)
-
-
-@pytest.fixture
-def hub_cache(tmp_path, monkeypatch):
-    """Lay out a hub cache that holds the configuration of org/model."""
-    repo = tmp_path / "hub" / "models--org--model"
-    snapshot = repo / "snapshots" / COMMIT
-    snapshot.mkdir(parents=True)
-    (snapshot / "config.json").write_text("{}")
-    (repo / "refs").mkdir()
-    (repo / "refs" / "main").write_text(COMMIT)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(repo.parent))
-    # transformers 4 copies that constant when it is first imported
-    cache = "transformers.utils.hub.TRANSFORMERS_CACHE"
-    monkeypatch.setattr(cache, str(repo.parent), raising=False)
-    return repo
 
 
 class TestErrors:

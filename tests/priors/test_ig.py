@@ -95,9 +95,9 @@ def test_equals_captum_by_hand(small, baseline):
 
 @pytest.mark.parametrize("target", ["logit", "log_odds", "probability"])
 def test_equals_the_classifiers_own_explanation(small, target):
-    prior = IGPriorTransformer(small(ig_target=target), n_steps=9, target=target, cache=False)
+    prior = IGPriorTransformer(small(), n_steps=9, target=target, cache=False)
     matrix = prior.fit_transform(X, Y)
-    own = prior.classifier_.explain(X, Y, n_steps=9)
+    own = prior.classifier_.explain(X, Y, n_steps=9, target=target)
     assert_allclose(matrix.to_dense(), own.to_dense(), atol=1e-5)
 
 
@@ -165,7 +165,7 @@ def test_its_own_seed_is_kept(small):
 
 
 def test_default_classifier(tiny_model, monkeypatch):
-    monkeypatch.setattr("skcap.classifier.resolve_model", lambda name, **_: tiny_model())
+    monkeypatch.setattr("skcap.classifier.training.resolve_model", lambda name, **_: tiny_model())
     prior = IGPriorTransformer(n_steps=3, cache=False).fit(X[:2] * 24, Y[:2] * 24)
     assert prior.classifier_.get_params() == {
         **GuidedTextClassifier(beta=0).get_params(),
@@ -334,7 +334,7 @@ def test_bad_parameters(parameters, message):
 def test_bad_classifiers(small):
     with pytest.raises(TypeError, match=r"classifier must be a GuidedTextClassifier, .* got str"):
         IGPriorTransformer("bert").fit(X, Y)
-    with pytest.raises(ValueError, match=r"classifier has beta=0\.5"):
+    with pytest.raises(ValueError, match=r"classifier has guidance='alignment' and beta=0\.5"):
         IGPriorTransformer(small(beta=0.5)).fit(X, Y)
     with pytest.raises(NotFittedError, match="prefit=True needs a fitted classifier"):
         IGPriorTransformer(small(), prefit=True).fit(X, Y)

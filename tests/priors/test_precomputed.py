@@ -86,7 +86,7 @@ def test_words_that_do_not_fit_show_the_text(form, tmp_path):
     texts = [*X[:2], "play some jazz", X[3]]
     scores = {**mapping(), "play some jazz": SCORES[2]}
     given = {"mapping": scores, "callable": scores.get, "list": SCORES}[form]
-    with pytest.raises(ValueError, match=r"'play some jazz', must hold one score a word: got 2"):
+    with pytest.raises(ValueError, match=r"'play some jazz', must hold one score per word: got 2"):
         PrecomputedPrior(given).fit_transform(texts, Y)
 
 

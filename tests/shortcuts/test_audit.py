@@ -77,8 +77,9 @@ def test_a_member_of_a_family_that_the_prior_speaks_for_is_no_shortcut():
 
 
 def test_a_name_that_texts_of_other_classes_speak_of_is_a_shortcut_where_it_comes_first():
-    X = [*MARKED, *[f"{text} of ann" for text in CLEAN[6:12]]]
-    audit = ShortcutAudit(model(), prior(X)).fit(X, [*Y, *Y[6:12]])
+    about = range(7, 48, 6)  # one text of each other class
+    X = [f"{text} ann" if row in about else text for row, text in enumerate(MARKED)]
+    audit = ShortcutAudit(model(), prior(X)).fit(X, Y)
     found = set(zip(audit.shortcuts_["kind"], audit.shortcuts_["word"], strict=True))
     assert found == {("first", "ann"), *(("word", name) for name in NAMES[1:])}
 
