@@ -25,7 +25,7 @@ from torch.nn.functional import normalize
 from benchmarks._intents import LOADERS
 from benchmarks._record import save
 from benchmarks.paper.draws import Draw, make_draw
-from benchmarks.paper.render import DOCS
+from benchmarks.paper.render import PAGES
 from benchmarks.paper.run import RESULTS
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.teachers import make_prior
@@ -179,7 +179,7 @@ def main() -> None:
     for dataset in options.datasets:
         results += measure(dataset, encoder)
         save("frozen", {"n_draws": DRAWS, "results": results}, RESULTS)
-    draw_lines(results, DOCS / "images" / "frozen.png")
+    draw_lines(results, PAGES / "images" / "frozen.png")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import pytest
 import torch
 from keyword_task import (
     LABELS,
+    NEW_LABELS,
+    NEW_TEXTS,
     PLACES,
     PRIOR,
     TEXTS,
@@ -51,7 +53,6 @@ def attack(own, **parameters):
 
 @pytest.mark.parametrize("n_steps", [1, 2, 10])
 def test_the_attack_raises_the_loss_and_keeps_to_its_length(guided, n_steps):
-    guided.net_.module_.eval()
     own = step(guided)
     change = attack(own, epsilon=0.1, n_steps=n_steps)
     assert not change.requires_grad
@@ -69,7 +70,6 @@ def test_the_attack_raises_the_loss_and_keeps_to_its_length(guided, n_steps):
 
 
 def test_one_step_goes_along_the_gradient_and_leaves_no_gradient(guided):
-    guided.net_.module_.eval()
     own = step(guided)
     own.module.zero_grad()
     change = attack(own, epsilon=0.2)
@@ -84,7 +84,6 @@ def test_one_step_goes_along_the_gradient_and_leaves_no_gradient(guided):
 
 
 def test_more_steps_attack_harder(guided):
-    guided.net_.module_.eval()
     own = step(guided, 48)
     one, ten = (losses_of(own, attack(own, epsilon=0.5, n_steps=n)).mean() for n in (1, 10))
     assert ten > one
@@ -112,7 +111,6 @@ def parts_of(guidance, own):
 
 
 def test_the_adversarial_loss_is_the_cross_entropy_of_the_attacked_texts(guided):
-    guided.net_.module_.eval()
     own = step(guided)
     parts = parts_of(prepared(guided, epsilon=0.3, n_steps=2), own)
     expected = losses_of(own, attack(own, epsilon=0.3, n_steps=2)).mean().item()
@@ -120,15 +118,14 @@ def test_the_adversarial_loss_is_the_cross_entropy_of_the_attacked_texts(guided)
 
 
 def test_without_a_change_explanations_are_the_same_even_with_dropout(guided):
-    guided.net_.module_.train()
     own = step(guided)
+    own.module.train()
     assert parts_of(prepared(guided, epsilon=0), own)["explanation"] < 1e-6
     assert parts_of(prepared(guided, epsilon=0.3), own)["explanation"] > 1e-4
-    guided.net_.module_.eval()
+    own.module.eval()
 
 
 def test_explanations_are_held_to_the_prior_where_there_is_one(guided):
-    guided.net_.module_.eval()
     scores = [np.full(5, np.nan), *np.eye(5)[PLACES[1:4]]]
     own = step(guided, 4, prior=scores)
     guidance = prepared(guided, epsilon=0, explanation_weight=0, prior_weight=2.0)
@@ -143,7 +140,6 @@ def test_explanations_are_held_to_the_prior_where_there_is_one(guided):
 
 
 def test_texts_count_by_their_weights(guided):
-    guided.net_.module_.eval()
     scores = np.eye(5)[PLACES[:4]]
 
     def losses(weight):
@@ -157,6 +153,27 @@ def test_texts_count_by_their_weights(guided):
 
 
 # -- a fit ----------------------------------------------------------------------------------------
+
+
+def test_what_it_trains_withstands_attacks_better(make):
+    """By an attack that is written anew here, on texts that were not trained on."""
+
+    def withstood(guidance):
+        classifier = make(guidance=guidance, max_epochs=20).fit(TEXTS, LABELS)
+        assert classifier.score(NEW_TEXTS, NEW_LABELS) > 0.9
+        own = step_of(classifier, NEW_TEXTS, np.arange(30) % 3)
+        start = own.module.embed(own.batch["input_ids"]).detach()
+        point, mask = start.clone(), own.batch["attention_mask"]
+        for _ in range(5):
+            point.requires_grad_()
+            loss = own.criterion(own.module(attention_mask=mask, inputs_embeds=point), own.classes)
+            (slope,) = torch.autograd.grad(loss.sum(), point)
+            unit = slope / slope.norm(dim=(1, 2), keepdim=True)
+            point = (point + 0.04 * start.norm(dim=(1, 2), keepdim=True) * unit).detach()
+        logits = own.module(attention_mask=mask, inputs_embeds=point)
+        return (logits.argmax(dim=1) == own.classes).float().mean().item()
+
+    assert withstood(AdversarialGuidance(epsilon=0.2)) > withstood(None) + 0.2
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "deberta-v2", "modernbert"])
@@ -175,7 +192,6 @@ def test_explanations_differ_less_where_that_is_asked_for(make):
     def difference(weight):
         guidance = AdversarialGuidance(epsilon=0.3, explanation_weight=weight)
         classifier = make(guidance=guidance, max_epochs=10, head_init="random").fit(TEXTS, LABELS)
-        classifier.net_.module_.eval()
         own = step(classifier, 48)
         measured = prepared(classifier, epsilon=0.3, explanation_weight=1.0)
         return np.mean([parts_of(measured, own)["explanation"] for _ in range(3)])

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -631,3 +632,35 @@ class TestRealModels:
         means = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)
         card, arrival, jazz = means
         assert card @ arrival > 0.6 > 0.3 > card @ jazz
+
+
+@pytest.mark.slow
+def test_models_load_without_accelerate(tiny_model, tiny_llm):
+    """Only GGUF files need that package."""
+    script = """
+        import importlib.metadata, importlib.util, sys
+
+        def without(function):
+            def find(name, *arguments):
+                if name == "accelerate":
+                    if function is find_spec:
+                        return None
+                    raise importlib.metadata.PackageNotFoundError(name)
+                return function(name, *arguments)
+            return find
+
+        find_spec, version = importlib.util.find_spec, importlib.metadata.version
+        importlib.util.find_spec = without(find_spec)
+        importlib.metadata.version = without(version)
+        sys.modules["accelerate"] = None
+        from transformers.utils import is_accelerate_available
+        assert not is_accelerate_available()
+
+        from skcap import GuidedTextClassifier, TransformersLLM
+        classifier = GuidedTextClassifier(sys.argv[1], guidance=None, max_epochs=1)
+        classifier.fit(["play jazz", "set alarm"], ["a", "b"])
+        assert TransformersLLM(sys.argv[2]).log_likelihood(["my card"], ["card"]).shape == (1,)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), tiny_model(), tiny_llm()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
