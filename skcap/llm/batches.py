@@ -1,4 +1,4 @@
-"""Prompts in batches that fit into memory: where one does not, the rest goes in smaller ones."""
+"""Prompts in batches that fit into memory: if one does not, smaller ones follow."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from skcap.llm.prompt_encoding import EncodedPrompt
 
 __all__ = ["Batch", "TokenBudget"]
 
-# What allocators say that have no class of error for it: torch's on CPUs and on Apple's GPUs.
+# What torch's allocators for CPUs and Apple's GPUs say, which have no class of error for it.
 _SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 class Batch(NamedTuple):
-    """Some of the prompts, and what scores them: one log-likelihood a row."""
+    """Some of the prompts, and a function that returns one log-likelihood for each."""
 
     rows: np.ndarray
     n_tokens: int
@@ -25,12 +25,12 @@ class Batch(NamedTuple):
 
 
 class TokenBudget:
-    """How many tokens go through a model at once; it falls for good when memory runs out.
+    """How many tokens go through a model at once; lowered for good when memory runs out.
 
     Attributes
     ----------
     limit : int or None
-        What is left of any larger batch size; None as long as memory has sufficed.
+        Caps any larger batch size; None as long as memory has sufficed.
     """
 
     def __init__(self) -> None:
@@ -44,15 +44,16 @@ class TokenBudget:
     ) -> np.ndarray:
         """Score all batches of a plan, once each.
 
-        Where memory runs out, half the tokens are tried from then on, and the prompts that have
-        no score yet are planned anew. An error that one prompt alone causes is raised.
+        If memory runs out, half as many tokens are tried from then on, and the prompts without a
+        score are planned again. An error that a single prompt causes is raised.
 
         Parameters
         ----------
         prompts : sequence of EncodedPrompt
         batch_size : int
         plan : callable
-            From prompts and a number of tokens to batches of them, each prompt in one batch.
+            Takes prompts and a number of tokens, and yields batches, with each prompt in one of
+            them.
 
         Returns
         -------
@@ -74,7 +75,7 @@ class TokenBudget:
         if self.limit != limit_before:
             warnings.warn(
                 f"Memory ran out at batch_size={batch_size}, so this model is used with "
-                f"batch_size={self.limit} from now on. Set that, to be spared the failed attempts.",
+                f"batch_size={self.limit} from now on. Set it to that to avoid failed attempts.",
                 stacklevel=4,
             )
         return scores
@@ -84,10 +85,10 @@ class TokenBudget:
         try:
             return batch.score()
         except Exception as error:
-            # Below two tokens, all of these prompts are the same one.
+            # With fewer than two tokens, all of these prompts are the same.
             if len(batch.rows) == 1 or batch.n_tokens < 2 or not _ran_out_of_memory(error):
                 raise
-        # Outside of the handler, so that the traceback no longer holds on to what was computed.
+        # Outside the handler, so that the traceback no longer keeps what was computed in memory.
         self.limit = batch.n_tokens // 2
         return None
 

@@ -1,8 +1,8 @@
-"""From prompt and continuation to token ids, the one place that knows about tokenizers.
+"""From prompt and continuation to token ids: all that skcap knows about tokenizers of LLMs.
 
 A prompt is encoded *together* with its continuation, as one string, so that the tokens are those
-that the model would read. The continuation is then every token that reaches past the end of the
-prompt: a token that spans the join counts as continuation, which is therefore never empty.
+that the model would read. The continuation consists of all tokens that end after the prompt does:
+a token that spans the boundary belongs to it, so it is never empty.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SLOT = "skcapmessageslot"
 
 
 class EncodedPrompt(NamedTuple):
-    """Token ids of a prompt and its continuation; the first `n_context` are the prompt's."""
+    """Token ids of a prompt and its continuation; the first `n_context` belong to the prompt."""
 
     ids: tuple[int, ...]
     n_context: int
@@ -31,7 +31,7 @@ class PromptEncoder:
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerFast
-        Must be a fast tokenizer, since character offsets are needed.
+        A fast tokenizer, since character offsets are needed.
     chat_template : {"auto"} or bool
         Whether to wrap the prompt as a user's message. ``"auto"`` does so if the tokenizer has a
         chat template.
@@ -40,8 +40,8 @@ class PromptEncoder:
     def __init__(self, tokenizer: Any, chat_template: str | bool = "auto"):
         if not getattr(tokenizer, "is_fast", False):
             raise ValueError(
-                f"The tokenizer {type(tokenizer).__name__} has no character offsets; skcap needs a "
-                "fast tokenizer (a tokenizer.json in the model's folder)."
+                f"The tokenizer {type(tokenizer).__name__} returns no character offsets; skcap "
+                "needs a fast tokenizer (a tokenizer.json in the model's folder)."
             )
         has_template = getattr(tokenizer, "chat_template", None) is not None
         if chat_template not in ("auto", True, False):
@@ -73,16 +73,16 @@ class PromptEncoder:
         Raises
         ------
         ValueError
-            If a continuation is empty, or nothing stands before one.
+            If a continuation is empty, or there is nothing before one.
         """
         if any(not text.strip() for text in continuations):
             raise ValueError(
-                "A continuation is empty. Labels must hold at least one visible character; give "
+                "A continuation is empty. Labels must have at least one visible character; give "
                 "better names through label_names."
             )
         contexts = [self.head + prompt + self.tail for prompt in prompts]
-        # A label follows a space unless the prompt ends in white space already (a chat template
-        # ends in a newline); the space then belongs to the label's first token.
+        # A label is preceded by a space, which belongs to its first token, unless the prompt ends
+        # in white space already, as a chat template does.
         tails = [
             text if context[-1:].isspace() or not context else " " + text
             for context, text in zip(contexts, continuations, strict=True)
@@ -126,16 +126,16 @@ class PromptEncoder:
             )
         if n_context == 0:
             raise ValueError(
-                "The prompt is empty and the tokenizer adds no token of its own; put an "
+                "The prompt is empty, and the tokenizer adds no token of its own; put an "
                 "instruction before the text."
             )
         return EncodedPrompt(tuple(ids), n_context)
 
     def _encode_with_markers(self, prompt: str, tail: str) -> EncodedPrompt:
-        """Encode a text that spells out special tokens as the characters that it holds.
+        """Encode a text that contains the names of special tokens as plain characters.
 
-        Only the chat template may speak in special tokens: a text with ``<|im_end|>`` in it must
-        not end the user's message.
+        Only the chat template may use special tokens: a text with ``<|im_end|>`` in it must not
+        end the user's message.
         """
         ids: list[int] = []
         ends: list[int] = []
@@ -152,7 +152,7 @@ class PromptEncoder:
         return self._split(ids, ends, done - len(tail))
 
     def _segments(self, prompt: str, tail: str) -> list[tuple[str, bool]]:
-        """Cut the rendered prompt at the template's own special tokens, and only there."""
+        """Cut the rendered prompt at the template's own special tokens, and nowhere else."""
         before, after = self._cut(self.head), self._cut(self.tail)
         pieces = [*before, (prompt, False), *after, (tail, False)]
         merged: list[tuple[str, bool]] = []
@@ -166,7 +166,7 @@ class PromptEncoder:
     def _cut(self, text: str) -> list[tuple[str, bool]]:
         if not text or self._special is None:
             return [(text, False)]
-        pieces = self._special.split(text)  # odd positions hold the special tokens
+        pieces = self._special.split(text)  # special tokens are at odd positions
         return [(piece, position % 2 == 1) for position, piece in enumerate(pieces)]
 
     def _has_marker(self, text: str) -> bool:
@@ -190,13 +190,13 @@ class PromptEncoder:
         sides = rendered.split(_SLOT)
         if len(sides) != 2:
             raise ValueError(
-                f"The tokenizer's chat template shows the user's message {len(sides) - 1} times "
-                "instead of once; use chat_template=False."
+                f"The tokenizer's chat template repeats the user's message {len(sides) - 1} times "
+                "instead of showing it once; use chat_template=False."
             )
         return sides[0], sides[1]
 
     def _begin_of_sequence(self) -> list[int]:
-        """Return what the tokenizer itself puts before a text, such as a BOS token."""
+        """Return the tokens that the tokenizer puts before a text, such as a BOS token."""
         batch = self.tokenizer("a", add_special_tokens=True, return_special_tokens_mask=True)
         marked = zip(batch["input_ids"], batch["special_tokens_mask"], strict=True)
         return [token for token, _ in takewhile(lambda pair: pair[1], marked)]

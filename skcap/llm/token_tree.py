@@ -1,8 +1,8 @@
-"""Prompts that share their beginnings, as a tree: every distinct token is computed once.
+"""Prompts that share their beginnings, as a tree in which every distinct token is computed once.
 
-The variants of a text differ by a few words. Laid out as a prefix tree, one sequence holds the
-tokens of all of them; an attention mask lets each token see its own ancestors only, and its
-position is its depth. A causal model then gives each node what it would give in its own prompt.
+The variants of a text differ by a few words. As a prefix tree, the tokens of all of them fit into
+one sequence; an attention mask lets each token attend to its own ancestors only, and its position
+is its depth. A causal model then computes for each node what it would compute in its own prompt.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class TokenTree:
     Attributes
     ----------
     tokens : ndarray of int64, shape (n_nodes,)
-        Parents stand before their children.
+        Parents come before their children.
     parents : ndarray of int64, shape (n_nodes,)
-        Position of the parent, -1 for a child of the common prefix.
+        Position of the parent; -1 for a child of the common prefix.
     depths : ndarray of int64, shape (n_nodes,)
-        Distance to the end of the common prefix, from 0.
+        Distance from the end of the common prefix, starting at 0.
     prompts : ndarray of int64, shape (n_targets,)
-        Which prompt each target belongs to.
+        The prompt that each target belongs to.
     sources : ndarray of int64, shape (n_targets,)
         The node whose output predicts the target.
     targets : ndarray of int64, shape (n_targets,)
@@ -45,7 +45,7 @@ class TokenTree:
     targets: np.ndarray
 
     def ancestors(self) -> np.ndarray:
-        """Which nodes each node may see: itself and those above it.
+        """Which nodes each node may attend to: itself and those above it.
 
         Returns
         -------
@@ -72,23 +72,23 @@ def common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
 def grow_trees(
     prompts: Sequence[EncodedPrompt], n_shared: int, max_nodes: int
 ) -> Iterator[TokenTree]:
-    """Lay prompts out as trees of a limited size.
+    """Arrange prompts as trees of limited size.
 
     Parameters
     ----------
     prompts : sequence of EncodedPrompt
     n_shared : int
         Number of leading tokens that all prompts share and that are computed elsewhere. At most
-        ``n_context - 1`` of each prompt, as the node that predicts the first token of the
+        ``n_context - 1`` of each prompt, since the node that predicts the first token of the
         continuation must be in the tree.
     max_nodes : int
-        A tree is closed before it exceeds this, but holds one prompt at least.
+        Largest number of nodes; a tree with a single prompt may have more.
 
     Yields
     ------
     TokenTree
     """
-    # In sorted order neighbours share the longest beginnings, which the next tree would repeat.
+    # In sorted order, neighbours share the longest beginnings, so that little is computed twice.
     order = sorted(range(len(prompts)), key=lambda row: prompts[row].ids)
     tree = _TreeBuilder(n_shared)
     for row in order:
@@ -101,7 +101,7 @@ def grow_trees(
 
 
 class _TreeBuilder:
-    """Adds prompts in sorted order, so that only the path to the last one is ever extended."""
+    """Takes prompts in sorted order, so that only the path to the last one is ever extended."""
 
     def __init__(self, n_shared: int):
         self.n_shared = n_shared
@@ -119,7 +119,7 @@ class _TreeBuilder:
         return len(inputs) - common_prefix_length(inputs, self.path_tokens)
 
     def add(self, row: int, prompt: EncodedPrompt) -> None:
-        inputs = prompt.ids[self.n_shared : -1]  # the last token is predicted, never read
+        inputs = prompt.ids[self.n_shared : -1]  # the last token is predicted, not read
         kept = common_prefix_length(inputs, self.path_tokens)
         del self.path[kept:]
         for token in inputs[kept:]:

@@ -1,4 +1,4 @@
-"""Seeds: from content, from scikit-learn's `random_state`, and for torch."""
+"""Seeds from content, from scikit-learn's `random_state`, and for torch."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["content_seed", "draw_seed", "seeded"]
 
 
 def content_seed(random_state: int, *content: str) -> int:
-    """Derive a seed from what a text *is*, so that neither its row nor its neighbours matter.
+    """Derive a seed from a text itself, so that neither its row nor the other texts matter.
 
     Parameters
     ----------
     random_state : int
     *content : str
-        The text, its label, and whatever else tells two requests apart.
+        The text, its label, and whatever else distinguishes two requests.
 
     Returns
     -------
     int
-        In the range of unsigned 64-bit integers, the same in every process.
+        An unsigned 64-bit integer, the same in every process.
     """
     digest = hashlib.sha256(str(random_state).encode())
     for part in content:
@@ -42,7 +42,7 @@ def draw_seed(random_state: Any) -> int:
     Parameters
     ----------
     random_state : int, RandomState or None
-        An int is given back as it is.
+        An int is returned as it is.
 
     Returns
     -------
@@ -57,9 +57,15 @@ def draw_seed(random_state: Any) -> int:
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch's generators for a while, and leave them as they were before.
+    """Seed torch's global generators inside a block, and restore them afterwards.
 
     Even a data loader that does not shuffle draws from torch's global generator.
+
+    Parameters
+    ----------
+    seed : int
+    device : torch.device or None, default=None
+        A GPU whose generator is seeded, too.
     """
     import torch
 

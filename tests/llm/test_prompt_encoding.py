@@ -167,7 +167,7 @@ def test_slow_tokenizer_is_refused():
     class Slow:
         is_fast = False
 
-    with pytest.raises(ValueError, match="Slow has no character offsets; skcap needs a fast"):
+    with pytest.raises(ValueError, match="Slow returns no character offsets; skcap needs a fast"):
         PromptEncoder(Slow())
 
 

@@ -536,6 +536,15 @@ def test_parameters_set_after_fit_are_checked(make):
         prior.attribute(TEXTS, LABELS)
 
 
+def test_lone_surrogates_are_named_with_their_row(make, log):
+    prior = make().fit(TEXTS, LABELS)
+    message = r"X must hold valid Unicode, but row 1 holds the lone surrogate .* Repair it"
+    for call in (prior.attribute, prior.fit_transform):
+        with pytest.raises(ValueError, match=message):
+            call(["stop", "a \ud83d"], LABELS[:2])
+    assert scored(log) == []
+
+
 def test_numeric_labels_are_warned_of_unless_named(make):
     with pytest.warns(UserWarning, match=r"answers such as '0'\. Say what they mean"):
         make().fit(["a", "b"], [0, 1])
