@@ -116,7 +116,7 @@ def _p_above(values: np.ndarray, least: float) -> float:
     if len(values) < 2:
         return 1.0
     if np.ptp(values) < 1e-9:
-        return float(values[0] <= least)
+        return float(values[0] <= least + 1e-9)  # rounding must not decide a tie
     return float(ttest_1samp(values, least, alternative="greater").pvalue)
 
 
