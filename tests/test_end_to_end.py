@@ -67,7 +67,7 @@ def test_real_models_learn_from_three_texts_a_class(tmp_path):
 @pytest.mark.slow
 def test_own_attributions_are_more_faithful_than_random_ones_on_a_real_model():
     X, y, X_test, _ = data(shots=5)
-    clf = GuidedTextClassifier(beta=0, max_epochs=6, random_state=0).fit(X, y)
+    clf = GuidedTextClassifier(guidance=None, max_epochs=6, random_state=0).fit(X, y)
     rng = np.random.default_rng(0)
     own = clf.explain(X_test)
     chance = PriorMatrix(X_test, [rng.random(len(text.split())) for text in X_test])

@@ -1,4 +1,4 @@
-"""Priors from a small model of one's own: integrated gradients after plain training."""
+"""Priors from a small classifier that is trained on the labels alone: integrated gradients."""
 
 from __future__ import annotations
 
@@ -12,71 +12,82 @@ from typing import TYPE_CHECKING, Any, Literal
 import joblib
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skcap.attribution import (
+    BASELINES,
+    OUTPUTS,
+    baseline_embeddings,
+    find_baseline_token,
+    output_of,
+    words_from_tokens,
+)
 from skcap.prior_matrix import PriorMatrix
 from skcap.priors.base import BasePrior
 from skcap.utils.cache import PriorCache, compute_cached, resolve_cache
-from skcap.utils.fitting import fitting
-from skcap.utils.labels import check_labels
-from skcap.utils.words import check_texts, split_words
+from skcap.utils.validation import Options, StrOptions, integer
+from skcap.utils.words import split_words
 
 if TYPE_CHECKING:
     from skcap.classifier import GuidedTextClassifier
 
 __all__ = ["IGPriorTransformer"]
 
-_BASELINES = ("pad", "mask")
-_TARGETS = ("logit", "log_odds", "probability")
+_SOURCE = ("revision", "local_files_only")  # options that say where weights are, not what they do
 _TEXTS = 16  # of like length, given to captum at a time
-_CHANCE = 0.01  # a model as good as it is by chance with less than this probability is accepted
-_LARGE_DELTA = 0.05  # of the score differences that attributions are to add up to
+_CHANCE = 0.01  # level of the test that the model is better than always the same label
+_LARGE_DELTA = 0.05  # share of the score differences that may be missed before a warning
 
 
 class IGPriorTransformer(BasePrior):
     """Integrated gradients of a model that was trained on the labels alone.
 
-    A small classifier is trained on the texts by cross-entropy. What each word adds to the score
-    of the *true* label, by captum's ``LayerIntegratedGradients`` on the word embeddings, is the
-    prior for a new model that is trained from scratch.
+    A small classifier is trained on the texts by cross-entropy. What each word adds to its score
+    of the *true* label, by captum's ``IntegratedGradients`` on the word embeddings, is the prior
+    for a new model that is trained from scratch.
 
     Parameters
     ----------
     classifier : GuidedTextClassifier or None, default=None
-        The model to train; `fit` trains a clone. Its `beta` must be 0, and a `random_state` of
-        None is replaced by the one below. None is ``GuidedTextClassifier(beta=0)``.
+        The model to train; `fit` trains a clone. It must be unguided (``guidance=None`` or
+        ``beta=0``), and a `random_state` of None is replaced by the one below. None is
+        ``GuidedTextClassifier(guidance=None)``.
     prefit : bool, default=False
-        Take `classifier` as it is, already fitted, however that was done. Clones of this
-        transformer then share it, so in cross-validation it must not have seen the test folds.
-        Nothing is trained then, and nothing cached.
+        Take `classifier` as it is, already fitted, with or without guidance. Nothing is trained
+        then, and nothing cached. Clones of this transformer share the classifier, so in
+        cross-validation it must not have seen the test folds.
     n_steps : int, default=50
         Points of the quadrature (captum's "gausslegendre"). `convergence_delta_` tells whether
         they are enough.
     internal_batch_size : int, default=64
-        Most rows (points of all texts together) of one forward pass; less needs less memory.
-    baseline : {"pad", "mask"}, default="pad"
-        Token whose embedding stands in for every word at the start of the path.
+        Most rows of one forward pass, where a row is one text at one point of its path. Fewer
+        rows need less memory.
+    baseline : {"pad", "mask", "zero"}, default="pad"
+        What stands in for every token at the start of the path: the embedding of the padding or
+        mask token, or zeros.
     target : {"logit", "log_odds", "probability"}, default="logit"
         What is attributed. Log-odds also count what a word does to the other classes' logits.
-        Probabilities saturate once a text is learnt.
+        Probabilities saturate once a text is learned.
     cache : None, path, PriorCache or False, default=None
-        Where the scores of the training texts are kept, one entry a fit: a second fit on the same
-        texts and labels with the same settings trains nothing. None is the user's cache folder,
-        False keeps nothing.
+        Where the scores of the training texts are kept, one entry per fit: a second fit on the
+        same texts and labels with the same settings trains nothing. None is the user's cache
+        folder, False keeps nothing.
     random_state : int, RandomState or None, default=0
         Seeds the training. None draws a new seed in each fit and uses no cache.
     verbose : int, default=0
-        Above 0 tells of training and of the convergence delta.
+        Above 0 prints when the model is trained, and the convergence delta.
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
+        The labels, sorted.
     convergence_delta_ : ndarray of float64, shape (n_texts,)
-        For each training text, by how much its attributions miss the difference between the
-        scores of the text and of the baseline, which they would add up to with infinitely many
-        steps. Mean and largest size are also in the provenance.
+        For each training text, the sum of its attributions less the difference between the scores
+        of the text and of the baseline; 0 with infinitely many steps. The mean and the largest
+        size are also in the provenance.
     classifier_ : GuidedTextClassifier
-        The trained model. It is not there after a fit whose scores came from the cache; then
+        The trained model. It is missing after a fit whose scores came from the cache; then
         :meth:`attribute` trains it, once, if it is asked for texts that `fit` did not see.
 
     Raises
@@ -90,7 +101,7 @@ class IGPriorTransformer(BasePrior):
     -----
     The attributions of a token's embedding are summed, and tokens are summed into words. Words
     that were cut off (`max_length` of the classifier) have no score. A text that occurs twice with
-    one label is attributed once.
+    the same label is attributed once.
 
     Unlike the priors of a language model, these scores depend on all training texts, through the
     model that is trained on them.
@@ -98,12 +109,28 @@ class IGPriorTransformer(BasePrior):
     Examples
     --------
     >>> from skcap.classifier import GuidedTextClassifier
-    >>> from skcap.priors.integrated_gradients import IGPriorTransformer
-    >>> prior = IGPriorTransformer(GuidedTextClassifier(beta=0, max_epochs=30), n_steps=20)
+    >>> from skcap.priors import IGPriorTransformer
+    >>> IGPriorTransformer(GuidedTextClassifier(guidance=None, max_epochs=30), n_steps=20)
+    IGPriorTransformer(classifier=GuidedTextClassifier(guidance=None, max_epochs=30), n_steps=20)
+
+    Fitted (this trains a model):
+
     >>> matrix = prior.fit_transform(texts, labels)  # doctest: +SKIP
     >>> abs(prior.convergence_delta_).max()  # doctest: +SKIP
     0.0021
     """
+
+    _parameter_constraints = {
+        "classifier": "no_validation",  # by _prepare_classifier
+        "prefit": ["boolean"],
+        "n_steps": [integer(1)],
+        "internal_batch_size": [integer(1)],
+        "baseline": [StrOptions(set(BASELINES))],
+        "target": [StrOptions(set(OUTPUTS))],
+        "cache": [str, PathLike, PriorCache, Options(bool, {False}), None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
 
     def __init__(
         self,
@@ -112,7 +139,7 @@ class IGPriorTransformer(BasePrior):
         prefit: bool = False,
         n_steps: int = 50,
         internal_batch_size: int = 64,
-        baseline: Literal["pad", "mask"] = "pad",
+        baseline: Literal["pad", "mask", "zero"] = "pad",
         target: Literal["logit", "log_odds", "probability"] = "logit",
         cache: PriorCache | str | PathLike[str] | Literal[False] | None = None,
         random_state: int | np.random.RandomState | None = 0,
@@ -134,57 +161,29 @@ class IGPriorTransformer(BasePrior):
             copy.classifier = self.classifier  # its clone would be unfitted
         return copy
 
-    def fit(self, X: Any, y: Any) -> IGPriorTransformer:
-        """Train the model and attribute its training texts, or find their scores in the cache.
-
-        Parameters
-        ----------
-        X : array-like of str, shape (n_texts,)
-        y : array-like of str or int, shape (n_texts,)
-
-        Returns
-        -------
-        self
-        """
-        with fitting(self):
-            self._check_parameters()
-            texts = check_texts(X)
-            labels = check_labels(texts, y)
-            self.classes_ = np.unique(labels)
-            self._texts, self._labels = texts, labels
-            self._prepare_classifier()
-            rows = list(zip(texts, labels.tolist(), strict=True))
-            pairs = list(dict.fromkeys(rows))
-            cache, key = self._cache_and_key()
-            ((_, values),) = compute_cached(
-                cache, [key], lambda _: self._train_and_attribute(pairs)
-            )
-            lengths = [len(split_words(text)) for text, _ in pairs]
-            parts = np.split(values, np.cumsum([len(pairs), len(pairs), *lengths]))
-            delta, difference, scores = parts[0], parts[1], parts[2:-1]
-            self._scores = dict(zip(pairs, scores, strict=True))
-            position = {pair: place for place, pair in enumerate(pairs)}
-            self.convergence_delta_ = delta[[position[row] for row in rows]]
-            self._report_convergence(difference)
-        return self
-
-    def _check_parameters(self) -> None:
-        for name in ("n_steps", "internal_batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
-        for name, allowed in (("baseline", _BASELINES), ("target", _TARGETS)):
-            if getattr(self, name) not in allowed:
-                options = ", ".join(map(repr, allowed))
-                raise ValueError(f"{name} must be one of {options}, got {getattr(self, name)!r}.")
-        resolve_cache(self.cache)
+    def _fit(self, texts: list[str], labels: np.ndarray) -> None:
+        """Train the model and attribute its training texts, or find their scores in the cache."""
+        self._texts, self._labels = texts, labels
+        self._prepare_classifier()
+        rows = list(zip(texts, labels.tolist(), strict=True))
+        pairs = list(dict.fromkeys(rows))
+        cache, key = self._cache_and_key()
+        ((_, values),) = compute_cached(cache, [key], lambda _: self._train_and_attribute(pairs))
+        lengths = [len(split_words(text)) for text, _ in pairs]
+        parts = np.split(values, np.cumsum([len(pairs), len(pairs), *lengths]))
+        delta, difference, scores = parts[0], parts[1], parts[2:-1]
+        self._scores = dict(zip(pairs, scores, strict=True))
+        position = {pair: place for place, pair in enumerate(pairs)}
+        self.convergence_delta_ = delta[[position[row] for row in rows]]
+        self._report_convergence(difference)
 
     def _prepare_classifier(self) -> None:
         """Set `_untrained`, or, if prefit, `classifier_`."""
         from skcap.classifier import GuidedTextClassifier
 
-        self.__dict__.pop("classifier_", None)
-        classifier = GuidedTextClassifier(beta=0) if self.classifier is None else self.classifier
+        classifier = self.classifier
+        if classifier is None:
+            classifier = GuidedTextClassifier(guidance=None)
         if not isinstance(classifier, GuidedTextClassifier):
             raise TypeError(
                 "classifier must be a GuidedTextClassifier, whose word embeddings integrated "
@@ -203,16 +202,14 @@ class IGPriorTransformer(BasePrior):
                 )
             self.classifier_ = classifier
             return
-        if classifier.beta != 0 and classifier.guidance is not None:
+        if classifier.beta and classifier.guidance:
             raise ValueError(
                 f"classifier has guidance={classifier.guidance!r:.60} and "
-                f"beta={classifier.beta!r}, but it is trained here without a prior; set "
+                f"beta={classifier.beta!r}, but here it is trained on the labels alone. Set "
                 "guidance=None or beta=0, or fit it yourself and pass prefit=True."
             )
         self._untrained = clone(classifier)
         if classifier.random_state is None:
-            from sklearn.utils import check_random_state
-
             seed = check_random_state(self.random_state).randint(2**31 - 1)
             self._untrained.set_params(random_state=int(seed))
 
@@ -225,27 +222,25 @@ class IGPriorTransformer(BasePrior):
         from skcap.models import model_fingerprint
 
         parameters = self._untrained.get_params()
-        model = parameters.pop("model")
-        options = parameters.pop("model_kwargs") or {}
-        where = {
-            name: options[name] for name in ("revision", "local_files_only") if name in options
-        }
+        model, options = parameters.pop("model"), dict(parameters.pop("model_kwargs") or {})
+        # The fingerprint stands for where the weights come from; all other options change them.
+        source = {name: options.pop(name) for name in _SOURCE if name in options}
         try:
-            settings = joblib.hash([type(self._untrained).__qualname__, parameters])
+            settings = joblib.hash([type(self._untrained).__qualname__, parameters, options])
         except pickle.PicklingError as error:
             warnings.warn(
                 f"A parameter of the classifier cannot be hashed ({error}), so the IG prior is not "
-                "cached and trains in every fit. Replace lambdas and local functions by those of a "
-                "module, or pass cache=False.",
+                "cached and trains in every fit. Replace lambdas and local functions with "
+                "functions of a module, or pass cache=False.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
             return None, ""
         request = {
-            "version": 1,
+            "version": 2,
             "skcap": skcap.__version__,  # the training may change with it
             "source": "ig",
-            "model": model_fingerprint(model, **where),
+            "model": model_fingerprint(model, **source),
             "settings": settings,
             "texts": self._texts,
             "labels": self._labels.tolist(),
@@ -263,7 +258,7 @@ class IGPriorTransformer(BasePrior):
         return self.classifier_
 
     def _train_and_attribute(self, pairs: Sequence[tuple[str, Any]]) -> np.ndarray:
-        """Deltas and score differences of texts with labels, then the scores of all words."""
+        """Give the deltas and score differences of labelled texts, then the scores of all words."""
         classifier = self._trained_classifier()
         _check_better_than_chance(classifier, self._texts, self._labels)
         scores, delta, difference = self._with_captum(pairs)
@@ -292,10 +287,10 @@ class IGPriorTransformer(BasePrior):
         if delta.mean() > _LARGE_DELTA * size:
             warnings.warn(
                 f"The attributions miss the score differences that they should add up to by "
-                f"{delta.mean():.2g} on average, where these are {size:.2g}. Raise n_steps (now "
-                f"{self.n_steps}), or try another baseline (now {self.baseline!r}).",
+                f"{delta.mean():.2g} on average, where the differences are {size:.2g}. Raise "
+                f"n_steps (now {self.n_steps}), or try another baseline (now {self.baseline!r}).",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _attribute(self, texts: list[str], classes: np.ndarray) -> PriorMatrix:
@@ -330,7 +325,7 @@ def attribute_with_captum(
     baseline: str,
     target: str,
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Integrated gradients of a fitted classifier's scores of given labels, by captum.
+    """Attribute a fitted classifier's scores of given labels to words, by captum.
 
     Parameters
     ----------
@@ -349,57 +344,43 @@ def attribute_with_captum(
     difference : ndarray of float64, shape (n_texts,)
         Score of the text less that of the baseline.
     """
-    from captum.attr import LayerIntegratedGradients
-    from skorch.utils import to_tensor
+    from captum.attr import IntegratedGradients
 
-    from skcap.attribution import output_of, words_from_tokens
-    from skcap.classifier.batches import PadCollate, TextDataset
-    from skcap.classifier.texts import encode_texts
+    from skcap.classifier.predicting import batches_by_length, encode_and_warn, scores_by_text
 
-    module = classifier.net_.module_.eval()
+    net = classifier.net_
+    module = net.module_
+    token = find_baseline_token(classifier.tokenizer_, baseline)
 
-    def score(input_ids: Any, attention_mask: Any, classes: Any) -> Any:
-        return output_of(module(input_ids, attention_mask), classes, target)
+    def score(embeddings: Any, attention_mask: Any, classes: Any) -> Any:
+        logits = module(attention_mask=attention_mask, inputs_embeds=embeddings)
+        return output_of(logits, classes, target)
 
-    captum = LayerIntegratedGradients(score, module.encoder.get_input_embeddings())
-    filler = _baseline_token(classifier.tokenizer_, baseline)
-    collate = PadCollate(classifier.tokenizer_.pad_token_id or 0)
-    encoded = encode_texts(classifier.tokenizer_, texts, classifier.max_length_)
-    dataset = TextDataset(encoded, np.searchsorted(classifier.classes_, np.asarray(labels)))
-    # Texts of like length share a call, so that little is spent on padding.
-    order = np.argsort([text.input_ids.size for text in encoded], kind="stable")[::-1].tolist()
+    captum = IntegratedGradients(score)
+    encoded = encode_and_warn(classifier.tokenizer_, list(texts), classifier.max_length_)
+    codes = np.searchsorted(classifier.classes_, np.asarray(labels))
     scores: list[np.ndarray] = [np.empty(0)] * len(encoded)
     delta, difference = np.empty(len(encoded)), np.empty(len(encoded))
-    for start in range(0, len(order), size := min(_TEXTS, internal_batch_size)):
-        rows = order[start : start + size]
-        batch, classes = to_tensor(collate([dataset[i] for i in rows]), classifier.net_.device)
+    size = min(_TEXTS, internal_batch_size)
+    for rows, batch, classes in batches_by_length(net, encoded, codes, size):
+        embeddings = module.embed(batch["input_ids"]).detach()
+        start = baseline_embeddings(module, embeddings, batch["special"], token).detach()
         attribution, missed = captum.attribute(
-            batch["input_ids"],
-            baselines=batch["input_ids"].where(batch["special"], filler),
+            embeddings,
+            baselines=start,
             additional_forward_args=(batch["attention_mask"], classes),
             n_steps=n_steps,
             internal_batch_size=internal_batch_size,
             return_convergence_delta=True,
         )
         tokens = attribution.detach().sum(dim=2)
-        n_words = max(encoded[row].truncated.size for row in rows)
-        words = words_from_tokens(tokens, batch["word_ids"], n_words).double().cpu().numpy()
         delta[rows] = missed.detach().double().cpu().numpy()
         difference[rows] = tokens.sum(dim=1).double().cpu().numpy() - delta[rows]
-        for row, values in zip(rows, words, strict=True):
-            truncated = encoded[row].truncated
-            scores[row] = np.where(truncated, np.nan, values[: truncated.size])
+        own = [encoded[row] for row in rows]
+        words = words_from_tokens(tokens, batch["word_ids"], max(t.truncated.size for t in own))
+        for row, values in zip(rows, scores_by_text(words.double(), own), strict=True):
+            scores[row] = values
     return scores, delta, difference
-
-
-def _baseline_token(tokenizer: Any, baseline: str) -> int:
-    token = getattr(tokenizer, f"{baseline}_token_id")
-    if token is None:
-        raise ValueError(
-            f"baseline={baseline!r} needs a {baseline} token, which the classifier's tokenizer "
-            f"does not have. Choose another of {', '.join(map(repr, _BASELINES))}."
-        )
-    return int(token)
 
 
 def _check_better_than_chance(
@@ -416,5 +397,6 @@ def _check_better_than_chance(
         f"The classifier of the IG prior did not learn its training texts: it gets {n_right} of "
         f"{len(labels)} right, which is not clearly better than always naming the most frequent "
         f"label ({chance:.0%}). Its attributions would mean nothing. Give it more epochs or "
-        "another lr, as in IGPriorTransformer(GuidedTextClassifier(beta=0, max_epochs=30))."
+        "another lr, as in IGPriorTransformer(GuidedTextClassifier(guidance=None, "
+        "max_epochs=30))."
     )

@@ -7,6 +7,8 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import Callback
 
 from skcap.classifier import GuidedTextClassifier
 from skcap.prior_matrix import PriorMatrix
@@ -23,6 +25,7 @@ X = [
 ]
 Y = ["music", "lights", "alarm"] * 2
 NEW = ["play music now", "alarm off"]
+GOOD = X, Y
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def small(tiny_model):
     def make(**parameters):
         how = {
             "head_init": "random",
-            "beta": 0,
+            "guidance": None,
             "max_epochs": 12,
             "lr": 3e-3,
             "batch_size": 6,
@@ -66,6 +69,7 @@ def captum_by_hand(classifier, text, label, n_steps, baseline="pad"):
     ids, offsets = batch["input_ids"], batch["offset_mapping"][0].tolist()
     filled = torch.full_like(ids, getattr(tokenizer, f"{baseline}_token_id"))
     filled[0, 0], filled[0, -1] = ids[0, 0], ids[0, -1]
+    # Through the layer of embeddings and token ids, where the library passes embeddings.
     tokens, delta = LayerIntegratedGradients(
         lambda ids: module(ids), module.encoder.get_input_embeddings()
     ).attribute(
@@ -93,9 +97,11 @@ def test_equals_captum_by_hand(small, baseline):
         assert_allclose(prior.convergence_delta_[row], delta, atol=1e-5)
 
 
+@pytest.mark.parametrize("baseline", ["pad", "mask", "zero"])
 @pytest.mark.parametrize("target", ["logit", "log_odds", "probability"])
-def test_equals_the_classifiers_own_explanation(small, target):
-    prior = IGPriorTransformer(small(), n_steps=9, target=target, cache=False)
+def test_equals_the_classifiers_own_explanation(small, target, baseline):
+    how = {"n_steps": 9, "target": target, "baseline": baseline}
+    prior = IGPriorTransformer(small(ig_baseline=baseline), cache=False, **how)
     matrix = prior.fit_transform(X, Y)
     own = prior.classifier_.explain(X, Y, n_steps=9, target=target)
     assert_allclose(matrix.to_dense(), own.to_dense(), atol=1e-5)
@@ -168,7 +174,7 @@ def test_default_classifier(tiny_model, monkeypatch):
     monkeypatch.setattr("skcap.classifier.training.resolve_model", lambda name, **_: tiny_model())
     prior = IGPriorTransformer(n_steps=3, cache=False).fit(X[:2] * 24, Y[:2] * 24)
     assert prior.classifier_.get_params() == {
-        **GuidedTextClassifier(beta=0).get_params(),
+        **GuidedTextClassifier(guidance=None).get_params(),
         "random_state": prior.classifier_.random_state,
     }
 
@@ -251,6 +257,18 @@ def test_other_data_or_weights_train_anew(small, trainings, tmp_path):
     assert len(trainings) == 4
 
 
+def test_where_the_weights_come_from_is_no_setting_but_other_options_are(
+    small, trainings, tmp_path
+):
+    prior = IGPriorTransformer(small(), n_steps=3, cache=tmp_path).fit(X, Y)
+    for same in ({}, {"local_files_only": True}, {"revision": None}):
+        clone(prior).set_params(classifier__model_kwargs=same).fit(X, Y)
+    assert len(trainings) == 1
+    eager = {"attn_implementation": "eager"}
+    clone(prior).set_params(classifier__model_kwargs=eager).fit(X, Y)
+    assert len(trainings) == 2
+
+
 @pytest.mark.parametrize("parameters", [{"random_state": None}, {"cache": False}])
 def test_nothing_is_kept(small, trainings, tmp_path, parameters):
     how = {"cache": tmp_path, **parameters}
@@ -258,7 +276,7 @@ def test_nothing_is_kept(small, trainings, tmp_path, parameters):
     first = IGPriorTransformer(small(), n_steps=3, **how).fit_transform(X, Y)
     second = IGPriorTransformer(small(), n_steps=3, **how).fit_transform(X, Y)
     assert len(trainings) == 2
-    assert not (tmp_path / "data.mdb").exists()
+    assert list(tmp_path.iterdir()) == []
     assert (first == second) == ("random_state" not in parameters)
 
 
@@ -318,24 +336,108 @@ def test_same_seed_same_scores(small):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "message"),
+    ("name", "value"),
     [
-        ({"n_steps": 0}, "n_steps must be an integer of at least 1, got 0"),
-        ({"internal_batch_size": 2.5}, "internal_batch_size must be an integer"),
-        ({"baseline": "zero"}, "baseline must be one of 'pad', 'mask', got 'zero'"),
-        ({"target": "log_prob"}, "target must be one of 'logit', 'log_odds', 'probability'"),
+        ("classifier", "bert"),
+        ("prefit", "yes"),
+        ("n_steps", 0),
+        ("n_steps", True),
+        ("internal_batch_size", 2.5),
+        ("baseline", "none"),
+        ("target", "log_prob"),
+        ("cache", 3),
+        ("cache", True),
+        ("random_state", "seed"),
+        ("verbose", -1),
     ],
 )
-def test_bad_parameters(parameters, message):
-    with pytest.raises(ValueError, match=message):
-        IGPriorTransformer(**parameters).fit(X, Y)
+def test_every_parameter_out_of_range_is_named(name, value):
+    with pytest.raises((ValueError, TypeError), match=name):
+        IGPriorTransformer(**{name: value}).fit(X, Y)
+
+
+class Raise(Callback):
+    """Stops the training at the end of an epoch, or at its first batch."""
+
+    def __init__(self, error, at_once=False):
+        self.error = error
+        self.at_once = at_once
+
+    def on_batch_begin(self, net, **kwargs):
+        if self.at_once:
+            raise self.error
+
+    def on_epoch_end(self, net, **kwargs):
+        raise self.error
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_what_is_cut_short_is_neither_kept_nor_fitted(small, tmp_path, error, at_once):
+    prior = IGPriorTransformer(small(), n_steps=3, cache=tmp_path).fit(X[:4], Y[:4])
+    assert len(PriorCache(tmp_path)) == 1
+    prior.set_params(classifier__callbacks=[Raise(error, at_once)])
+    with pytest.raises(error):
+        prior.fit(X, Y)
+    assert len(PriorCache(tmp_path)) == 1
+    assert_not_fitted(prior)
+    prior.set_params(classifier__callbacks=None)
+    assert prior.fit_transform(X, Y).has_scores
+    assert len(PriorCache(tmp_path)) == 2
+
+
+def test_an_interrupted_attribution_is_neither_kept_nor_fitted(small, tmp_path, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    prior = IGPriorTransformer(small(), n_steps=3, cache=tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("captum.attr.IntegratedGradients.attribute", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            prior.fit_transform(X, Y)
+    assert len(PriorCache(tmp_path)) == 0
+    assert_not_fitted(prior)
+
+
+@pytest.mark.parametrize(
+    ("change", "X", "y"),
+    [
+        ({"n_steps": 0}, X, Y),
+        ({"classifier__beta": -1}, X, Y),
+        ({"classifier__guidance": "alignment"}, X, Y),
+        ({"classifier__lr": 0, "classifier__head_lr": 0}, X * 4, Y * 4),  # it does not learn
+        ({"classifier__model": "no/such folder"}, X, Y),
+        ({}, X, Y[:3]),
+        ({}, X, ["music"] * 6),
+        ({}, None, Y),
+    ],
+)
+def test_a_failed_refit_leaves_nothing_of_the_fit_before(small, change, X, y):
+    prior = IGPriorTransformer(small(), n_steps=3, cache=False).fit(*GOOD)
+    with pytest.raises((ValueError, TypeError, OSError)):
+        prior.set_params(**change).fit(X, y)
+    assert_not_fitted(prior)
+
+
+def assert_not_fitted(prior):
+    with pytest.raises(NotFittedError):
+        check_is_fitted(prior)
+    with pytest.raises(NotFittedError):
+        prior.transform(NEW)
+    assert [name for name in vars(prior) if name.endswith("_")] == []
+
+
+@pytest.mark.parametrize("unguided", [{"guidance": None}, {"guidance": []}, {"beta": 0}])
+def test_unguided_classifiers_of_any_kind_are_taken(small, unguided):
+    classifier = small(**{"guidance": "alignment", **unguided})
+    assert IGPriorTransformer(classifier, n_steps=3, cache=False).fit_transform(X, Y).has_scores
 
 
 def test_bad_classifiers(small):
     with pytest.raises(TypeError, match=r"classifier must be a GuidedTextClassifier, .* got str"):
         IGPriorTransformer("bert").fit(X, Y)
     with pytest.raises(ValueError, match=r"classifier has guidance='alignment' and beta=0\.5"):
-        IGPriorTransformer(small(beta=0.5)).fit(X, Y)
+        IGPriorTransformer(small(guidance="alignment", beta=0.5)).fit(X, Y)
     with pytest.raises(NotFittedError, match="prefit=True needs a fitted classifier"):
         IGPriorTransformer(small(), prefit=True).fit(X, Y)
     fitted = small(random_state=0).fit(X, Y)
