@@ -59,6 +59,10 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
           (:class:`skcap.guidance.SwapGuidance`);
         - "rationale": decide by the words that the prior favours, not by the others
           (:class:`skcap.guidance.RationaleGuidance`);
+        - "masker": a masker, trained in turns with the classifier, says which words should decide
+          (:class:`skcap.guidance.MaskerGuidance`);
+        - "adversarial": withstand adversarial changes of the word embeddings
+          (:class:`skcap.guidance.AdversarialGuidance`);
 
         or your own subclass of :class:`skcap.guidance.BaseGuidance`. The losses of a list add up.
         None trains on the labels alone.
@@ -397,7 +401,9 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
                     classes,
                     n_words=max(text.truncated.size for text in own),
                     n_steps=int(n_steps),
-                    baseline_token=find_baseline_token(self.tokenizer_, self.ig_baseline),
+                    baseline_token=find_baseline_token(
+                        self.tokenizer_, self.ig_baseline, "ig_baseline"
+                    ),
                     output=target,
                     internal_batch_size=ROWS,
                 )
