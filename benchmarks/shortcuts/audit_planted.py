@@ -1,0 +1,121 @@
+"""Find planted marks: the audit, and what each of its three tests finds alone.
+
+    python -m benchmarks.shortcuts.audit_planted --datasets hwu64 --seeds 0 1 --share 1.0 0.6
+
+The training texts are those of `benchmarks.paper.shortcut`: a share of the texts of each class has
+the mark of its class. An unguided model learns them and is audited: with CAP by SmolLM2-135M, with
+its scores shuffled within each text (five times), without a prior, and without the model. Each run
+appends a line to ``results/audit_planted.jsonl``; a run that is there is not repeated. ``--priors``
+reads the priors of fully marked and of clean texts, which do not depend on one another, from files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks._intents import LOADERS
+from benchmarks._record import environment
+from benchmarks.paper.draws import make_draw
+from benchmarks.paper.run import add_line, read_lines
+from benchmarks.paper.shortcut import KINDS, sign
+from benchmarks.paper.teachers import make_source
+from skcap import GuidedTextClassifier, PriorMatrix
+from skcap.shortcuts import ShortcutAudit
+from skcap.utils.words import bare
+
+PATH = Path(__file__).parent / "results" / "audit_planted.jsonl"
+N_SHUFFLED = 5
+
+
+def prior_of(dataset: str, kind: str, seed: int, X: list[str], y: Any, folder: str | None) -> Any:
+    """Read or make the prior of a draw's texts."""
+    if folder is None:
+        return make_source("cap").fit_transform(X, y)
+    found = PriorMatrix.load(Path(folder) / f"{dataset}-{kind}-{seed}.npz")
+    if found.texts.tolist() != X:
+        raise ValueError(f"{folder} holds other texts of {dataset}, {kind}, {seed}.")
+    return found
+
+
+def plant(setting: dict[str, Any], folder: str | None) -> tuple[PriorMatrix, np.ndarray, set[str]]:
+    """Mark a share of each class's texts; give the prior of all texts, labels and marks."""
+    dataset, kind, seed = setting["dataset"], setting["kind"], setting["seed"]
+    draw = make_draw(dataset, 5, seed, "test")
+    signed, marks = sign(draw, seed, kind)
+    share = setting["share"]
+    place = np.zeros(len(draw.X), dtype=int)  # of each text among those of its class
+    for label in np.unique(draw.y):
+        rows = np.flatnonzero(draw.y == label)
+        place[rows] = np.arange(len(rows))
+    marked = place < round(5 * share)
+    parts = []
+    if marked.any():
+        parts.append((marked, prior_of(dataset, kind, seed, signed.X, draw.y, folder)))
+    if not marked.all():
+        parts.append((~marked, prior_of(dataset, "clean", seed, draw.X, draw.y, folder)))
+    texts, scores = [""] * len(draw.X), [np.empty(0)] * len(draw.X)
+    for rows, matrix in parts:
+        for row in np.flatnonzero(rows):
+            texts[row], scores[row] = str(matrix.texts[row]), matrix.scores[row]
+    return PriorMatrix(texts, scores), draw.y, {bare(m) for m in marks} if share else set()
+
+
+def found_by(audit: ShortcutAudit, X: Any, y: np.ndarray, marks: set[str]) -> dict[str, Any]:
+    """Count what an audit flags, and which of it are marks."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a missing prior: that is the control
+        flagged = set(audit.fit(X, y).shortcuts_["word"])
+    hits = len(flagged & marks)
+    return {
+        "flagged": len(flagged),
+        "precision": round(hits / len(flagged), 3) if flagged else None,
+        "recall": round(hits / len(marks), 3) if marks else None,
+        "false": sorted(flagged - marks)[:10],
+    }
+
+
+def measure(setting: dict[str, Any], folder: str | None) -> dict[str, Any]:
+    """Audit one unguided model, with its controls."""
+    prior, y, marks = plant(setting, folder)
+    X = prior.texts.tolist()
+    model = GuidedTextClassifier(guidance=None, random_state=setting["seed"]).fit(X, y)
+
+    def audit(classifier: Any, of: Any) -> dict[str, Any]:
+        used = ShortcutAudit(classifier, of, prefit=classifier is not None)
+        return found_by(used, X, y, marks)
+
+    return {
+        "n_marks": len(marks),
+        "audit": audit(model, prior),
+        "shuffled": [audit(model, prior.shuffle(seed))["flagged"] for seed in range(N_SHUFFLED)],
+        "no_prior": audit(model, None),
+        "no_model": audit(None, prior),
+        "association_alone": audit(None, None),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--kind", choices=list(KINDS), default="speaker")
+    parser.add_argument("--share", nargs="+", type=float, default=[1.0], help="0 is clean texts")
+    parser.add_argument("--priors", help="folder with <dataset>-<kind>-<seed>.npz, made before")
+    options = parser.parse_args()
+    for seed, dataset, share in itertools.product(options.seeds, options.datasets, options.share):
+        setting = {"dataset": dataset, "seed": seed, "kind": options.kind, "share": share}
+        if any(line["settings"] == setting for line in read_lines(PATH)):
+            continue
+        figures = measure(setting, options.priors)
+        add_line(PATH, {"settings": setting, "figures": figures, "environment": environment()})
+        print(setting, {k: figures[k] for k in ("audit", "shuffled")}, flush=True)
+
+
+if __name__ == "__main__":
+    main()
