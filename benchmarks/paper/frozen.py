@@ -155,7 +155,7 @@ def draw_lines(results: list[dict[str, Any]], path: Path) -> None:
                 label = "no prior" if prior == "none" else prior
                 label = f"{label}, with names" if with_names else label
                 ax.plot(*zip(*points, strict=True), stroke, color=color, marker="o", label=label)
-        ax.set(title=dataset, xlabel="texts a class", xticks=list(DRAWS))
+        ax.set(title=dataset, xlabel="texts per class", xticks=list(DRAWS))
     axes[0][0].set_ylabel("accuracy (%)")
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)

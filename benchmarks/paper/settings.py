@@ -66,7 +66,7 @@ ROWS = {
 SHARED: dict[str, Any] = {"amp": False}
 
 N_VALID = 1200  # training texts outside of the draw, for choices
-N_ATTACKED = 1500  # attacked texts a run answers, of both attacks
+N_ATTACKED = 1500  # attacked texts that a run answers, of both attacks
 N_EXPLAINED = 300  # texts for comprehensiveness and sufficiency
 EXPLAIN_STEPS = 8
 RATIONALE = 0.3  # share of a text's words

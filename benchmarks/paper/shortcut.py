@@ -3,9 +3,10 @@
     python -m benchmarks.paper.shortcut --datasets hwu64 --rows baseline cap shuffled --seeds 0 1 2
     python -m benchmarks.paper.shortcut --split valid --rows cap --extra '{"beta": 10}'   # choices
 
-Each training text has a mark, the same for all of a class: it begins with who says it, as happens
-where few people wrote the training texts, or (``--kind reference``) ends in a number, as texts from
-a ticket system do. The model is tested on texts with their class's mark, on texts without any, and
+Each training text, or (``--share``) a part of each class's texts, has a mark, the same for all of a
+class: it begins with who says it, as happens where few people wrote the training texts, or (``--kind
+reference``) ends in a number, as texts from a ticket system do. ``--flagged-by`` has what is swapped
+found without a prior, or by counting alone: the controls of an audit. The model is tested on texts with their class's mark, on texts without any, and
 on texts with the mark of another class. Nothing but the words of the text tells the class there, so
 what a model loses is what it had taken from the mark.
 
@@ -19,8 +20,8 @@ import argparse
 import itertools
 import json
 import time
+import warnings
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,14 +33,16 @@ from benchmarks.paper.draws import Draw, make_draw
 from benchmarks.paper.pool import fill_cache, run_all
 from benchmarks.paper.run import RESULTS, add_line, read_lines
 from benchmarks.paper.settings import ROWS, SHARED
-from benchmarks.paper.teachers import make_prior, spoil
+from benchmarks.paper.teachers import make_prior, read_prior, spoil
 from skcap import PriorMatrix
 from skcap.classifier import GuidedTextClassifier
+from skcap.guidance import SwapGuidance
 from skcap.shortcuts import ShortcutAudit
 from skcap.utils.words import bare
 
 N_DIGITS = 4  # of a reference number
 KINDS = {"speaker": 0, "reference": -1}  # what marks a class, and which word of the text that is
+FLAGGED_BY = ("prior", "reliance", "association")  # the two last are controls
 PATH = RESULTS / "shortcut.jsonl"
 SPEAKERS = """
 
@@ -74,11 +77,18 @@ def put(texts: list[str], marks: np.ndarray, kind: str = "speaker") -> list[str]
     return [form.format(mark=mark, text=text) for mark, text in zip(marks, texts, strict=True)]
 
 
-def sign(draw: Draw, seed: int, kind: str = "speaker") -> tuple[Draw, np.ndarray]:
-    """Put its class's mark into each training text; and give the marks, by class."""
-    classes = np.unique(draw.y)
+def sign(
+    draw: Draw, seed: int, kind: str = "speaker", share: float = 1.0
+) -> tuple[Draw, np.ndarray]:
+    """Put its class's mark into a share of each class's texts; and give the marks, by class."""
+    classes, codes = np.unique(draw.y, return_inverse=True)
     marks = marks_of(classes, seed, kind)
-    X = put(draw.X, marks[np.searchsorted(classes, draw.y)], kind)
+    signed = put(draw.X, marks[codes], kind)
+    seen = np.zeros(len(classes), dtype=int)  # texts of each class so far
+    X = []
+    for code, plain, text in zip(codes, draw.X, signed, strict=True):
+        X.append(text if seen[code] < round(5 * share) else plain)
+        seen[code] += 1
     return replace(draw, X=X), marks
 
 
@@ -99,15 +109,25 @@ class Run:
     extra: str
     clean: bool = False  # train on texts without marks: the ceiling, and the cost where none is
     priors: str | None = None  # folder of priors made before
+    share: float = 1.0  # of each class's texts that have the mark
+    flagged_by: str = "prior"  # what tells the audit: FLAGGED_BY
 
     def parameters(self) -> dict[str, Any]:
         """Parameters of the classifier that are not the defaults."""
         return {"beta": 0} if ROWS[self.row].kind == "unguided" else json.loads(self.extra)
 
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of texts that are trained on."""
+        if self.clean:
+            return ("clean",)
+        return (self.kind,) if self.share == 1 else (self.kind, "clean")
+
     def settings(self, draw: Draw) -> dict[str, Any]:
         """Everything that the figures depend on, versions aside."""
         setting = {"dataset": self.dataset, "row": self.row, "seed": self.seed}
         setting |= {"split": self.split, "kind": "none" if self.clean else self.kind}
+        setting |= {"share": self.share} if self.share < 1 else {}
+        setting |= {"flagged_by": self.flagged_by} if self.flagged_by != "prior" else {}
         return setting | {"parameters": self.parameters(), "data": draw.data_hash}
 
 
@@ -117,10 +137,13 @@ def measure(run: Run, draw: Draw) -> dict[str, Any]:
     parameters = {**SHARED, **run.parameters()}
     classes = np.unique(draw.y)
     start = time.perf_counter()
-    signed, marks = sign(draw, seed, kind)
+    signed, marks = sign(draw, seed, kind, run.share)
     signed = draw if run.clean else signed
+    if run.flagged_by != "prior":
+        parameters["guidance"] = SwapGuidance(flagged_without_prior(run, signed))
     clf = GuidedTextClassifier(random_state=seed).set_params(**parameters)
-    prior = None if row.kind == "unguided" else prior_of(run, signed, parameters)
+    no_prior = row.kind == "unguided" or run.flagged_by != "prior"
+    prior = None if no_prior else prior_of(run, signed, parameters)
     clf.fit(signed.X if prior is None else prior, draw.y)
     codes = np.searchsorted(classes, draw.y_eval)
     misled = put(draw.X_eval, marks[others(codes, len(classes), seed)], kind)
@@ -136,27 +159,36 @@ def measure(run: Run, draw: Draw) -> dict[str, Any]:
     )
     if prior is not None:
         figures["attributed_by_prior"] = share_of_mark(list(prior.scores), place)
-    if hasattr(clf, "audit_"):
-        figures |= audited(clf.audit_, set() if run.clean else {bare(mark) for mark in marks})
+    guidance = getattr(clf, "guidance_", None)
+    if isinstance(guidance, SwapGuidance):
+        planted = set() if run.clean else {bare(mark) for mark in marks}
+        figures |= count_flagged(set(guidance.shortcuts_["word"]), planted)
     seconds = round(time.perf_counter() - start, 1)
     return {"figures": {k: round(v, 5) for k, v in figures.items()}, "seconds": seconds}
 
 
 def prior_of(run: Run, draw: Draw, parameters: dict[str, Any]) -> PriorMatrix:
     """Make the prior of the marked texts, or read the one that was made before."""
-    row, kind = ROWS[run.row], "clean" if run.clean else run.kind
-    path = Path(run.priors or "") / f"{run.dataset}-{kind}-{run.seed}.npz"
+    row = ROWS[run.row]
     if run.priors is None or row.sources != ("cap",):
         return make_prior(row, draw, run.seed, parameters)
-    found = PriorMatrix.load(path)
-    if found.texts.tolist() != draw.X:
-        raise ValueError(f"{path} holds other texts than this draw.")
+    found = read_prior(run.priors, run.dataset, run.kinds(), run.seed, draw.X)
     return found if row.control is None else spoil(found, row.control, run.seed)
 
 
-def audited(audit: ShortcutAudit, marks: set[str]) -> dict[str, float]:
-    """Count what the audit of the unguided model flags, and which of it are marks."""
-    found = set(audit.shortcuts_["word"])
+def flagged_without_prior(run: Run, draw: Draw) -> Any:
+    """Let an audit flag words by what the model relies on, or by counting alone."""
+    model = None
+    if run.flagged_by == "reliance":
+        model = GuidedTextClassifier(guidance=None, random_state=run.seed).fit(draw.X, draw.y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the missing prior: that is the control
+        audit = ShortcutAudit(model, None, prefit=model is not None).fit(draw.X, draw.y)
+    return audit.shortcuts_
+
+
+def count_flagged(found: set[str], marks: set[str]) -> dict[str, float]:
+    """Count what was flagged, and which of it are marks."""
     return {
         "flagged": len(found),
         "flagged_marks": len(found & marks),
@@ -189,6 +221,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--split", choices=["test", "valid"], default="test")
     parser.add_argument("--n-jobs", type=int, default=1, help="runs at once; for a GPU")
     parser.add_argument("--clean", action="store_true", help="train on texts without marks")
+    parser.add_argument("--share", type=float, default=1.0, help="of a class's texts with a mark")
+    parser.add_argument("--flagged-by", choices=FLAGGED_BY, default="prior")
     parser.add_argument("--priors", help="folder with <dataset>-<kind>-<seed>.npz, made before")
     return parser.parse_args()
 
@@ -197,7 +231,18 @@ def main() -> None:
     options = parse()
     done = [run["settings"] for run in read_lines(PATH)]
     runs = [
-        Run(dataset, row, seed, options.split, options.kind, extra, options.clean, options.priors)
+        Run(
+            dataset,
+            row,
+            seed,
+            options.split,
+            options.kind,
+            extra,
+            options.clean,
+            options.priors,
+            options.share,
+            options.flagged_by,
+        )
         for seed, dataset, row, extra in itertools.product(
             options.seeds, options.datasets, options.rows, options.extra
         )
@@ -205,7 +250,10 @@ def main() -> None:
     if options.n_jobs > 1:
         sources = sorted({source for row in options.rows for source in ROWS[row].sources})
         places = itertools.product(options.datasets, options.seeds)
-        signed = [sign(make_draw(d, 5, s, options.split), s, options.kind)[0] for d, s in places]
+        signed = [
+            sign(make_draw(d, 5, s, options.split), s, options.kind, options.share)[0]
+            for d, s in places
+        ]
         asked = [(source, draw.X, draw.y) for draw in signed for source in sources]
         fill_cache(asked, options.n_jobs)
     for record in run_all(run_missing, [(run, done) for run in runs], options.n_jobs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,23 @@ def teacher(dtype: str = "float32", model: str = "smollm2-135m") -> Transformers
     """Make a language model; of the same type on all machines, so that figures compare."""
     batch_size = 4096 if torch.cuda.is_available() else 512
     return TransformersLLM(model, dtype=dtype, batch_size=batch_size)
+
+
+def read_prior(
+    folder: str, dataset: str, kinds: tuple[str, ...], seed: int, texts: list[str]
+) -> PriorMatrix:
+    """Collect a prior of `texts` from the files ``<dataset>-<kind>-<seed>.npz`` of a folder.
+
+    Raises
+    ------
+    KeyError
+        If none of the files holds a text.
+    """
+    scores: dict[str, np.ndarray] = {}
+    for kind in kinds:
+        made = PriorMatrix.load(Path(folder) / f"{dataset}-{kind}-{seed}.npz")
+        scores |= zip(made.texts.tolist(), made.scores, strict=True)
+    return PriorMatrix(texts, [scores[text] for text in texts])
 
 
 def spoil(matrix: PriorMatrix, control: str, seed: int) -> PriorMatrix:

@@ -24,7 +24,7 @@ from benchmarks._record import environment
 from benchmarks.paper.draws import make_draw
 from benchmarks.paper.run import add_line, read_lines
 from benchmarks.paper.shortcut import KINDS, sign
-from benchmarks.paper.teachers import make_source
+from benchmarks.paper.teachers import make_source, read_prior
 from skcap import GuidedTextClassifier, PriorMatrix
 from skcap.shortcuts import ShortcutAudit
 from skcap.utils.words import bare
@@ -33,37 +33,17 @@ PATH = Path(__file__).parent / "results" / "audit_planted.jsonl"
 N_SHUFFLED = 5
 
 
-def prior_of(dataset: str, kind: str, seed: int, X: list[str], y: Any, folder: str | None) -> Any:
-    """Read or make the prior of a draw's texts."""
-    if folder is None:
-        return make_source("cap").fit_transform(X, y)
-    found = PriorMatrix.load(Path(folder) / f"{dataset}-{kind}-{seed}.npz")
-    if found.texts.tolist() != X:
-        raise ValueError(f"{folder} holds other texts of {dataset}, {kind}, {seed}.")
-    return found
-
-
 def plant(setting: dict[str, Any], folder: str | None) -> tuple[PriorMatrix, np.ndarray, set[str]]:
     """Mark a share of each class's texts; give the prior of all texts, labels and marks."""
     dataset, kind, seed = setting["dataset"], setting["kind"], setting["seed"]
-    draw = make_draw(dataset, 5, seed, "test")
-    signed, marks = sign(draw, seed, kind)
     share = setting["share"]
-    place = np.zeros(len(draw.X), dtype=int)  # of each text among those of its class
-    for label in np.unique(draw.y):
-        rows = np.flatnonzero(draw.y == label)
-        place[rows] = np.arange(len(rows))
-    marked = place < round(5 * share)
-    parts = []
-    if marked.any():
-        parts.append((marked, prior_of(dataset, kind, seed, signed.X, draw.y, folder)))
-    if not marked.all():
-        parts.append((~marked, prior_of(dataset, "clean", seed, draw.X, draw.y, folder)))
-    texts, scores = [""] * len(draw.X), [np.empty(0)] * len(draw.X)
-    for rows, matrix in parts:
-        for row in np.flatnonzero(rows):
-            texts[row], scores[row] = str(matrix.texts[row]), matrix.scores[row]
-    return PriorMatrix(texts, scores), draw.y, {bare(m) for m in marks} if share else set()
+    draw, marks = sign(make_draw(dataset, 5, seed, "test"), seed, kind, share)
+    if folder is None:
+        prior = make_source("cap").fit_transform(draw.X, draw.y)
+    else:
+        kinds = {0.0: ("clean",), 1.0: (kind,)}.get(share, (kind, "clean"))
+        prior = read_prior(folder, dataset, kinds, seed, draw.X)
+    return prior, draw.y, {bare(m) for m in marks} if share else set()
 
 
 def found_by(audit: ShortcutAudit, X: Any, y: np.ndarray, marks: set[str]) -> dict[str, Any]:

@@ -392,6 +392,7 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
         )
         scores: list[np.ndarray] = [np.empty(0)] * len(texts)
         size = self.net_.iterator_valid__batch_size
+        token = find_baseline_token(self.tokenizer_, self.ig_baseline, "ig_baseline")
         with seeded(0):
             for rows, batch, classes in batches_by_length(self.net_, encoded, codes, size):
                 own = [encoded[row] for row in rows]
@@ -401,9 +402,7 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
                     classes,
                     n_words=max(text.truncated.size for text in own),
                     n_steps=int(n_steps),
-                    baseline_token=find_baseline_token(
-                        self.tokenizer_, self.ig_baseline, "ig_baseline"
-                    ),
+                    baseline_token=token,
                     output=target,
                     internal_batch_size=ROWS,
                 )

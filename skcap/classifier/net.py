@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -106,9 +107,7 @@ class GuidedNet(NeuralNetClassifier):
     def changed(self, step: Step) -> Step:
         """Give the batch as guidance changes it: what is really learned."""
         for guidance in self.guidance:
-            step = Step(
-                step.module, guidance.change(step), step.classes, step.criterion, step.progress
-            )
+            step = replace(step, batch=guidance.change(step))
         return step
 
     def step_of(self, batch: Any) -> Step:
