@@ -3,12 +3,15 @@
     python -m benchmarks.paper.shortcut --datasets hwu64 --rows baseline cap shuffled --seeds 0 1 2
     python -m benchmarks.paper.shortcut --split valid --rows cap --extra '{"beta": 10}'   # choices
 
-Each training text, or (``--share``) a part of each class's texts, has a mark, the same for all of a
-class: it begins with who says it, as happens where few people wrote the training texts, or (``--kind
-reference``) ends in a number, as texts from a ticket system do. ``--flagged-by`` has what is swapped
-found without a prior, or by counting alone: the controls of an audit. The model is tested on texts with their class's mark, on texts without any, and
-on texts with the mark of another class. Nothing but the words of the text tells the class there, so
-what a model loses is what it had taken from the mark.
+Each training text has a mark, the same for all of a class: it begins with who says it, as happens
+where few people wrote the training texts, or (``--kind reference``) ends in a number, as texts from
+a ticket system do. With ``--share``, only a part of each class's texts has one. The model is tested
+on texts with their class's mark, on texts without any, and on texts with the mark of another class.
+Nothing but the words of the text tells the class there, so what a model loses is what it had taken
+from the mark.
+
+``--flagged-by reliance`` and ``--flagged-by association`` are controls: what is swapped is found
+without a prior, or by counting alone.
 
 Each run appends a line to ``benchmarks/paper/results/shortcut.jsonl``; a run that is there is not
 repeated.
@@ -159,10 +162,10 @@ def measure(run: Run, draw: Draw) -> dict[str, Any]:
     )
     if prior is not None:
         figures["attributed_by_prior"] = share_of_mark(list(prior.scores), place)
-    guidance = getattr(clf, "guidance_", None)
-    if isinstance(guidance, SwapGuidance):
-        planted = set() if run.clean else {bare(mark) for mark in marks}
-        figures |= count_flagged(set(guidance.shortcuts_["word"]), planted)
+    planted = set() if run.clean else {bare(mark) for mark in marks}
+    for guidance in clf.guidance_:
+        if isinstance(guidance, SwapGuidance):
+            figures |= count_flagged(set(guidance.shortcuts_["word"]), planted)
     seconds = round(time.perf_counter() - start, 1)
     return {"figures": {k: round(v, 5) for k, v in figures.items()}, "seconds": seconds}
 
