@@ -29,7 +29,7 @@ venv: .venv/.installed  ## the virtual environment, with the versions of constra
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python $(PIP) install --quiet --no-compile -c constraints/newest.txt torch hatchling editables
 	$(BIN)/python $(PIP) install --quiet --no-compile -c constraints/newest.txt --no-build-isolation \
-		-e '.[dev,gguf,http,parquet,plots,shap]'
+		-e '.[dev,docs,gguf,http,interop,onnx,parquet,plots,shap]'
 	@touch $@
 
 models: .venv/.models  ## the two small models that tests and demo use
