@@ -51,7 +51,9 @@ def main() -> None:
     X_test, y_test = load_assistant_intents("test", return_X_y=True)
     plain = GuidedTextClassifier(beta=0, max_epochs=options.epochs, random_state=0).fit(X, y)
     prior = plain.explain(X, y)
-    guided = GuidedTextClassifier(beta=1.0, max_epochs=options.epochs, random_state=0)
+    guided = GuidedTextClassifier(
+        "all-minilm-l6-v2", guidance="alignment", max_epochs=options.epochs, random_state=0
+    )
     guided.fit(prior, y)
     before, after = plain.predict(X_test), guided.predict(X_test)
 

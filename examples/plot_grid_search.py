@@ -45,7 +45,10 @@ def make_pipeline(small: bool, random_state: int) -> Pipeline:
         ]
     )
     classifier = GuidedTextClassifier(
-        "all-minilm-l6-v2", max_epochs=4 if small else 8, random_state=random_state
+        "all-minilm-l6-v2",
+        guidance="alignment",
+        max_epochs=4 if small else 8,
+        random_state=random_state,
     )
     return Pipeline([("prior", prior), ("clf", classifier)])
 

@@ -47,6 +47,7 @@ def make(tiny_model: Callable[..., str]) -> Callable[..., GuidedTextClassifier]:
     def classifier(**parameters: Any) -> GuidedTextClassifier:
         quick = {"max_epochs": 6, "batch_size": 16, "lr": 0.01, "head_lr": 0.01}
         same = {"model": tiny_model("bert"), "random_state": 0, "device": "cpu"}
+        same["guidance"] = "alignment"
         # Label names are more texts, and most tests count texts.
         return GuidedTextClassifier(**{**same, **quick, "label_weight": 0, **parameters})
 

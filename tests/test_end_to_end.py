@@ -27,7 +27,12 @@ def test_prediction_calls_no_language_model(tiny_model, tmp_path):
     pipe = Pipeline(
         [
             ("prior", CAPPriorTransformer(FakeLLM(log_path=str(log)), n_masks=4, cache=False)),
-            ("clf", GuidedTextClassifier(tiny_model("bert"), max_epochs=2, random_state=0)),
+            (
+                "clf",
+                GuidedTextClassifier(
+                    tiny_model("bert"), max_epochs=2, guidance="alignment", random_state=0
+                ),
+            ),
         ]
     )
     pipe.fit(X, y)
@@ -55,7 +60,7 @@ def test_real_models_learn_from_three_texts_a_class(tmp_path):
     pipe = Pipeline(
         [
             ("prior", CAPPriorTransformer("smollm2-135m", n_masks=4, cache=tmp_path)),
-            ("clf", GuidedTextClassifier("all-minilm-l6-v2", max_epochs=8, random_state=0)),
+            ("clf", GuidedTextClassifier(guidance="alignment", max_epochs=8, random_state=0)),
         ]
     )
     pipe.fit(X, y)

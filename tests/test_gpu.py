@@ -30,6 +30,7 @@ PRIOR = PriorMatrix(TEXTS, [np.linspace(1, 0, len(text.split())) for text in TEX
 def make(tiny_model):
     def classifier(**parameters):
         quick = {"max_epochs": 8, "batch_size": 8, "lr": 0.01, "random_state": 0, "amp": False}
+        quick["guidance"] = "alignment"
         return GuidedTextClassifier(tiny_model("bert"), **{**quick, **parameters})
 
     return classifier

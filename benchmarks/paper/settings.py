@@ -63,7 +63,7 @@ ROWS = {
 
 #: Parameters of the classifier, the same in every row. See study.md for how they were chosen.
 #: In float32 on a GPU, too, so that machines compare.
-SHARED: dict[str, Any] = {"amp": False}
+SHARED: dict[str, Any] = {"amp": False, "guidance": "alignment"}
 
 N_VALID = 1200  # training texts outside of the draw, for choices
 N_ATTACKED = 1500  # attacked texts that a run answers, of both attacks

@@ -50,13 +50,14 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
     ----------
     model : str or path, default="all-minilm-l6-v2"
         Encoder: an alias (see ``python -m skcap models``), a folder, or the id of a hub model.
-    guidance : str, BaseGuidance, list of these, or None, default="alignment"
+    guidance : str, BaseGuidance, list of these, or None, default="swap"
         What is learned besides the labels, by name (its defaults) or as an object:
 
+        - "swap": words that an audit flags as shortcuts are swapped between texts or dropped
+          (:class:`skcap.guidance.SwapGuidance`); where nothing is flagged, training is unguided.
+          The default, as the only one that was found to cost nothing on clean texts;
         - "alignment": the model's own attribution should agree with the prior, the paper's
           guidance (:class:`skcap.guidance.AlignmentGuidance`);
-        - "swap": words that an audit flags as shortcuts are swapped between texts or dropped
-          (:class:`skcap.guidance.SwapGuidance`);
         - "rationale": decide by the words that the prior favours, not by the others
           (:class:`skcap.guidance.RationaleGuidance`);
         - "masker": a masker, trained in turns with the classifier, says which words should decide
@@ -67,8 +68,9 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
         or your own subclass of :class:`skcap.guidance.BaseGuidance`. The losses of a list add up.
         None trains on the labels alone.
     beta : float, default=1.0
-        Weight of the losses of the guidance. 0 trains on the labels alone and takes plain texts;
-        else `X` must be a PriorMatrix with scores if a guidance needs a prior.
+        Weight of the losses of the guidance ("swap" has none, so that it knows no more or less). 0
+        trains on the labels alone and takes plain texts; else `X` must be a PriorMatrix with scores
+        if a guidance needs a prior.
     ig_baseline : {"pad", "mask", "zero"}, default="pad"
         What stands in for every token at the start of the path in :meth:`explain`: the embedding
         of the padding or mask token, or zeros. Try "mask" where "pad" is an all-zero embedding.
@@ -193,7 +195,7 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
         self,
         model: str | os.PathLike[str] = "all-minilm-l6-v2",
         *,
-        guidance: str | BaseGuidance | Sequence[str | BaseGuidance] | None = "alignment",
+        guidance: str | BaseGuidance | Sequence[str | BaseGuidance] | None = "swap",
         beta: float = 1.0,
         ig_baseline: str = "pad",
         explain_steps: int = 16,
@@ -276,6 +278,7 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
         with fitting(self):
             check_parameters(self)
             guidance = resolve_guidance(self.guidance) if self.beta else []
+            self._warn_of_idle_beta(guidance)
             data = self._read(X, y, sample_weight, guidance)
             seed = check_random_state(self.random_state).randint(2**31 - 1)
             self._fit(data, guidance, seed)
@@ -301,6 +304,17 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
             priors=list(X.scores) if guidance and has_scores else None,
             names=names,
             name_weight=name_weight,
+        )
+
+    def _warn_of_idle_beta(self, guidance: Sequence[BaseGuidance]) -> None:
+        """Warn if `beta` was set and weighs nothing, as in a search over it."""
+        if self.beta == 1 or not guidance or any(item.parts for item in guidance):
+            return
+        warnings.warn(
+            f"beta={self.beta} changes nothing: it weighs the losses of the guidance, and "
+            f"{self.guidance!r:.80} has none. Pass guidance='alignment', or leave beta at 1.",
+            UserWarning,
+            stacklevel=3,
         )
 
     def _name_labels(self, classes: np.ndarray) -> tuple[float, list[str] | None]:

@@ -1,6 +1,7 @@
 """Parameters: skorch's and the guidance's, get, set, clone, and hints for names that are none."""
 
 import inspect
+import warnings
 
 import joblib
 import pytest
@@ -90,7 +91,7 @@ def test_a_guidance_by_name_becomes_an_object_when_its_parameters_are_set():
 
 
 def test_parameters_of_a_missing_guidance_are_refused():
-    with pytest.raises(ValueError, match="Invalid parameter 'share' for estimator Alignment"):
+    with pytest.raises(ValueError, match="Invalid parameter 'share' for estimator Swap"):
         GuidedTextClassifier().set_params(guidance__share=0.5)
     with pytest.raises(ValueError, match=r"guidance__share needs a single.* guidance is None"):
         GuidedTextClassifier(guidance=None).set_params(guidance__share=0.5)
@@ -168,3 +169,24 @@ def assert_refused(name, start):
         GuidedTextClassifier().set_params(**{name: 1})
     assert str(again.value) == str(error.value)
     return str(error.value)
+
+
+def test_the_default_guidance_is_the_one_that_costs_nothing_on_clean_texts():
+    assert GuidedTextClassifier().guidance == "swap"
+
+
+@pytest.mark.parametrize(("guidance", "beta", "warns"), [("swap", 0.3, True), ("swap", 1, False)])
+def test_a_beta_that_weighs_nothing_is_told(make, guidance, beta, warns):
+    classifier = make(guidance=guidance, beta=beta, max_epochs=1)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        classifier.fit(PRIOR, LABELS)
+    said = [str(warning.message) for warning in told]
+    assert any(f"beta={beta} changes nothing" in text for text in said) == warns
+
+
+@pytest.mark.parametrize("guidance", ["alignment", ["swap", "alignment"], None])
+def test_a_beta_that_weighs_something_is_not_told(make, guidance):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(guidance=guidance, beta=0.3, max_epochs=1).fit(PRIOR, LABELS)

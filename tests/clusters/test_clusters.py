@@ -119,7 +119,12 @@ def test_each_worker_loads_the_model_once(cluster, tiny_llm, tmp_path, monkeypat
 
 def test_search_is_that_of_one_process(cluster, tiny_model):
     classifier = GuidedTextClassifier(
-        tiny_model("bert"), device="cpu", max_epochs=2, batch_size=8, random_state=0
+        tiny_model("bert"),
+        guidance="alignment",
+        device="cpu",
+        max_epochs=2,
+        batch_size=8,
+        random_state=0,
     )
     grid = {"beta": [0.0, 1.0], "lr": [0.01]}
     matrix = extract(FakeLLM())

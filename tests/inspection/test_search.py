@@ -49,6 +49,7 @@ class LogTraining(Callback):
 def classifier(tiny_model):
     def make(**parameters):
         quick = {"max_epochs": 6, "lr": 0.01, "head_lr": 0.05, "random_state": 0, "device": "cpu"}
+        quick["guidance"] = "alignment"
         return GuidedTextClassifier(tiny_model(), **{**quick, **parameters})
 
     return make
