@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from skcap import prior_parts as parts
+from skcap.prior_exchange import PriorExchange
 from skcap.prior_files import LARGEST_FILE, read_prior, write_prior
 from skcap.prior_frames import frame_from_prior, texts_and_scores
 from skcap.prior_parts import check_same_texts
@@ -45,7 +46,7 @@ class PriorRecord:
     scores: np.ndarray
 
 
-class PriorMatrix:
+class PriorMatrix(PriorExchange):
     """Texts and one score per word: what priors return and classifiers train on.
 
     The words of a text are ``split_words(text)``; scores belong to them by position. The matrix is

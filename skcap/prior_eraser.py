@@ -1,0 +1,150 @@
+"""PriorMatrix and the JSON lines of the ERASER benchmark (DeYoung et al., ACL 2020)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skcap.utils.files import replacing
+from skcap.utils.words import check_encodable, split_words
+
+if TYPE_CHECKING:
+    from skcap.prior_matrix import PriorMatrix
+
+__all__ = ["read_eraser", "write_eraser"]
+
+
+def read_eraser(
+    path: str | os.PathLike[str], documents: Mapping[str, str] | str | os.PathLike[str]
+) -> tuple[list[str], list[np.ndarray]]:
+    """Read what :meth:`PriorMatrix.from_eraser` makes a matrix of: the texts, and their scores.
+
+    Raises
+    ------
+    ValueError
+        If a line cannot be read, or speaks of no document, of several, or of words beyond its end.
+    """
+    texts, scores = [], []
+    for place, line in _read_lines(path):
+        docid = _find_document(line, place)
+        text = _read_document(documents, docid, place)
+        texts.append(text)
+        scores.append(_score_words(line, len(split_words(text)), place))
+    return texts, scores
+
+
+def write_eraser(
+    path: str | os.PathLike[str],
+    prior: PriorMatrix,
+    ids: Sequence[str],
+    masks: Sequence[Any] | None,
+) -> None:
+    """Write the file of :meth:`PriorMatrix.to_eraser`."""
+    for name, values in (("ids", ids), ("masks", masks)):
+        if values is not None and len(values) != len(prior):
+            raise ValueError(
+                f"{name} must have one item per text, got {len(values)} for {len(prior)}."
+            )
+    check_encodable(prior.texts, "texts")
+    with replacing(path) as temporary, open(temporary, "x", encoding="utf-8") as file:
+        for row, (key, scores) in enumerate(zip(ids, prior.scores, strict=True)):
+            if np.isnan(scores).any():
+                raise ValueError(
+                    f"row {row} has words without a score, which ERASER's files cannot say. Give "
+                    "them one, as in PriorMatrix(X.texts, [np.nan_to_num(s) for s in X.scores])."
+                )
+            document: dict[str, Any] = {
+                "docid": str(key),
+                "soft_rationale_predictions": scores.tolist(),
+            }
+            if masks is not None:
+                document["hard_rationale_predictions"] = _spans(masks[row], scores.size, row)
+            file.write(json.dumps({"annotation_id": str(key), "rationales": [document]}) + "\n")
+
+
+def _spans(mask: Any, n_words: int, row: int) -> list[dict[str, int]]:
+    chosen = np.asarray(mask, dtype=bool)
+    if chosen.shape != (n_words,):
+        raise ValueError(
+            f"masks has shape {chosen.shape} in row {row}; its text has {n_words} words."
+        )
+    edges = np.flatnonzero(np.diff(np.r_[False, chosen, False].astype(np.int8))).tolist()
+    return [
+        {"start_token": a, "end_token": b} for a, b in zip(edges[::2], edges[1::2], strict=True)
+    ]
+
+
+def _read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    with open(path, encoding="utf-8") as file:
+        for number, text in enumerate(file, start=1):
+            place = f"{os.fspath(path)!r}, line {number},"
+            try:
+                line = json.loads(text)
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise ValueError(f"{place} is no JSON: {error}.") from error
+            if not isinstance(line, dict) or not ({"evidences", "rationales"} & line.keys()):
+                raise ValueError(
+                    f"{place} has neither 'evidences' (annotations) nor 'rationales' (predictions)."
+                )
+            yield place, line
+
+
+def _pieces(line: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give what speaks of a document: predictions, or the evidence of all groups."""
+    if "rationales" in line:
+        return list(line["rationales"])
+    return list(itertools.chain.from_iterable(line["evidences"]))
+
+
+def _find_document(line: dict[str, Any], place: str) -> str:
+    named = {str(piece["docid"]) for piece in _pieces(line)} | set(line.get("docids") or [])
+    # Without evidence there may be no document; sets of one document per text share their ids.
+    named = named or {str(line.get("annotation_id"))}
+    if len(named) > 1:
+        raise ValueError(
+            f"{place} speaks of {len(named)} documents ({', '.join(sorted(named)[:3])}); a "
+            "PriorMatrix has one text per row. Split or join them first."
+        )
+    return named.pop()
+
+
+def _read_document(documents: Any, docid: str, place: str) -> str:
+    if isinstance(documents, Mapping):
+        if docid not in documents:
+            raise ValueError(
+                f"{place} needs the document {docid!r}, which documents does not have."
+            )
+        return documents[docid]
+    folder = Path(documents)
+    file = (folder / docid).resolve()
+    if folder.resolve() not in file.parents:
+        raise ValueError(f"{place} names a document outside of {str(folder)!r}: {docid!r}.")
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ValueError(
+            f"{place} needs the document {docid!r}, which {str(folder)!r} lacks."
+        ) from None
+
+
+def _score_words(line: dict[str, Any], n_words: int, place: str) -> np.ndarray:
+    scores = np.zeros(n_words)
+    for piece in _pieces(line):
+        if "rationales" in line:
+            scores = np.asarray(piece["soft_rationale_predictions"], dtype=np.float64)
+            continue
+        start, end = piece["start_token"], piece["end_token"]
+        if not 0 <= start <= end <= n_words:
+            raise ValueError(
+                f"{place} has evidence from word {start} to {end} of a document of {n_words} words."
+            )
+        scores[start:end] = 1.0
+    if scores.shape != (n_words,):
+        raise ValueError(f"{place} has {scores.size} scores for a document of {n_words} words.")
+    return scores
