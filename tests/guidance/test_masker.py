@@ -249,3 +249,13 @@ def test_needs_a_prior_only_for_its_weight(make):
 def test_an_unused_guidance_has_no_masks(masked):
     with pytest.raises(NotFittedError, match=r"clf\.guidance_\[0\]\.masks"):
         masked.guidance.masks(masked, TEXTS)
+
+
+@pytest.mark.parametrize(("prior_weight", "drawn"), [(0.0, False), (1.0, True)])
+def test_a_prior_draws_the_masks_to_its_words(make, prior_weight, drawn):
+    """The third word of each text, which says nothing about the label."""
+    guidance = MaskerGuidance(prior_weight=prior_weight)
+    teacher = prior_on(TEXTS, np.full(len(TEXTS), 2))
+    masks = learned_masks(make(guidance=guidance, **LONG).fit(teacher, LABELS))
+    assert (np.mean(masks.argmax(axis=1) == 2) > 0.8) == drawn
+    assert (masks[:, 2].mean() > masks[:, [0, 1, 3, 4]].mean() + 0.2) == drawn
