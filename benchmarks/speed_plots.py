@@ -178,7 +178,7 @@ def plot_scaling(record: Mapping[str, Any]) -> plt.Figure:
                 found = record[kind][what]
                 label = f"{kind} model (slope {found['slope']:.2f})"
                 line(ax, found["sizes"], found["seconds_a_text"], number, label)
-        ax.set(xlabel=what, ylabel="seconds a text", title=f"CAP prior, cost over {what}")
+        ax.set(xlabel=what, ylabel="seconds per text", title=f"cost of the CAP prior over {what}")
     for ax, what, title in zip(
         axes[1], ("container", "cache"), ("PriorMatrix", "PriorCache"), strict=True
     ):
@@ -346,7 +346,7 @@ def missed(records: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def plot_sources(part: Mapping[str, Any]) -> plt.Figure:
-    """Draw seconds a text of each source, in padded rows and as trees."""
+    """Draw seconds per text of each source, in padded rows and as trees."""
     found = {name: row["seconds"] for name, row in part.items() if isinstance(row, dict)}
     figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
     ways = (("padded", "padded full prompts", 0.2), ("tree", "ours, as trees", -0.2))
@@ -356,7 +356,7 @@ def plot_sources(part: Mapping[str, Any]) -> plt.Figure:
         bars = ax.barh(places, seconds, 0.38, label=label)
         ax.bar_label(bars, fmt="%.2g", padding=3)
     ax.set_yticks(range(len(found)), [name.upper() for name in found])
-    ax.set(xscale="log", xlabel="seconds a text")
+    ax.set(xscale="log", xlabel="seconds per text")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)
     return figure

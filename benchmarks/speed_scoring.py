@@ -124,7 +124,7 @@ def measure_tokens(work: Work, options: Any) -> dict[str, Any]:
         nodes += n_distinct(prompts)
         ids += [prompt.ids for prompt in prompts]
     handle.remove()
-    # What the prompts of all texts begin with has to be computed once, not once a text.
+    # What the prompts of all texts begin with has to be computed once, not once per text.
     n_shared = common_prefix_length(min(ids), max(ids))
     distinct = nodes - (len(work.jobs) - 1) * n_shared
     ratio = sum(forwards) / distinct

@@ -5,7 +5,7 @@
 
 On the published 5-shot draw of Banking77, all-MiniLM-L6-v2, by `GuidedTextClassifier` itself:
 
-* seconds a step: each setting is fitted for an epoch in turn, several rounds, the first steps of
+* seconds per step: each setting is fitted for an epoch in turn, several rounds, the first steps of
   each left out. The prior is random, since a step costs the same whatever it says;
 * memory: each setting in a process of its own, the peak of its resident memory during an epoch
   less what was resident before the first step, with model and texts loaded (Linux);

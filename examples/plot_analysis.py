@@ -1,6 +1,6 @@
 """Every plot of skcap, on the data that ships with it, and the report of one model.
 
-Trains a classifier on five texts a class of the assistant intents, takes its own attributions
+Trains a classifier on five texts per class of the assistant intents, takes its own attributions
 (integrated gradients) as a prior for a second one, and compares the two: what they look at, which
 classes they confuse, what the second corrects and what it gets newly wrong. Needs no language
 model, but a few minutes on two cores.

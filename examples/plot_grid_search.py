@@ -3,7 +3,7 @@
 Three priors (class-aware, LIME, integrated gradients) teach a small classifier on the intents that
 come with skcap. The search tries strengths of the guidance (beta) and ways of fusing the priors;
 every text is scored by the language model once for all settings and folds, and the model behind
-the integrated gradients is trained once a fold.
+the integrated gradients is trained once per fold.
 
     python examples/plot_grid_search.py            # some minutes on two cores
     python examples/plot_grid_search.py --small    # four intents, for a quick check

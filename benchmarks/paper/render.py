@@ -252,7 +252,7 @@ def choices(records: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def shortcut_table(runs: Iterable[dict[str, Any]]) -> list[str]:
-    """Tabulate the runs with a shortcut in the training texts, a line a row and parameters."""
+    """Tabulate the runs with a shortcut in the training texts, a line per row and parameters."""
     places: dict[tuple[Any, ...], list[dict[str, float]]] = {}
     for run in runs:
         settings = run["settings"]
@@ -282,7 +282,7 @@ def disputed_table(runs: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def as_markdown(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    """Write a table, a line a row."""
+    """Write a table, a line per row."""
     lines = ["| " + " | ".join(map(str, cells)) + " |" for cells in (head, *rows)]
     return [lines[0], "|---" * len(head) + "|", *lines[1:]]
 

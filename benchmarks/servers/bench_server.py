@@ -1,4 +1,4 @@
-"""Scores by llama.cpp's server beside those in this process: seconds a text, and agreement.
+"""Scores by llama.cpp's server beside those in this process: seconds per text, and agreement.
 
     make test-servers   # sets the server up
     python benchmarks/servers/bench_server.py [--texts 6] [--threads 1]
@@ -74,7 +74,7 @@ def _jobs(n_texts: int) -> tuple[list[tuple[list[str], str]], str]:
 def _measure(
     llm: BaseLLM, jobs: list[tuple[list[str], str]], prefix: str
 ) -> tuple[list[np.ndarray], float]:
-    """Scores of each text's variants, and seconds a text once the model is warm."""
+    """Scores of each text's variants, and seconds per text once the model is warm."""
     llm.log_likelihood(["warm up"], ["warm"], prefix=prefix, suffix="\nLabel:")
     scores, start = [], time.perf_counter()
     for variants, label in jobs:

@@ -1,6 +1,6 @@
 """Ask a server for JSON, and trust nothing that it sends.
 
-A request is repeated while that may help, is cut off at a deadline however slowly the reply drips,
+A request is repeated while that may help, ends at a deadline even if the reply keeps dripping in,
 and its reply may be neither huge nor deeply nested. Redirects are not followed, and no message
 holds the key. Needs ``pip install 'skcap[http]'``.
 """
@@ -40,7 +40,7 @@ class ServerError(RuntimeError):
 
 
 class PassingError(ServerError):
-    """What may go away by itself; `wait` is what the server asked for, in seconds."""
+    """An error that may pass: busy, failing or slow; `wait` is the server's Retry-After (s)."""
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
@@ -230,7 +230,7 @@ class JsonServer:
         return results
 
     def hide_key(self, text: str) -> str:
-        """Shorten what a server says to what may be shown: one line that tells nothing of the key.
+        """Make a server's message safe to show: one short line that holds no part of the key.
 
         Servers like to repeat a wrong key, or parts of it.
         """
@@ -337,7 +337,8 @@ async def _read(answer: Any, url: str) -> bytes:
     """Read a reply up to the limit of its size."""
     if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ServerError(
-            f"{url} sends a packed reply though asked not to; switch compression off at the server."
+            f"{url} sends a compressed reply although it was asked not to; turn compression off at "
+            "the server."
         )
     received = bytearray()
     async for chunk in answer.aiter_raw():

@@ -32,9 +32,9 @@ class ServerLLM(BaseLLM):
     first call finds out, and refuses a server that does not, or whose log-probabilities disagree
     with those of the tokens that it draws. (Services for chat do not show them.)
 
-    The server encodes the prompt as it would for anyone, so a begin-of-sequence token is its own
-    affair, and no chat template is applied: one can be written into the prior's `template`. Which
-    tokens are the label's is settled as for :class:`~skcap.llm.TransformersLLM`.
+    The server encodes the prompt as it does for everyone: it decides on a begin-of-sequence token,
+    and no chat template is applied (write one into the prior's `template`). Which tokens belong to
+    the label is decided as in :class:`~skcap.llm.TransformersLLM`.
 
     .. warning::
        What a server has loaded cannot be verified. Cached priors are told apart by the model's
@@ -45,14 +45,14 @@ class ServerLLM(BaseLLM):
     Parameters
     ----------
     base_url : str
-        Up to and without ``/completions``, as in ``"http://localhost:8000/v1"``. What is sent
-        there: the prompts, which hold your texts.
+        Without ``/completions``, as in ``"http://localhost:8000/v1"``. The prompts, which hold your
+        texts, are sent there.
     model : str
         What the server calls the model (``/v1/models`` lists it).
     protocol : {"auto", "echo", "prompt_logprobs", "llama.cpp"}, default="auto"
         How to ask. ``"auto"`` takes the first that works. ``"echo"`` and ``"prompt_logprobs"``
-        need one request a label, in which servers compute the whole prompt anew. ``"llama.cpp"``
-        needs one request a token of the label and one to encode, and the server keeps what
+        need one request per label, in which servers compute the whole prompt anew. ``"llama.cpp"``
+        needs one request per token of the label, and one to encode, and the server keeps what
         prompts share.
     revision : str or None, default=None
         Any name for the weights, part of the cache's keys.
@@ -65,7 +65,7 @@ class ServerLLM(BaseLLM):
         Seconds for one request, to the last byte of its reply.
     max_retries : int, default=4
         How often to ask again if the server is busy (429), fails (5xx), does not answer in time,
-        or sends what cannot be read. Other errors are final.
+        or sends a reply that cannot be read. Other errors are final.
     retry_wait : float, default=1.0
         Seconds before the first repetition, doubled for each further one, times a random factor
         between 0.5 and 1.5; a server's ``Retry-After`` is honoured up to a minute.
@@ -226,7 +226,7 @@ class ServerLLM(BaseLLM):
         check_parameters(self, **values)
 
     async def _find_protocol(self, server: JsonServer) -> str:
-        """Find out once a process how the server is to be asked."""
+        """Find out once per process how the server is to be asked."""
         place = (server.base_url, self.model, self.protocol)
         with _lock:
             found = _found.get(place)

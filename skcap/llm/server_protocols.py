@@ -1,4 +1,4 @@
-"""How a server is asked for the log-likelihood of a label: one class a way of asking.
+"""How a server is asked for the log-likelihood of a label: one class per way of asking.
 
 ===================  ==================================================================
 ``echo``             ``/v1/completions`` with ``echo`` and ``logprobs``, as OpenAI's once did
@@ -145,7 +145,7 @@ class EchoProtocol(_PromptProtocol):
         except (KeyError, TypeError, ValueError):
             raise ServerError("it does not say how many tokens it drew (usage)") from None
         if not 0 <= n_drawn <= min(1, len(tokens)):
-            raise ServerError(f"it says that it drew {n_drawn} tokens when asked for one")
+            raise ServerError(f"it says that it drew {n_drawn} tokens, but was asked for one")
         n_shown = len(tokens) - n_drawn
         return tokens[:n_shown], values[:n_shown]
 
@@ -169,7 +169,9 @@ class PromptLogprobsProtocol(_PromptProtocol):
                 tokens.append(str(shown["decoded_token"]))
                 values.append(shown["logprob"])
             except (AttributeError, ValueError, KeyError, TypeError):
-                raise ServerError("its prompt_logprobs hold other than one token a place") from None
+                raise ServerError(
+                    "its prompt_logprobs do not hold one token per position"
+                ) from None
         return ["", *tokens], [None, *values]  # the first one's text is not shown
 
 
@@ -360,18 +362,20 @@ def _choice(reply: dict[str, Any]) -> dict[str, Any]:
     try:
         (choice,) = reply["choices"]
     except (KeyError, TypeError, ValueError):
-        raise ServerError("its reply is no completion with one choice") from None
+        raise ServerError("its reply is not a completion with one choice") from None
     if not isinstance(choice, dict):
-        raise ServerError("its reply is no completion with one choice")
+        raise ServerError("its reply is not a completion with one choice")
     return choice
 
 
 def _finite(value: Any) -> float:
     """Check a log-probability; rounding may lift that of a sure token a little above 0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ServerError(f"A token's log-probability is {value!r:.40}, which is no number.")
+        raise ServerError(f"A token's log-probability is {value!r:.40}, which is not a number.")
     if not -1e30 < value < 1e-3:  # llama.cpp shows the smallest float32 where others show -inf
-        raise ServerError(f"A token's log-probability is {value:g}, which cannot be.")
+        raise ServerError(
+            f"A token's log-probability is {value:g}, which is above 0 or not finite."
+        )
     return float(value)
 
 

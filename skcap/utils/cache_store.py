@@ -138,7 +138,7 @@ class Store:
         """Store an entry, which then survives the death of the process.
 
         It also survives a power failure, but for those of the last second: waiting for the disk
-        takes as long as a small model takes to score a text, so it is done once a second at most.
+        takes as long as a small model takes to score a text, so it is done at most once per second.
         """
         now = time.monotonic()
         flush = now - self._flushed >= _SECONDS_BETWEEN_FLUSHES
