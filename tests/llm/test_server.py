@@ -319,7 +319,7 @@ def replace_all(value):
         (echo_with(reply={"usage": {}}), "usage"),
         (echo_with(reply={"usage": {"completion_tokens": 7}}), "drew 7 tokens"),
         (echo_with(reply={"choices": [{}, {}]}), "one choice"),
-        (saying({}, Content_Encoding="gzip"), "packed"),
+        (saying({}, Content_Encoding="gzip"), "compressed reply"),
         (flood, "more than 32 MiB"),
         (saying("moved", 302, Location="http://127.0.0.2:9/"), "302 Found. Redirects are not"),
         (saying("moved", 307, Location="/v1/elsewhere"), "307 .*base_url"),
