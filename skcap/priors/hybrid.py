@@ -271,9 +271,8 @@ class HybridPrior(BasePrior, _BaseComposition):
         """
         self._check_parameters()
         sources = [source for _, source in self._active() if hasattr(source, "estimate_cost")]
-        return sum(
-            (source.estimate_cost(X, y) for source in sources), CostEstimate(0, 0, 0, 0, 0.0)
-        )
+        estimates = [source.estimate_cost(X, y) for source in sources]
+        return sum(estimates, CostEstimate(0, 0, 0, 0, 0.0))
 
     def _fit_sources(self, X: Any, y: Any, method: str) -> list[Any]:
         self._check_parameters()

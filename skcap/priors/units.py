@@ -17,8 +17,8 @@ Splitter = Callable[[str], Sequence[str]]
 """Takes a text and returns its pieces in order."""
 
 _CLOSING = r"[\"'\u201d\u2019\u00bb)\]}]*$"
-# The last word of a unit, in Latin and in East Asian punctuation. A colon or a dash ends a clause, a
-# hyphen inside of a word does not.
+# The last word of a unit, in Latin and in East Asian punctuation. A colon or a dash ends a clause,
+# a hyphen inside of a word does not.
 _SENTENCE_END = re.compile(r"[.!?\u2026\u3002\uff01\uff1f]" + _CLOSING)
 _CLAUSE_END = re.compile(
     r"[.!?\u2026\u3002\uff01\uff1f,;:\uff0c\uff1b\uff1a\u2014\u2013]" + _CLOSING + "|^-+$"

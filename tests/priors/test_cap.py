@@ -577,7 +577,7 @@ def test_progress_goes_to_stderr(make, capfd, monkeypatch, n_jobs):
     assert "cap: 100%" in err
     assert f"{len(TEXTS)}/{len(TEXTS)}" in err
     assert "text/s" in err
-    make().fit_transform(TEXTS, LABELS)
+    make(verbose=0).fit_transform(TEXTS, LABELS)
     assert capfd.readouterr() == ("", "")
 
 
