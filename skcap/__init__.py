@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ShapPriorTransformer,
     )
     from skcap.shortcuts import ShortcutAudit
+    from skcap.utils.versions import show_versions
 
 __all__ = [
     "CAPPriorTransformer",
@@ -61,6 +62,7 @@ __all__ = [
     "ShapPriorTransformer",
     "ShortcutAudit",
     "TransformersLLM",
+    "show_versions",
 ]
 
 __version__ = version("skcap")
@@ -79,6 +81,7 @@ _MODULE_OF = {
     "ShapPriorTransformer": "skcap.priors",
     "ShortcutAudit": "skcap.shortcuts",
     "TransformersLLM": "skcap.llm",
+    "show_versions": "skcap.utils.versions",
 }
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skcap.models.quiet import no_loading_bars
+
 __all__ = ["POOLINGS", "TextEncoderClassifier"]
 
 POOLINGS = ("mean", "cls")
@@ -205,12 +207,10 @@ def _quiet_transformers() -> Iterator[None]:
     """
     from transformers.utils import logging
 
-    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
-        yield
+        with no_loading_bars():
+            yield
     finally:
         logging.set_verbosity(verbosity)
-        if shown:
-            logging.enable_progress_bar()

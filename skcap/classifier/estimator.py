@@ -13,14 +13,17 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from skcap.attribution import BASELINES, OUTPUTS, attribute_words, find_baseline_token
+from skcap.classifier.checks import check_priors, check_some_texts, sort_labels
 from skcap.classifier.encoder import POOLINGS
 from skcap.classifier.head import HEAD_INITS
-from skcap.classifier.predicting import batches_by_length, probabilities, scores_by_text
-from skcap.classifier.training import ROWS, FineTuning, TrainingSet, check_weights, weigh_classes
+from skcap.classifier.predicting import batches_by_length, logits, probabilities, scores_by_text
+from skcap.classifier.saving import Saving
+from skcap.classifier.training import ROWS, TrainingSet, check_weights, weigh_classes
+from skcap.export import check_saved
 from skcap.guidance import BaseGuidance, resolve_guidance
 from skcap.prior_matrix import PriorMatrix
 from skcap.utils.fitting import fitting
-from skcap.utils.labels import check_labels, name_labels
+from skcap.utils.labels import name_labels
 from skcap.utils.seeds import seeded
 from skcap.utils.validation import (
     Options,
@@ -31,7 +34,6 @@ from skcap.utils.validation import (
     integer,
     number,
 )
-from skcap.utils.words import check_texts
 
 if TYPE_CHECKING:
     import os
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["GuidedTextClassifier"]
 
 
-class GuidedTextClassifier(ClassifierMixin, FineTuning):
+class GuidedTextClassifier(ClassifierMixin, Saving):
     """Text classifier that learns from a prior which words it should decide by.
 
     A Hugging Face encoder with a linear head is fine-tuned on the cross-entropy of the labels plus
@@ -144,13 +146,17 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
     guidance_ : list of BaseGuidance
         The guidance as it was used, with what it learned; empty without guidance.
     audit_ : skcap.shortcuts.ShortcutAudit
-        The audit of the unguided model, where a guidance made one ("swap").
+        The audit of the unguided model, where a guidance made one ("swap"), without that model
+        and the prior.
     net_ : skorch.NeuralNetClassifier
         The trained net; ``net_.history`` has ``train_ce`` and, for each part of the guidance,
         ``train_<name>`` by epoch, such as ``train_alignment``.
     tokenizer_ : transformers.PreTrainedTokenizerFast
     max_length_ : int
         Number of tokens at which texts are cut.
+    training_data_ : dict
+        `n_texts`, `texts_per_class` in the order of `classes_`, and `prior`, where the scores of
+        the words come from: the provenance of the PriorMatrix, None if no prior was used.
 
     Examples
     --------
@@ -276,6 +282,7 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
             If the model cannot be loaded.
         """
         with fitting(self):
+            check_saved(self.get_params(deep=False))
             check_parameters(self)
             guidance = resolve_guidance(self.guidance) if self.beta else []
             self._warn_of_idle_beta(guidance)
@@ -287,12 +294,12 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
     def _read(
         self, X: Any, y: Any, sample_weight: Any, guidance: Sequence[BaseGuidance]
     ) -> TrainingSet:
-        texts = _check_some_texts(X)
+        texts = check_some_texts(X)
         needing = [item for item in guidance if item.needs_prior]
         if needing:
-            _check_priors(X, needing[0])
+            check_priors(X, needing[0])
         has_scores = isinstance(X, PriorMatrix) and X.has_scores
-        classes, codes = _check_labels(y, texts)
+        classes, codes = sort_labels(y, texts)
         weights = check_weights(sample_weight, codes.size)
         weights = weights * weigh_classes(self.class_weight, classes[codes])
         name_weight, names = self._name_labels(classes)
@@ -304,6 +311,7 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
             priors=list(X.scores) if guidance and has_scores else None,
             names=names,
             name_weight=name_weight,
+            provenance=X.provenance if guidance and has_scores else None,
         )
 
     def _warn_of_idle_beta(self, guidance: Sequence[BaseGuidance]) -> None:
@@ -366,7 +374,24 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
             In the order of ``classes_``.
         """
         check_is_fitted(self)
-        return probabilities(self.net_, self._encode(_check_some_texts(X)))
+        return probabilities(self.net_, self._encode(check_some_texts(X)))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Compute the logits: scores before softmax, such as the energy of a text is made of.
+
+        Parameters
+        ----------
+        X : list, tuple, 1-D array or Series of str, or PriorMatrix, length n_texts
+
+        Returns
+        -------
+        ndarray of float32, shape (n_texts, n_classes), or (n_texts,) for two classes
+            In the order of ``classes_``. For two classes, as scikit-learn has it, the logit of the
+            second minus that of the first.
+        """
+        check_is_fitted(self)
+        scores = logits(self.net_, self._encode(check_some_texts(X)))
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
     def explain(
         self, X: Any, y: Any = None, n_steps: int | None = None, *, target: str = "logit"
@@ -399,7 +424,7 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
         n_steps = self.explain_steps if n_steps is None else n_steps
         check_number("n_steps", n_steps, integer(1))
         check_choice("target", target, OUTPUTS)
-        texts = _check_some_texts(X)
+        texts = check_some_texts(X)
         encoded = self._encode(texts)
         codes = (
             probabilities(self.net_, encoded).argmax(axis=1) if y is None else self._codes(y, texts)
@@ -454,42 +479,3 @@ class GuidedTextClassifier(ClassifierMixin, FineTuning):
 
     def _more_tags(self) -> dict[str, Any]:  # scikit-learn before 1.6
         return {"X_types": ["1darray", "string"]}
-
-
-def _check_priors(X: Any, guidance: BaseGuidance) -> None:
-    """Refuse texts without a prior where a guidance needs one."""
-    name = type(guidance).__name__
-    remedy = (
-        "Put a prior transformer, such as CAPPriorTransformer, before the classifier in a "
-        "Pipeline, pass a PriorMatrix with scores (from a prior's fit_transform or attribute), or "
-        "train without guidance: guidance=None."
-    )
-    if not isinstance(X, PriorMatrix):
-        raise ValueError(
-            f"{name} needs a prior, but X is {type(X).__name__}: plain texts without one. {remedy}"
-        )
-    if not X.has_scores:
-        raise ValueError(
-            f"{name} needs a prior, but the PriorMatrix has no scores (a prior's transform gives "
-            f"none). {remedy}"
-        )
-
-
-def _check_some_texts(X: Any) -> list[str]:
-    texts = check_texts(X)
-    if not texts:
-        raise ValueError("X holds no texts; at least one is needed.")
-    return texts
-
-
-def _check_labels(y: Any, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Give the sorted labels and the position of each text's label among them."""
-    if y is None:
-        raise ValueError("GuidedTextClassifier requires y to be passed, but the target y is None.")
-    classes, codes = np.unique(check_labels(texts, y), return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(
-            "GuidedTextClassifier needs at least two classes, but y holds 1 class: "
-            f"{classes.tolist()[0]!r}."
-        )
-    return classes, codes

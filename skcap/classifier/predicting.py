@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from skorch.utils import to_tensor
+from skorch.utils import to_numpy, to_tensor
 from torch import Tensor
 
 from skcap.classifier.batches import PadCollate, TextDataset
 from skcap.classifier.texts import EncodedText, encode_texts
 from skcap.utils.seeds import seeded
 
-__all__ = ["batches_by_length", "encode_and_warn", "probabilities", "scores_by_text"]
+__all__ = ["batches_by_length", "encode_and_warn", "logits", "probabilities", "scores_by_text"]
 
 
 def encode_and_warn(tokenizer: Any, texts: list[str], max_length: int) -> list[EncodedText]:
@@ -55,9 +55,30 @@ def probabilities(net: Any, encoded: Sequence[EncodedText]) -> np.ndarray:
     -------
     ndarray of float32, shape (n_texts, n_classes)
     """
+    return _in_given_order(net.predict_proba, encoded)
+
+
+def logits(net: Any, encoded: Sequence[EncodedText]) -> np.ndarray:
+    """Compute the scores before softmax.
+
+    Parameters
+    ----------
+    net : GuidedNet
+    encoded : sequence of EncodedText, length n_texts
+
+    Returns
+    -------
+    ndarray of float32, shape (n_texts, n_classes)
+    """
+    return _in_given_order(lambda dataset: to_numpy(net.forward(dataset)), encoded)
+
+
+def _in_given_order(
+    predict: Callable[[TextDataset], np.ndarray], encoded: Sequence[EncodedText]
+) -> np.ndarray:
     order = _longest_first(encoded)
     with seeded(0), torch.inference_mode():
-        ordered = net.predict_proba(TextDataset([encoded[row] for row in order]))
+        ordered = predict(TextDataset([encoded[row] for row in order]))
     result = np.empty_like(ordered)
     result[order] = ordered
     return result

@@ -30,7 +30,7 @@ from skcap.utils.validation import check_number, integer, number
 if TYPE_CHECKING:
     from skcap.shortcuts import ShortcutAudit
 
-__all__ = ["ROWS", "FineTuning", "TrainingSet", "check_weights", "weigh_classes"]
+__all__ = ["ROWS", "FineTuning", "TrainingSet", "check_weights", "usable_device", "weigh_classes"]
 
 ROWS = 64  # rows of one forward pass without training: enough to keep a device busy
 
@@ -56,6 +56,8 @@ class TrainingSet:
         Label names, to be learned as texts.
     name_weight : float
         What each counts, as a share of the mean weight of a text.
+    provenance : dict or None, default=None
+        Where `priors` come from, as a PriorMatrix says.
     """
 
     texts: list[str]
@@ -65,6 +67,16 @@ class TrainingSet:
     priors: list[np.ndarray] | None
     names: list[str] | None
     name_weight: float
+    provenance: dict[str, Any] | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Say what a model card tells of it, in types that JSON holds."""
+        counts = np.bincount(self.codes, minlength=len(self.classes))
+        return {
+            "n_texts": len(self.texts),
+            "texts_per_class": counts.tolist(),
+            "prior": self.provenance,
+        }
 
 
 def check_weights(sample_weight: Any, n_texts: int) -> np.ndarray:
@@ -147,6 +159,7 @@ class FineTuning(SkorchParameters):
     max_length_: int
     net_: GuidedNet
     tokenizer_: Any
+    training_data_: dict[str, Any]
 
     def _encode(self, texts: list[str]) -> list[EncodedText]:
         return encode_and_warn(self.tokenizer_, texts, self.max_length_)
@@ -176,14 +189,16 @@ class FineTuning(SkorchParameters):
                 self._train(task, data, columns, active, seed)
             # All are asked, not just the first that wants more.
             again = sum(item.review(task, self) for item in guidance) > 0
+        self.training_data_ = data.describe()
         self.guidance_ = guidance
         for item in guidance:
             if hasattr(item, "audit_"):
-                self.audit_ = item.audit_
+                # Its tables say all; the unguided model and the texts would double every pickle.
+                self.audit_ = item.audit_.set_params(classifier=None, prior=None)
 
     def _load(self, data: TrainingSet, guidance: Sequence[BaseGuidance], seed: int) -> None:
         """Load the encoder and its tokenizer, and make the net."""
-        device = _usable_device(str(self.device))
+        device = usable_device(str(self.device))
         options = dict(self.model_kwargs or {})
         with seeded(seed, device), explain_load_errors(self.model):
             folder = resolve_model(
@@ -327,7 +342,7 @@ def _release_training_memory(net: GuidedNet) -> None:
         )
 
 
-def _usable_device(name: str) -> torch.device:
+def usable_device(name: str) -> torch.device:
     """Give the device of a name, if torch can use it here."""
     try:
         device = torch.device(resolve_device(name))

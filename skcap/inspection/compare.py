@@ -13,12 +13,12 @@ from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import RepeatedStratifiedKFold, check_cv
-from tqdm.auto import tqdm
 
 from skcap.inspection.comparison import GuidanceComparison
 from skcap.metrics import get_scorer
 from skcap.prior_matrix import PriorMatrix, check_same_texts
 from skcap.utils.labels import check_labels
+from skcap.utils.progress import in_words, show_progress
 from skcap.utils.seeds import draw_seed
 from skcap.utils.validation import check_choice, check_number, integer
 from skcap.utils.words import check_texts
@@ -74,8 +74,8 @@ def compare_guidance(
         Seeds the splits of an integer `cv`, the shuffling, and each fit: on one split all arms are
         trained with the same seed, which replaces the classifier's own `random_state`.
     verbose : int, default=1
-        1 prints the estimated time to the standard error, after the first fit, and shows progress
-        where that is a terminal. 0 prints nothing.
+        1 prints the estimated time to stderr after the first fit, and then shows progress. 0 prints
+        nothing.
 
     Returns
     -------
@@ -189,30 +189,21 @@ def _run(
         _announce(work / min(effective_n_jobs(n_jobs), len(splits)), n_fits, timed, prior_seconds)
     tasks = [(arms[:-1], first, prior), *((arms, split, None) for split in others)]
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    done = tqdm(
-        parallel(delayed(plan.fit_all)(*task) for task in tasks),
-        total=len(tasks),
-        desc="compare_guidance",
-        unit="split",
-        disable=None if plan.verbose else True,  # None: no bar in log files
-    )
-    return [timed, *(fit for fits in done for fit in fits)]
+    done = [timed]
+    with show_progress(len(tasks), "compare_guidance", "split", verbose=plan.verbose) as progress:
+        for fits in parallel(delayed(plan.fit_all)(*task) for task in tasks):
+            done += fits
+            progress.update()
+    return done
 
 
 def _announce(seconds: float, n_fits: int, timed: _Fit, prior_seconds: float) -> None:
     print(
-        f"compare_guidance: about {_in_words(seconds)} for {n_fits} more fits (one guided fit took "
-        f"{_in_words(timed.seconds)}, the prior of one split {_in_words(prior_seconds)}; cached "
+        f"compare_guidance: about {in_words(seconds)} for {n_fits} more fits (one guided fit took "
+        f"{in_words(timed.seconds)}, the prior of one split {in_words(prior_seconds)}; cached "
         "priors and unguided fits are faster).",
         file=sys.stderr,
     )
-
-
-def _in_words(seconds: float) -> str:
-    for unit, size in (("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 1 else "less than 1 s"
 
 
 def _collect(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skcap.utils.words import check_texts
+from skcap.utils.words import check_texts, split_words
 
 __all__ = ["BaseLLM", "PromptTooLongError", "check_pairs"]
 
@@ -88,6 +88,21 @@ class BaseLLM(BaseEstimator, ABC):
             Names the length of the longest prompt and the length of the context.
         """
         del bodies, continuations, prefix, suffix  # a model without a limit accepts all
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Count the tokens of texts, for estimates of cost.
+
+        Parameters
+        ----------
+        texts : sequence of str, length n
+
+        Returns
+        -------
+        list of int, length n
+            Without special tokens. A model whose tokenizer is not at hand counts four tokens for
+            three words, as is usual in English.
+        """
+        return [-(-4 * len(split_words(text)) // 3) for text in texts]
 
     def settled(self) -> BaseLLM:
         """Decide what is left to be found out on this machine, such as ``dtype="auto"``.

@@ -39,6 +39,7 @@ class LoadedModel:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         from skcap.models import explain_load_errors, resolve_model
+        from skcap.models.quiet import no_loading_bars
 
         resolved = resolve_model(
             model,
@@ -46,7 +47,7 @@ class LoadedModel:
             local_files_only=options.get("local_files_only", False),
         )
         shared = {name: value for name, value in options.items() if name != "attn_implementation"}
-        with explain_load_errors(model):
+        with explain_load_errors(model), no_loading_bars():
             self.tokenizer = AutoTokenizer.from_pretrained(resolved, **shared)
             weights: Any = AutoModelForCausalLM.from_pretrained(
                 resolved,

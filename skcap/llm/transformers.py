@@ -130,6 +130,16 @@ class TransformersLLM(BaseLLM):
             with loaded.lock:
                 self._encode(loaded, pairs, prefix, suffix)
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Count the tokens of texts; see :meth:`BaseLLM.count_tokens`."""
+        if not texts:
+            return []
+        loaded = self._load()
+        check_encodable(texts, "texts")
+        with loaded.lock:
+            encoded = loaded.tokenizer(list(texts), add_special_tokens=False, verbose=False)
+        return [len(ids) for ids in encoded["input_ids"]]
+
     def fingerprint(self) -> str:
         """Identify weights, number type and chat template; see :meth:`BaseLLM.fingerprint`."""
         from skcap.models import model_fingerprint

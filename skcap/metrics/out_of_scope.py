@@ -20,9 +20,12 @@ def out_of_scope_scores(
 
     Parameters
     ----------
-    outputs : array of float, shape (n_texts, n_classes)
-        Probabilities, as ``predict_proba`` returns them, for "max_probability"; logits for
-        "energy", which cannot be computed from probabilities, since softmax removes their scale.
+    outputs : array of float, shape (n_texts, n_classes), or (n_texts,) for logits of two classes
+        Probabilities, as ``predict_proba`` returns them, for "max_probability"; logits, as
+        ``decision_function`` returns them, for "energy", which cannot be computed from
+        probabilities, since softmax removes their scale. For two classes ``decision_function``
+        returns one number, the difference ``d`` of the logits; they are taken to be ``-d / 2`` and
+        ``d / 2``, so that the energy ranks texts as "max_probability" does.
     method : {"max_probability", "energy"}, default="max_probability"
         "max_probability" is ``1 - max(probabilities)`` [1]_. "energy" is
         ``-T * log(sum(exp(logits / T)))`` [2]_.
@@ -36,8 +39,8 @@ def out_of_scope_scores(
     Raises
     ------
     ValueError
-        If `method` is unknown, `temperature` is not positive, `outputs` are not 2-D and finite, or
-        they are logits for "max_probability" or probabilities for "energy".
+        If `method` is unknown, `temperature` is not positive, `outputs` have another shape or are
+        not finite, or they are logits for "max_probability" or probabilities for "energy".
 
     References
     ----------
@@ -57,7 +60,11 @@ def out_of_scope_scores(
     check_number("temperature", temperature, number(0, above=True))
     if method == "max_probability":
         return 1.0 - check_probabilities("outputs", outputs).max(axis=1)
-    logits = finite_array("outputs", outputs, ndim=2)
+    if np.ndim(outputs) == 1:
+        half = finite_array("outputs", outputs, ndim=1) / 2
+        logits = np.stack([-half, half], axis=1)
+    else:
+        logits = finite_array("outputs", outputs, ndim=2)
     if logits.size and (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1.0, atol=1e-3):
         raise ValueError(
             "outputs are probabilities, but the energy needs logits, the scores before softmax; "

@@ -15,6 +15,7 @@ from typing import Any
 from skcap.models.errors import ModelLoadError
 from skcap.models.integrity import changed_files, file_digest, file_digests
 from skcap.models.packages import ModelPackage
+from skcap.models.quiet import no_loading_bars
 
 __all__ = ["check_gguf_readers", "package_folder"]
 
@@ -86,7 +87,8 @@ def _safetensors_copy(package: ModelPackage, gguf: Path) -> Path:
                     RuntimeWarning,
                     stacklevel=2,
                 )
-            _make_copy(gguf, folder, source)
+            with no_loading_bars():
+                _make_copy(gguf, folder, source)
     return folder
 
 

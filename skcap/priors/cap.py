@@ -9,9 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from skcap.llm import BaseLLM
+from skcap.priors.cost import Work
 from skcap.priors.llm_prior import BaseLLMPrior
 from skcap.priors.masks import apply_mask, draw_masks
 from skcap.priors.ridge import solve_ridge
+from skcap.priors.units import UNITS, Splitter, find_units, spread_scores
 from skcap.utils.cache import PriorCache
 from skcap.utils.labels import LabelNames
 from skcap.utils.seeds import content_seed
@@ -71,6 +73,12 @@ class CAPPriorTransformer(BaseLLMPrior):
         Number of other labels that the true one is compared with: the mean of their ``log p`` is
         subtracted from its own, so that what makes every answer likelier counts for none. They
         are drawn for each text; if there are fewer, all are taken. Needs ``target="log_prob"``.
+    unit : {"word", "clause", "sentence"} or callable, default="word"
+        What is removed at a time. "clause" and "sentence" are for long texts: the number of
+        variants grows with the number of units, and the words of a unit share its score equally.
+        Sentences end with ``.``, ``!``, ``?`` or a line, clauses also with ``,``, ``;``, ``:`` or a
+        dash; a text that is a single unit is scored by words. A callable takes a text and returns
+        its pieces, such as ``nltk.sent_tokenize``. See docs/long_texts.md for what is lost.
     random_state : int, RandomState or None, default=0
         Seeds the masks, together with each text and label. The default is fixed, so that a second
         run finds the cache; None draws new masks in each fit and never finds it.
@@ -81,8 +89,8 @@ class CAPPriorTransformer(BaseLLMPrior):
     n_jobs : int or None, default=None
         Processes that share the texts. Each loads the model, so on one CPU it is usually better
         to leave the cores to torch's threads.
-    verbose : int, default=0
-        Above 0 shows progress, rate and time left.
+    verbose : int, default=1
+        Above 0 shows progress, rate and time left on stderr, from two seconds on.
 
     Attributes
     ----------
@@ -98,7 +106,7 @@ class CAPPriorTransformer(BaseLLMPrior):
     Words are those of ``text.split()``, and variants join them by single spaces. A text of one
     word is scored whole and empty. A text without words gets no scores. The cost of the variants
     that remove one word grows with the square of the text's length: a text of 1,000 words costs
-    about as much as 2,000 texts of 20.
+    about as much as 2,000 texts of 20. :meth:`estimate_cost` tells before, and `unit` lowers it.
 
     A text's prior depends on the text, its label, the set of labels, the prompt, the model and the
     parameters alone, never on the other texts or its row.
@@ -129,6 +137,7 @@ class CAPPriorTransformer(BaseLLMPrior):
         "fit_intercept": ["boolean"],
         "target": [StrOptions(set(_TARGETS))],
         "n_rivals": [integer(0)],
+        "unit": [StrOptions(set(UNITS)), callable],
     }
 
     def __init__(
@@ -143,10 +152,11 @@ class CAPPriorTransformer(BaseLLMPrior):
         fit_intercept: bool = True,
         target: Literal["neg_inverse_log", "log_prob", "prob"] = "log_prob",
         n_rivals: int = 0,
+        unit: str | Splitter = "word",
         random_state: int | np.random.RandomState | None = 0,
         cache: PriorCache | str | PathLike[str] | Literal[False] | None = None,
         n_jobs: int | None = None,
-        verbose: int = 0,
+        verbose: int = 1,
     ):
         self.llm = llm
         self.label_names = label_names
@@ -157,6 +167,7 @@ class CAPPriorTransformer(BaseLLMPrior):
         self.fit_intercept = fit_intercept
         self.target = target
         self.n_rivals = n_rivals
+        self.unit = unit
         self.random_state = random_state
         self.cache = cache
         self.n_jobs = n_jobs
@@ -170,9 +181,10 @@ class CAPPriorTransformer(BaseLLMPrior):
                 "target='log_prob', or n_rivals=0."
             )
 
-    def _masks(self, text: str, name: str) -> np.ndarray:
-        seed = content_seed(self.seed_, text, name)
-        return draw_masks(len(split_words(text)), int(self.n_masks), seed)
+    def _masks(self, text: str, name: str, units: np.ndarray) -> np.ndarray:
+        """Draw which units each variant keeps, shape (n_variants, n_units)."""
+        n_units = int(units[-1]) + 1 if units.size else 0
+        return draw_masks(n_units, int(self.n_masks), content_seed(self.seed_, text, name))
 
     def _answers(self, text: str, name: str) -> list[str]:
         """Name the text's own label, then those it is compared with, which are drawn."""
@@ -186,8 +198,14 @@ class CAPPriorTransformer(BaseLLMPrior):
 
     def _evidence_parameters(self, text: str, name: str) -> dict[str, Any]:
         _, *rivals = self._answers(text, name)
-        # Left out if there are none, so that entries of older versions are found.
-        return {"masks": self._masks(text, name), **({"rivals": rivals} if rivals else {})}
+        units = find_units(text, self.unit)
+        parameters: dict[str, Any] = {"masks": self._masks(text, name, units)}
+        # Left out where they are as in older versions, so that entries of these are found.
+        if rivals:
+            parameters["rivals"] = rivals
+        if units.size and units[-1] + 1 < units.size:
+            parameters["units"] = units
+        return parameters
 
     def _solve_parameters(self) -> dict[str, Any]:
         return {
@@ -196,20 +214,33 @@ class CAPPriorTransformer(BaseLLMPrior):
             "fit_intercept": bool(self.fit_intercept),
             "target": self.target,
             **({"n_rivals": int(self.n_rivals)} if self.n_rivals else {}),
+            **({} if self.unit == "word" else {"unit": _name_of(self.unit)}),
         }
 
+    def _work(self, text: str, name: str) -> Work:
+        units = find_units(text, self.unit)
+        masks = np.unique(self._masks(text, name, units), axis=0)  # equal variants are asked once
+        n_answers = len(self._answers(text, name))
+        return Work(len(masks) * n_answers, int(masks[:, units].sum()) * n_answers)
+
     def _evidence(self, llm: BaseLLM, text: str, name: str) -> np.ndarray:
-        words = split_words(text)
-        variants = [apply_mask(words, mask) for mask in self._masks(text, name)]
+        words, units = split_words(text), find_units(text, self.unit)
+        variants = [apply_mask(words, mask[units]) for mask in self._masks(text, name, units)]
         own, *rivals = self._score(llm, variants, self._answers(text, name))
         return own - np.mean(rivals, axis=0) if rivals else own
 
     def _solve(
         self, texts: list[str], names: list[str], evidence: list[np.ndarray]
     ) -> list[np.ndarray]:
-        return solve_ridge(
-            [self._masks(text, name) for text, name in zip(texts, names, strict=True)],
+        units = [find_units(text, self.unit) for text in texts]
+        scores = solve_ridge(
+            [self._masks(*row) for row in zip(texts, names, units, strict=True)],
             [_TARGETS[self.target](log_p) for log_p in evidence],
             alpha=float(self.alpha),
             fit_intercept=bool(self.fit_intercept),
         )
+        return [spread_scores(*row) for row in zip(scores, units, strict=True)]
+
+
+def _name_of(unit: str | Splitter) -> str:
+    return unit if isinstance(unit, str) else getattr(unit, "__name__", type(unit).__name__)

@@ -16,6 +16,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 
 from skcap.prior_matrix import PriorMatrix, check_same_texts
 from skcap.priors.base import BasePrior
+from skcap.priors.cost import CostEstimate
 from skcap.utils.fitting import fitting
 from skcap.utils.labels import check_labels
 from skcap.utils.norms import NORMS
@@ -252,6 +253,26 @@ class HybridPrior(BasePrior, _BaseComposition):
         with fitting(self):
             outputs = self._fit_sources(X, y, "fit_transform")
             return self._aggregate(check_texts(X), outputs)
+
+    def estimate_cost(self, X: Any, y: Any) -> CostEstimate:
+        """Estimate what scoring labelled texts will cost, as the sum over the sources.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_texts,)
+        y : array-like of str or int, shape (n_texts,)
+
+        Returns
+        -------
+        CostEstimate
+            Each source that questions a language model counts each text, cached or not. Other
+            sources, such as integrated gradients, count nothing. See
+            :meth:`skcap.CAPPriorTransformer.estimate_cost`.
+        """
+        self._check_parameters()
+        sources = [source for _, source in self._active() if hasattr(source, "estimate_cost")]
+        estimates = [source.estimate_cost(X, y) for source in sources]
+        return sum(estimates, CostEstimate(0, 0, 0, 0, 0.0))
 
     def _fit_sources(self, X: Any, y: Any, method: str) -> list[Any]:
         self._check_parameters()

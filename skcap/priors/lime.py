@@ -68,8 +68,8 @@ class LimePriorTransformer(BasePerturbationPrior):
     n_jobs : int or None, default=None
         Processes that share the texts. Each loads the model, so on one CPU it is usually better
         to leave the cores to torch's threads.
-    verbose : int, default=0
-        Above 0 shows progress, rate and time left.
+    verbose : int, default=1
+        Above 0 shows progress, rate and time left on stderr, from two seconds on.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ class LimePriorTransformer(BasePerturbationPrior):
         random_state: int | np.random.RandomState | None = 0,
         cache: PriorCache | str | PathLike[str] | Literal[False] | None = None,
         n_jobs: int | None = None,
-        verbose: int = 0,
+        verbose: int = 1,
     ):
         self.llm = llm
         self.estimator = estimator
@@ -149,6 +149,9 @@ class LimePriorTransformer(BasePerturbationPrior):
 
     def _explainer_parameters(self) -> dict[str, Any]:
         return {"num_samples": int(self.num_samples), "kernel_width": float(self.kernel_width)}
+
+    def _n_variants(self, n_words: int) -> int:
+        return int(self.num_samples)
 
     def _explain(
         self, value: Callable[[np.ndarray], np.ndarray], n_words: int, seed: int

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
-from tqdm.auto import tqdm
 
 from skcap.llm import BaseLLM, resolve_llm
 from skcap.prior_matrix import PriorMatrix
+from skcap.priors import cost
 from skcap.priors.base import BasePrior
+from skcap.priors.cost import CostEstimate, Work
 from skcap.priors.prompts import build_prompt
 from skcap.utils.cache import PriorCache, compute_cached, resolve_cache
-from skcap.utils.labels import LabelNames, name_labels
+from skcap.utils.labels import LabelNames, check_labels, name_labels
+from skcap.utils.progress import in_words, show_progress
 from skcap.utils.seeds import draw_seed
 from skcap.utils.validation import JOBS, Options
-from skcap.utils.words import check_encodable, split_words
+from skcap.utils.words import check_encodable, check_texts, split_words
 
 __all__ = ["BaseLLMPrior"]
+
+_FEW = 12  # texts that are scored without a look at how long they will take
+_SIZED = 200  # texts whose size stands for that of all, before they are scored
 
 
 class _Request(NamedTuple):
@@ -126,11 +133,10 @@ class BaseLLMPrior(BasePrior):
                 evidence[request.row] = values
         missing = [request for request in requests if request.row not in evidence]
         self._check_context(llm, missing)
-        with tqdm(
-            total=len(texts), initial=len(evidence), desc=self.source, unit="text",
-            disable=not self.verbose,
-        ) as progress:  # fmt: skip
-            for row, values in self._compute(llm, cache, missing):
+        with show_progress(
+            len(texts), self.source, "text", verbose=self.verbose, initial=len(evidence)
+        ) as progress:
+            for row, values in self._compute_watched(llm, cache, missing):
                 evidence[row] = values
                 progress.update()
         return [evidence[row] for row in range(len(texts))]
@@ -148,6 +154,42 @@ class BaseLLMPrior(BasePrior):
                 [answer for _, answer in asked],
                 prefix=self.prompt_.prefix,
                 suffix=self.prompt_.suffix,
+            )
+
+    def _compute_watched(
+        self, llm: BaseLLM, cache: PriorCache | None, requests: list[_Request]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Compute and store evidence; after the first texts, warn if the others will take long."""
+        if len(requests) < _FEW:
+            yield from self._compute(llm, cache, requests)
+            return
+        sample = requests[:: max(1, len(requests) // _SIZED)]
+        sizes = np.array([self._size(request) for request in sample])
+        done: dict[int, np.ndarray] = {}
+
+        def run(request: _Request) -> None:
+            same = [r for r in requests if r.key == request.key and r.row not in done]
+            done.update(_compute_share(self, llm, cache, same))
+
+        rate = cost.seconds_per_unit(
+            (partial(run, sample[place]), sizes[place]) for place in cost.choose_trial(sizes)
+        )
+        yield from done.items()
+        left = [request for request in requests if request.row not in done]
+        self._warn_if_long(rate * sizes.mean() * len(left), len(left))
+        yield from self._compute(llm, cache, left)
+
+    def _warn_if_long(self, seconds: float, n_texts: int) -> None:
+        seconds /= min(effective_n_jobs(self.n_jobs), max(1, n_texts))
+        if seconds > cost.LONG_SECONDS:
+            warnings.warn(
+                f"{type(self).__name__} will take about {in_words(seconds)} for {n_texts:,} more "
+                "texts. What is scored stays in the cache, so it can be interrupted and goes on "
+                "from there (not with cache=False). estimate_cost(X, y) tells the cost beforehand; "
+                "fewer variants per text, a GPU, a server, or, for long texts, "
+                "CAPPriorTransformer(unit='sentence') lower it.",
+                UserWarning,
+                stacklevel=7,
             )
 
     def _compute(
@@ -192,6 +234,93 @@ class BaseLLMPrior(BasePrior):
             **self._solve_parameters(),
         }
 
+    # -- what it costs --------------------------------------------------------------------------
+
+    def estimate_cost(self, X: Any, y: Any) -> CostEstimate:
+        """Estimate what scoring labelled texts will cost, from a trial on up to four of them.
+
+        Parameters
+        ----------
+        X : array-like of str, shape (n_texts,)
+        y : array-like of str or int, shape (n_texts,)
+
+        Returns
+        -------
+        CostEstimate
+            Numbers of texts, of those in the cache, of prompts and of tokens, and seconds. It can
+            be printed.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As by :meth:`fit_transform`, for what can be known before the work.
+
+        Notes
+        -----
+        The cache is read but not written to, and the prior is not fitted by it. The trial scores a
+        short text, which warms up the model, and three of typical length; it stops after the
+        text that exceeds ten seconds. Several processes (`n_jobs`) are taken to be that many times
+        as fast as one.
+
+        Examples
+        --------
+        >>> from skcap import CAPPriorTransformer, FakeLLM
+        >>> X, y = ["cancel the alarm", "wake me up at seven"], ["cancel", "set"]
+        >>> print(CAPPriorTransformer(FakeLLM(), cache=False).estimate_cost(X, y))
+        2 texts, 0 of them in the cache; ... prompts with about ... tokens; about less than 1 s
+        """
+        prior = copy.copy(self)
+        prior.random_state = copy.deepcopy(self.random_state)  # a generator is not to be advanced
+        prior.fit(X, y)
+        texts = check_texts(X)
+        classes = np.searchsorted(prior.classes_, check_labels(texts, y))
+        prior._check_readable(texts)
+        return prior._estimate(texts, [prior.label_names_[index] for index in classes])
+
+    def _estimate(self, texts: list[str], names: list[str]) -> CostEstimate:
+        llm, cache = self._model(), resolve_cache(self.cache)
+        requests = self._requests(llm, texts, names)
+        keys = {request.key for request in requests}
+        stored = set() if cache is None else {key for key in keys if cache.get(key) is not None}
+        # One request per key, as equal ones are computed once.
+        missing = list({r.key: r for r in requests if r.key not in stored}.values())
+        self._check_context(llm, missing)
+        work = [self._work(request.text, request.name) for request in missing]
+        return CostEstimate(
+            n_texts=len(texts),
+            n_cached=sum(request.key in stored for request in requests),
+            n_prompts=sum(n_prompts for n_prompts, _ in work),
+            n_tokens=self._count_tokens(llm, missing, work),
+            seconds=self._try(llm, missing),
+        )
+
+    def _try(self, llm: BaseLLM, requests: list[_Request]) -> float:
+        """Extrapolate from a few texts to the seconds of all."""
+        if not requests:
+            return 0.0
+        sizes = np.array([self._size(request) for request in requests])
+        rate = cost.seconds_per_unit(
+            (partial(self._evidence, llm, requests[place].text, requests[place].name), sizes[place])
+            for place in cost.choose_trial(sizes)
+        )
+        return float(rate * sizes.sum()) / min(effective_n_jobs(self.n_jobs), len(requests))
+
+    def _count_tokens(self, llm: BaseLLM, requests: list[_Request], work: list[Work]) -> int:
+        """Count the tokens of all prompts, by those of some texts and of what frames them."""
+        if not requests:
+            return 0
+        sample = [request.text for request in requests[:: max(1, len(requests) // _SIZED)]]
+        n_words = sum(len(split_words(text)) for text in sample)
+        per_word = sum(llm.count_tokens(sample)) / max(1, n_words)
+        frame = llm.count_tokens([self.prompt_.prefix + self.prompt_.suffix])[0]
+        label = float(np.mean(llm.count_tokens([request.name for request in requests[:_SIZED]])))
+        return round(sum(n * (frame + label) + words * per_word for n, words in work))
+
+    def _size(self, request: _Request) -> float:
+        """Say how much there is to compute for a text: words of its prompts, less their prefix."""
+        n_prompts, n_words = self._work(request.text, request.name)
+        return float(n_words + n_prompts * len(split_words(self.prompt_.suffix + request.name)))
+
     def _answers(self, text: str, name: str) -> list[str]:
         """Names of the labels whose likelihood is asked for, the text's own first."""
         return [name]
@@ -217,6 +346,10 @@ class BaseLLMPrior(BasePrior):
             )
         place = {variant: column for column, variant in enumerate(unique)}
         return scores[:, [place[variant] for variant in variants]]
+
+    @abstractmethod
+    def _work(self, text: str, name: str) -> Work:
+        """Say how many prompts a text takes, and of how many words; an upper bound may do."""
 
     @abstractmethod
     def _evidence_parameters(self, text: str, name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcap.llm import BaseLLM
 from skcap.llm.estimator import LEAST_LOG_PROB, EstimatorLLM
+from skcap.priors.cost import Work
 from skcap.priors.llm_prior import BaseLLMPrior
 from skcap.priors.masks import apply_mask
 from skcap.priors.prompts import Prompt
@@ -75,6 +76,14 @@ class BasePerturbationPrior(BaseLLMPrior):
         if self.estimator is None:  # a classifier may read whatever it likes
             super()._check_readable(texts)
 
+    def _work(self, text: str, name: str) -> Work:
+        n_words = len(split_words(text))
+        if n_words < 32:  # there are no more variants than these
+            n_variants = min(self._n_variants(n_words), 2**n_words)
+        else:
+            n_variants = self._n_variants(n_words)
+        return Work(n_variants, n_variants * n_words // 2)  # half of the words are removed
+
     def _resolved_target(self) -> str:
         if self.target == "auto":
             return "log_prob" if self.estimator is None else "prob"
@@ -117,6 +126,10 @@ class BasePerturbationPrior(BaseLLMPrior):
     @abstractmethod
     def _explainer_parameters(self) -> dict[str, Any]:
         """Parameters of the package that the scores depend on."""
+
+    @abstractmethod
+    def _n_variants(self, n_words: int) -> int:
+        """Give the number of variants that the package asks about."""
 
     @abstractmethod
     def _explain(

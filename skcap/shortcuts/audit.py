@@ -95,8 +95,8 @@ default=("word", "first", "last", "pattern")
         something else each time is no audit.)
     n_jobs : int or None, default=None
         Folds to fit at once.
-    verbose : int, default=0
-        1 shows progress.
+    verbose : int, default=1
+        1 shows progress on stderr, from two seconds on.
 
     Attributes
     ----------
@@ -198,7 +198,7 @@ default=("word", "first", "last", "pattern")
         n_permutations: int = 1999,
         random_state: Any = 0,
         n_jobs: int | None = None,
-        verbose: int = 0,
+        verbose: int = 1,
     ) -> None:
         self.classifier = classifier
         self.prior = prior

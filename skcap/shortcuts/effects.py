@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 from scipy.stats import ttest_1samp
-from tqdm.auto import tqdm
 
 from skcap.shortcuts.candidates import Candidates
 from skcap.shortcuts.patterns import Pattern
+from skcap.utils.progress import show_progress
 from skcap.utils.seeds import content_seed
 from skcap.utils.words import split_words
 
@@ -132,8 +132,11 @@ def _predict(
         for start in range(0, len(unique), _ROWS)
         for fold in sorted({fold for fold, _ in unique[start : start + _ROWS]})
     ]
-    progress = tqdm(calls, desc="audit", unit="call", disable=not verbose)
-    parts = [np.asarray(predict[fold](batch), dtype=float) for fold, batch in progress]
+    parts = []
+    with show_progress(len(unique), "audit", "text", verbose=verbose) as progress:
+        for fold, batch in calls:
+            parts.append(np.asarray(predict[fold](batch), dtype=float))
+            progress.update(len(batch))
     rows = [row_of[pair] for pair in pairs]
     return np.concatenate(parts)[rows] if parts else np.empty((0, 1))
 

@@ -73,19 +73,21 @@ class TestParquet:
 
 class TestHuggingFaceDatasets:
     def test_comes_back_equal(self, prior):
-        pytest.importorskip("datasets")
+        pytest.importorskip("datasets.arrow_dataset")
         dataset = prior.to_dataset()
         assert dataset.column_names == ["text", "scores"]
         assert dataset[0]["scores"] == SCORES[0]
         assert PriorMatrix.from_dataset(dataset, provenance=prior.provenance) == prior
 
     def test_a_selection_and_more_columns(self, prior):
-        pytest.importorskip("datasets")
+        pytest.importorskip("datasets.arrow_dataset")
         dataset = prior.to_dataset().add_column("label", list("abca")).select([2, 0])
         assert PriorMatrix.from_dataset(dataset, provenance=prior.provenance) == prior[[2, 0]]
 
     def test_its_splits_are_refused_by_name(self, prior):
-        datasets = pytest.importorskip("datasets")
+        pytest.importorskip("datasets.arrow_dataset")
+        import datasets
+
         with pytest.raises(TypeError, match="one split of a data set, got DatasetDict"):
             PriorMatrix.from_dataset(datasets.DatasetDict(train=prior.to_dataset()))
 

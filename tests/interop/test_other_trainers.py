@@ -40,7 +40,7 @@ def test_skorch_callbacks_and_history(make):
         train_split=ValidSplit(3, stratified=True),
         callbacks=[
             ("stop", EarlyStopping(monitor="valid_loss", threshold=0.05)),
-            ("lr", LRScheduler("StepLR", step_size=2, gamma=0.5)),
+            ("lr", LRScheduler("StepLR", step_size=1, gamma=0.8)),
             ("loss", EpochScoring("neg_log_loss", name="heldout_log_loss", lower_is_better=False)),
         ],
         callbacks__stop__patience=2,

@@ -14,6 +14,7 @@ from skcap import CAPPriorTransformer, FakeLLM, PriorMatrix, TransformersLLM
 from skcap.llm import BaseLLM, PromptTooLongError, loading, release_models
 from skcap.priors import PAPER_FORM, HybridPrior, LimePriorTransformer
 from skcap.priors.masks import apply_mask, draw_masks
+from skcap.utils import progress
 from skcap.utils.cache import PriorCache
 from skcap.utils.seeds import content_seed
 
@@ -567,14 +568,16 @@ def test_fit_and_transform_call_no_model(make, log):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_progress_goes_to_stderr(make, capfd, n_jobs):
+def test_progress_goes_to_stderr(make, capfd, monkeypatch, n_jobs):
+    monkeypatch.setattr(progress, "_DELAY", 0.0)
+    monkeypatch.setattr(progress, "_can_draw", lambda: True)
     make(verbose=1, n_jobs=n_jobs).fit_transform(TEXTS, LABELS)
     out, err = capfd.readouterr()
     assert out == ""
     assert "cap: 100%" in err
     assert f"{len(TEXTS)}/{len(TEXTS)}" in err
     assert "text/s" in err
-    make().fit_transform(TEXTS, LABELS)
+    make(verbose=0).fit_transform(TEXTS, LABELS)
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,0 +1,39 @@
+"""Fitted classifiers as files: for skcap, sentence-transformers, transformers and ONNX.
+
+The methods ``save_pretrained``, ``from_pretrained`` and ``export_onnx`` of
+:class:`skcap.GuidedTextClassifier` are the way in.
+"""
+
+from skcap.export.card import model_card
+from skcap.export.folder import read_record, write_record, writing_folder
+from skcap.export.layout import load_head, serving_tokenizer, write_model
+from skcap.export.onnx_file import write_onnx
+from skcap.export.plain import NotSaved, from_plain, to_plain
+from skcap.export.record import (
+    check_saved,
+    check_scores,
+    make_record,
+    restore_guidance,
+    restore_parameters,
+)
+from skcap.export.sequence_head import hold_as_sequence_classifier
+
+__all__ = [
+    "NotSaved",
+    "check_saved",
+    "check_scores",
+    "from_plain",
+    "hold_as_sequence_classifier",
+    "load_head",
+    "make_record",
+    "model_card",
+    "read_record",
+    "restore_guidance",
+    "restore_parameters",
+    "serving_tokenizer",
+    "to_plain",
+    "write_model",
+    "write_onnx",
+    "write_record",
+    "writing_folder",
+]

@@ -1,0 +1,220 @@
+"""The model card: README.md of a saved classifier, with the header that the hub reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from skcap.export.plain import from_plain
+from skcap.models import MODEL_PACKAGES
+
+__all__ = ["model_card"]
+
+_MOST_ROWS = 100  # classes or shortcuts in a table
+
+
+def model_card(
+    record: Mapping[str, Any], scores: Mapping[str, float], header: Mapping[str, Any]
+) -> str:
+    """Write the model card of a saved classifier.
+
+    Parameters
+    ----------
+    record : mapping
+        See :func:`skcap.export.make_record`, with `encoder`, the encoder's folder.
+    scores : mapping of str to float
+    header : mapping
+        Fields of the YAML header, such as ``license`` and ``datasets``, besides those that are
+        known here, or in their place.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    classes = from_plain(record["classes"]).tolist()
+    sections = {
+        f"Text classifier: {len(classes)} classes": _introduction(record, classes),
+        "Data": _data(record, classes),
+        "Settings": _settings(record),
+        "Scores": _scores(scores),
+        "Where the scores of the words come from": _prior(record["training_data"]["prior"]),
+        "What the audit found": _audit(record["audit"]),
+        "Limits": _limits(record),
+        "How to use it": _use(record),
+    }
+    parts = [_header(record, scores, header)]
+    for position, (title, body) in enumerate(sections.items()):
+        parts.append(f"{'##' if position else '#'} {title}\n\n{body.strip()}\n")
+    return "\n".join(parts)
+
+
+def _header(
+    record: Mapping[str, Any], scores: Mapping[str, float], header: Mapping[str, Any]
+) -> str:
+    from huggingface_hub import ModelCardData
+
+    fields: dict[str, Any] = {
+        "library_name": "sentence-transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["skcap", "text-classification", "sentence-transformers"],
+    }
+    if base := _base_model(record):
+        fields["base_model"] = base
+    if scores:
+        fields["metrics"] = list(scores)
+    return f"---\n{ModelCardData(**{**fields, **header}).to_yaml().strip()}\n---\n"
+
+
+def _base_model(record: Mapping[str, Any]) -> str | None:
+    """Give the hub id of the encoder that training began with; a folder has none."""
+    name = from_plain(record["parameters"]["model"])
+    if name in MODEL_PACKAGES:
+        return MODEL_PACKAGES[name].hub_id
+    is_id = isinstance(name, str) and name.count("/") <= 1 and not os.path.exists(name)
+    return name if is_id else None
+
+
+def _introduction(record: Mapping[str, Any], classes: Sequence[Any]) -> str:
+    shown = ", ".join(f"`{label}`" for label in classes[:5])
+    more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
+    return (
+        f"It sorts short texts into {len(classes)} classes: {shown}{more}. It is an encoder with "
+        f"one linear layer on top, fine-tuned with skcap {record['versions']['skcap']}, and needs "
+        "no language model to predict."
+    )
+
+
+def _data(record: Mapping[str, Any], classes: Sequence[Any]) -> str:
+    data = record["training_data"]
+    rows = zip(classes, data["texts_per_class"], strict=True)
+    table = _table(("class", "training texts"), rows)
+    return f"Trained on {data['n_texts']} texts of {len(classes)} classes.\n\n{table}"
+
+
+def _settings(record: Mapping[str, Any]) -> str:
+    values = {name: from_plain(value) for name, value in record["parameters"].items()}
+    # The name of a folder is enough: where it lay is nobody's business.
+    values["model"] = _base_model(record) or os.path.basename(str(values["model"]))
+    used = [from_plain(item["kind"]) for item in record["guidance"]]
+    guidance = ", ".join(f"`{item!r}`" for item in used) if used else "none"
+    table = _table(("parameter", "value"), ((n, f"`{v!r}`") for n, v in values.items()))
+    return (
+        f"Guidance that was used, besides the labels: {guidance}. Texts are cut at "
+        f"{record['max_length']} tokens.\n\n{table}"
+    )
+
+
+def _scores(scores: Mapping[str, float]) -> str:
+    if not scores:
+        return (
+            "None were given. Score it on texts that it was not trained on before you rely on it."
+        )
+    rows = ((name, f"{value:.4g}") for name, value in scores.items())
+    note = "As given by whoever saved the model; skcap did not compute them."
+    return f"{note}\n\n{_table(('score', 'value'), rows)}"
+
+
+def _prior(provenance: Mapping[str, Any] | None) -> str:
+    if not provenance:
+        return "No prior was used, or nothing is known about it."
+    rows = ((name, f"`{value}`") for name, value in provenance.items())
+    return (
+        "During training, these settings scored the words of the training texts:\n\n"
+        f"{_table(('setting', 'value'), rows)}"
+    )
+
+
+def _audit(audit: Mapping[str, Any] | None) -> str:
+    if audit is None:
+        return (
+            "No audit was made, so it is not known whether the model goes by words that it should "
+            "not go by, such as names or ticket numbers that happen to be in the training texts."
+        )
+    shortcuts = from_plain(audit["shortcuts"])
+    if shortcuts.empty:
+        return audit["summary"]
+    rows = zip(
+        shortcuts["word"], shortcuts["kind"], shortcuts["label"], audit["sentences"], strict=True
+    )
+    table = _table(("flagged", "kind", "class", "why"), rows)
+    return (
+        f"{audit['summary']} This is the audit of a model that was trained without guidance, "
+        f"before the flagged words were dealt with.\n\n{table}"
+    )
+
+
+def _limits(record: Mapping[str, Any]) -> str:
+    lines = [
+        "It always answers with one of its classes, also for texts that belong to none.",
+        f"It does not see what follows after {record['max_length']} tokens of a text.",
+        "Its probabilities are as sure as few training texts make them: calibrate them before "
+        "you act on thresholds.",
+        "The audit finds words and simple patterns. Other reasons that are none, such as topics or "
+        "styles, it does not find.",
+        "The words that the audit flagged are in `skcap.json` and in this card. They come from the "
+        "training texts: look at them before you publish the folder.",
+    ]
+    return "\n".join(f"* {line}" for line in lines)
+
+
+def _use(record: Mapping[str, Any]) -> str:
+    parts = [
+        "With skcap, which also explains what it predicts:",
+        _code(
+            """from skcap import GuidedTextClassifier
+
+            clf = GuidedTextClassifier.from_pretrained("path/to/folder")
+            clf.predict(["a text"])
+            clf.explain(["a text"])"""
+        ),
+        "With sentence-transformers, whose output are the logits:",
+        _code(
+            """import json
+            from sentence_transformers import SentenceTransformer
+
+            model = SentenceTransformer("path/to/folder")
+            logits = model.encode(["a text"])
+            labels = json.load(open("path/to/folder/skcap.json"))["classes"]["array"][1]
+            labels[logits[0].argmax()]"""
+        ),
+    ]
+    if record["encoder"] == "":
+        parts += [
+            "With transformers:",
+            _code(
+                """from transformers import pipeline
+
+                classify = pipeline("text-classification", "path/to/folder")
+                classify("a text", truncation=True)"""
+            ),
+        ]
+    else:
+        parts.append(
+            "`transformers.pipeline` refuses the folder: none of its classes can hold this model."
+        )
+    parts.append(
+        "As one ONNX file, for onnxruntime and tokenizers alone: "
+        '`clf.export_onnx("model.onnx")`, see the page on deployment in the documentation of skcap.'
+    )
+    return "\n\n".join(parts)
+
+
+def _code(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines()]
+    return "\n".join(["```python", *lines, "```"])
+
+
+def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    cells = [[_cell(value) for value in row] for row in rows]
+    left_out = len(cells) - _MOST_ROWS
+    lines = [header, ["---"] * len(header), *cells[:_MOST_ROWS]]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table + (f"\n\n{left_out} more are not shown." if left_out > 0 else "")
+
+
+def _cell(value: Any) -> str:
+    """Write one cell: no text may end the table, or be taken for HTML."""
+    text = " ".join(str(value).split()).encode("utf-8", "backslashreplace").decode()
+    return text.replace("|", "\\|").replace("<", "&lt;")

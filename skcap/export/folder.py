@@ -1,0 +1,196 @@
+"""Folders of saved classifiers: written whole or not at all, checked file by file when read."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from skcap.models import ModelLoadError
+from skcap.models.integrity import changed_files, file_digest
+
+__all__ = ["RECORD", "read_record", "write_record", "writing_folder"]
+
+RECORD = "skcap.json"
+"""The file that makes a folder one of skcap's: what is not weights, and the hashes of the rest."""
+
+_FORMAT = "skcap.GuidedTextClassifier"
+_VERSION = 1  # raise it when the layout changes
+_FREE = {RECORD, "README.md"}  # the model card may be edited by hand
+
+
+@contextmanager
+def writing_folder(folder: str | os.PathLike[str], overwrite: bool) -> Iterator[Path]:
+    """Give a temporary folder that takes the place of `folder` at the end.
+
+    Parameters
+    ----------
+    folder : path-like
+        Its parent folders are made where they are missing.
+    overwrite : bool
+        Whether `folder` may be one that skcap wrote before, which is then replaced. An empty folder
+        may always be there.
+
+    Yields
+    ------
+    pathlib.Path
+        Beside `folder`. It is removed if the block raises, and `folder` is left as it was.
+
+    Raises
+    ------
+    FileExistsError
+        If there is something at `folder` that must not be replaced.
+    """
+    target = Path(folder)
+    check_target(target, overwrite)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary.mkdir()
+    try:
+        yield temporary
+        _put_in_place(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_target(target: Path, overwrite: bool) -> None:
+    """Refuse to replace what is not a saved classifier, or any without being asked to."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not (target / RECORD).is_file():
+        raise FileExistsError(
+            f"{str(target)!r} is there already and was not written by save_pretrained (it has no "
+            f"{RECORD}), so it is never replaced. Choose another folder."
+        )
+    if not overwrite:
+        raise FileExistsError(
+            f"{str(target)!r} holds a saved classifier. Pass overwrite=True to replace all of it, "
+            "or choose another folder."
+        )
+
+
+def _put_in_place(new: Path, target: Path) -> None:
+    """Swap folders by renaming them, so that there is never half of one."""
+    old = new.with_suffix(".old")
+    had_one = target.exists()
+    if had_one:
+        os.replace(target, old)
+    try:
+        os.replace(new, target)
+    except BaseException:
+        if had_one:
+            os.replace(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write the record of a folder that is complete but for it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    record : mapping
+        What JSON holds. Format, version and the hashes of all files are added.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in _FREE)
+    files = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
+    whole = {"format": _FORMAT, "format_version": _VERSION, **record, "files": files}
+    text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / RECORD).write_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def read_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the record of a folder, and check that every file is as it was written.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    skcap.models.ModelLoadError
+        If there is no such folder, it was not written by skcap or by a version with another format,
+        or a file is missing or changed.
+    """
+    path = Path(folder)
+    record = _parse(path)
+    if record.get("format") != _FORMAT:
+        raise ModelLoadError(f"{str(path / RECORD)!r} was not written by save_pretrained.")
+    if record.get("format_version") != _VERSION:
+        raise ModelLoadError(
+            f"{str(path)!r} has format version {record.get('format_version')!r}, but this version "
+            f"of skcap reads {_VERSION}. Use the version of skcap that wrote it "
+            f"({record.get('versions', {}).get('skcap', 'unknown')}), or save the model again."
+        )
+    _check_files(path, record)
+    return record
+
+
+def _parse(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise ModelLoadError(f"There is no folder {str(folder)!r}.")
+    try:
+        record = json.loads((folder / RECORD).read_bytes().decode("utf-8", "surrogatepass"))
+    except FileNotFoundError:
+        raise ModelLoadError(
+            f"{str(folder)!r} has no {RECORD}, so it was not written by save_pretrained. To train "
+            "a classifier that starts from an encoder in a folder, pass the folder as model=..."
+        ) from None
+    except ValueError as error:
+        raise ModelLoadError(f"{str(folder / RECORD)!r} is damaged: {error}.") from error
+    if not isinstance(record, dict):
+        raise ModelLoadError(f"{str(folder / RECORD)!r} is damaged: it holds no mapping.")
+    return record
+
+
+def _check_files(folder: Path, record: Mapping[str, Any]) -> None:
+    """Name what is missing or changed, and what transformers would read besides."""
+    try:
+        files: dict[str, str] = dict(record["files"])
+        encoder = str(record["encoder"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelLoadError(f"{str(folder / RECORD)!r} is damaged: {error!r}.") from error
+    outside = [name for name in (*files, encoder) if Path(name).is_absolute() or ".." in name]
+    if outside:
+        raise ModelLoadError(f"{str(folder / RECORD)!r} names files elsewhere: {outside[0]!r}.")
+    missing = [name for name in files if not (folder / name).is_file()]
+    changed = [
+        name
+        for name, digest in files.items()
+        if name not in missing and file_digest(folder / name) != digest
+    ]
+    for what, names in (
+        ("lacks", missing),
+        ("has changed files", changed),
+        (
+            "has files besides those written, which would be read too",
+            _added(folder, encoder, files),
+        ),
+    ):
+        if names:
+            raise ModelLoadError(
+                f"{str(folder)!r} {what}: {', '.join(names[:5])}. Save the model again, or copy "
+                "the folder anew from where it is whole."
+            )
+
+
+def _added(folder: Path, encoder: str, files: Mapping[str, str]) -> list[str]:
+    """Name the files in the encoder's folder that were not written here."""
+    prefix = f"{encoder}/" if encoder else ""
+    known = {name.removeprefix(prefix): digest for name, digest in files.items()}
+    found = changed_files(folder / encoder, known)
+    return [
+        name
+        for name in found
+        if name not in known and name not in _FREE and (folder / encoder / name).is_file()
+    ]

@@ -1,0 +1,157 @@
+"""What a saved classifier is besides its weights: labels, parameters, guidance, data, versions."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from skcap.export.plain import NotSaved, from_plain, parameters_to_plain, to_plain
+from skcap.utils.labels import name_labels
+
+__all__ = ["check_saved", "check_scores", "make_record", "restore_guidance", "restore_parameters"]
+
+_PACKAGES = ("skcap", "torch", "transformers", "scikit-learn", "skorch", "numpy")
+_LEARNED = ("shortcuts_", "n_rounds_")  # attributes of a fitted guidance that are kept
+
+
+def make_record(classifier: Any) -> tuple[dict[str, Any], list[str]]:
+    """Describe a fitted classifier in what JSON holds.
+
+    Parameters
+    ----------
+    classifier : GuidedTextClassifier
+        Fitted.
+
+    Returns
+    -------
+    record : dict
+    lost : list of str
+        Names of parameters that JSON cannot hold, or that are secret.
+
+    Raises
+    ------
+    ValueError
+        If the labels are of a type that JSON cannot hold.
+    """
+    parameters = classifier.get_params(deep=False)
+    if callable(parameters["label_names"]):  # its values say as much, and can be written
+        names = name_labels(classifier.classes_, parameters["label_names"])
+        parameters["label_names"] = dict(zip(classifier.classes_.tolist(), names, strict=True))
+    plain, lost = parameters_to_plain(parameters)
+    record = {
+        "versions": {name: version(name) for name in _PACKAGES} | {"python": _python()},
+        "classes": _plain_classes(classifier.classes_),
+        "parameters": plain,
+        "max_length": classifier.max_length_,
+        "guidance": [_describe_guidance(item) for item in classifier.guidance_],
+        "audit": _describe_audit(getattr(classifier, "audit_", None)),
+        "training_data": classifier.training_data_,
+    }
+    return record, lost
+
+
+def _python() -> str:
+    return platform.python_version()
+
+
+def _plain_classes(classes: np.ndarray) -> Any:
+    try:
+        return to_plain(classes)
+    except TypeError as error:
+        raise ValueError(
+            f"Labels of type {classes.dtype} cannot be saved: {error} Train on strings, integers "
+            "or booleans."
+        ) from error
+
+
+def _describe_guidance(guidance: Any) -> dict[str, Any]:
+    learned = {name: getattr(guidance, name) for name in _LEARNED if hasattr(guidance, name)}
+    try:
+        kind = to_plain(guidance)
+    except TypeError:
+        kind = to_plain(NotSaved(type(guidance).__name__))
+    return {"kind": kind, "learned": to_plain(learned)}
+
+
+def _describe_audit(audit: Any) -> dict[str, Any] | None:
+    if audit is None:
+        return None
+    summary, *sentences = audit.sentences()
+    return {"summary": summary, "sentences": sentences, "shortcuts": to_plain(audit.shortcuts_)}
+
+
+def restore_parameters(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the constructor's parameters; those that were not saved are :class:`NotSaved`."""
+    parameters = {name: from_plain(value) for name, value in record["parameters"].items()}
+    if kwargs := parameters.get("model_kwargs"):
+        # Whoever made the folder must not decide that code is run when the user fits again.
+        kwargs.pop("trust_remote_code", None)
+    return parameters
+
+
+def restore_guidance(record: Mapping[str, Any]) -> list[Any]:
+    """Give the guidance as it was used, with what is kept of what it learned."""
+    fitted = []
+    for item in record["guidance"]:
+        guidance = from_plain(item["kind"])
+        for name, value in from_plain(item["learned"]).items():
+            if name in _LEARNED:
+                setattr(guidance, name, value)
+        fitted.append(guidance)
+    return fitted
+
+
+def check_saved(parameters: Mapping[str, Any]) -> None:
+    """Refuse to fit with parameters that a folder could not hold.
+
+    Parameters
+    ----------
+    parameters : mapping
+        Of an estimator.
+
+    Raises
+    ------
+    ValueError
+        Names them.
+    """
+    lost = [name for name, value in parameters.items() if isinstance(value, NotSaved)]
+    if lost:
+        raise ValueError(
+            f"{lost[0]} is {parameters[lost[0]]}: the folder that this classifier was loaded from "
+            f"cannot hold it. Before fitting, set {', '.join(lost)} with set_params."
+        )
+
+
+def check_scores(scores: Any) -> dict[str, float]:
+    """Check the scores that a user wants in the model card.
+
+    Parameters
+    ----------
+    scores : mapping of str to float, or None
+
+    Returns
+    -------
+    dict of str to float
+
+    Raises
+    ------
+    ValueError
+        If it is no such mapping.
+    """
+    scores = {} if scores is None else scores
+    valid = isinstance(scores, Mapping) and all(
+        isinstance(name, str) and isinstance(value, Real) and math.isfinite(value)
+        for name, value in scores.items()
+    )
+    if not valid:
+        raise ValueError(
+            "scores must map names to finite numbers, such as {'accuracy': 0.93}, got "
+            f"{scores!r:.80}."
+        )
+    return {name: float(value) for name, value in scores.items()}
