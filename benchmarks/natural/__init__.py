@@ -1,0 +1,1 @@
+"""Texts that nobody planted anything in: what guidance and its rivals are worth there."""
