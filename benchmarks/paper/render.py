@@ -258,7 +258,10 @@ def shortcut_table(runs: Iterable[dict[str, Any]]) -> list[str]:
         settings = run["settings"]
         title, parameters = ROWS[settings["row"]].title, settings["parameters"]
         shown = ", ".join(f"{name}={value}" for name, value in parameters.items())
-        place = [settings[name] for name in ("dataset", "kind", "split")]
+        if "flagged_by" in settings:  # no prior tells what to swap
+            title = f"control: flagged by {settings['flagged_by']} alone"
+        marked = f"{settings['kind']}, {100 * settings.get('share', 1):.0f} % of texts"
+        place = [settings["dataset"], marked, settings["split"]]
         key = (*place, title, "" if shown == "beta=0" else shown)
         places.setdefault(key, []).append(run["figures"])
     head = ("data", "mark", "split", "row", "parameters", "seeds", *SHORTCUT_FIGURES.values())

@@ -1,0 +1,134 @@
+"""Draw the pictures of README.md and docs/evidence.md from the runs on record.
+
+python -m benchmarks.pictures
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.natural.hint3 import BOTS
+from benchmarks.natural.hint3 import PATH as NATURAL
+from benchmarks.paper.run import read_lines
+from benchmarks.paper.shortcut import PATH as PLANTED
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+TESTS = {"same": "its own", "none": "none", "misleading": "another"}
+BLUE, ORANGE, GREY, LIGHT = "#1f5fa8", "#d9822b", "#6b6b6b", "#b5c7dd"
+DATASETS = {"hwu64": "HWU64", "banking77": "Banking77", "clinc150": "CLINC150"}
+
+
+def runs(dataset: str, kind: str, row: str, **wanted: Any) -> list[dict[str, float]]:
+    """Figures of the runs on the test split with these settings, and no other than the defaults."""
+    expected = {"share": 1.0, "flagged_by": "prior", **wanted}
+    found = []
+    for line in read_lines(PLANTED):
+        settings = line["settings"]
+        own = (settings["dataset"], settings["kind"], settings["row"], settings["split"])
+        swaps = settings["parameters"] in ({"guidance": "swap"}, {"beta": 0})
+        special = {"share": settings.get("share", 1.0)}
+        special["flagged_by"] = settings.get("flagged_by", "prior")
+        if own == (dataset, kind, row, "test") and swaps and special == expected:
+            found.append(line["figures"])
+    return found
+
+
+def shortcut(axes: Any) -> None:
+    """Accuracy with the class's own mark, none, and another class's, for each data set."""
+    rows: dict[str, tuple[str, Callable[[str], list[dict[str, float]]]]] = {
+        "unguided": (ORANGE, lambda d: runs(d, "speaker", "baseline")),
+        'guidance="swap"': (BLUE, lambda d: runs(d, "speaker", "cap")),
+        "swap, prior shuffled (control)": (LIGHT, lambda d: runs(d, "speaker", "shuffled")),
+        "unguided, trained on texts without marks": (GREY, lambda d: runs(d, "none", "baseline")),
+    }
+    for ax, dataset in zip(axes, DATASETS, strict=True):
+        for place, (label, (color, find)) in enumerate(rows.items()):
+            figures = find(dataset)
+            if not figures:
+                continue
+            values = np.array([[100 * run[test] for test in TESTS] for run in figures])
+            at = np.arange(len(TESTS)) + 0.2 * (place - 1.5)
+            ax.bar(at, values.mean(axis=0), 0.19, color=color, label=label)
+            if len(values) > 1:
+                error = values.std(axis=0, ddof=1)
+                ax.errorbar(at, values.mean(axis=0), error, fmt="none", color="black", lw=1)
+        ax.set(title=DATASETS[dataset], xticks=range(len(TESTS)), ylim=(0, 104))
+        ax.set_xticklabels(TESTS.values())
+    axes[0].set_ylabel("accuracy (%)")
+    axes[1].set_xlabel("class whose writer is named at the start of a test text")
+
+
+def softer(ax: Any) -> None:
+    """Accuracy with another class's mark, by the share of the training texts that have one."""
+    for row, color, label in (
+        ("baseline", ORANGE, "unguided"),
+        ("cap", BLUE, 'guidance="swap"'),
+    ):
+        points = []
+        for share in (1.0, 0.8, 0.6, 0.4):
+            found = runs("hwu64", "speaker", row, share=share)
+            points += [(100 * share, 100 * np.mean([run["misleading"] for run in found]))]
+        ax.plot(*zip(*points, strict=True), color=color, marker="o", label=label)
+    clean = [100 * run["misleading"] for run in runs("hwu64", "none", "baseline")]
+    ax.axhline(np.mean(clean), color=GREY, ls="--", label="trained on texts without marks")
+    ax.set(xlabel="texts of a class with its mark (%)", ylabel="accuracy, misleading mark (%)")
+    ax.set(title="HWU64", ylim=(0, 100), xticks=(40, 60, 80, 100))
+    ax.legend(frameon=False, loc="lower left")
+
+
+def natural(axes: Any) -> None:
+    """Differences to the unguided model on texts of real users, with 95 % intervals."""
+    lines = read_lines(NATURAL)
+    for ax, bot in zip(axes, BOTS, strict=True):
+        own = {
+            (line["settings"]["method"], line["settings"]["seed"]): line["figures"]["accuracy"]
+            for line in lines
+            if line["settings"]["bot"] == bot
+        }
+        methods = [m for m in dict.fromkeys(m for m, _ in own) if m not in ("unguided", "tfidf")]
+        for place, method in enumerate(reversed(methods)):
+            seeds = [s for m, s in own if m == method and ("unguided", s) in own]
+            differences = [100 * (own[method, s] - own["unguided", s]) for s in seeds]
+            mean, error = np.mean(differences), _error(differences)
+            color = LIGHT if "shuffled" in method else BLUE
+            ax.errorbar(mean, place, xerr=error, fmt="o", color=color, capsize=3)
+        ax.axvline(0, color=GREY, lw=1)
+        ax.set(yticks=range(len(methods)), xlabel="accuracy less that of the unguided model")
+        ax.set_yticklabels(reversed(methods))
+        ax.set_title(f"{bot}, {max(s for _, s in own) + 1} seeds at most" if own else bot)
+
+
+def _error(values: Iterable[float]) -> float:
+    """Half of a 95 % interval over seeds; 0 for one seed."""
+    values = list(values)
+    if len(values) < 2:
+        return 0.0
+    return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
+
+
+def main() -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), sharey=True, layout="constrained")
+    shortcut(axes)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    figure.savefig(IMAGES / "shortcut.png", dpi=110)
+    figure, ax = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
+    softer(ax)
+    figure.savefig(IMAGES / "softer.png", dpi=110)
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    natural(axes)
+    figure.savefig(IMAGES / "natural.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()
