@@ -102,7 +102,7 @@ def _find_public(app: Any, env: Any, node: Any, contnode: Any) -> Any:
 
 
 def _name_sources(app: Any, docname: str, source: list[str]) -> None:
-    """Name the files that lie beside docs/, to which pages of the repository link: no page has them."""
+    """Name the files beside docs/ that pages link to, since the site does not hold them."""
     source[0] = re.sub(r"\[[^\]]+\]\(\.\./([\w./-]+)(#[\w-]+)?\)", r"`\1`", source[0])
 
 

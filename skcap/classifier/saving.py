@@ -25,7 +25,7 @@ __all__ = ["Saving"]
 _OPTIONS = {"local_files_only": True, "trust_remote_code": False}
 
 # Parameters that predictions and explanations depend on.
-_SERVING = ("pooling", "normalize_embeddings", "dropout", "batch_size", "amp")
+_SERVING = ("pooling", "normalize_embeddings", "dropout", "batch_size", "amp", "verbose")
 
 
 class Saving(FineTuning):
@@ -92,7 +92,7 @@ class Saving(FineTuning):
                 new, self.net_.module_, self.tokenizer_, self.max_length_, labels
             )
             text = export.model_card(record, scores, dict(card or {}))
-            (new / "README.md").write_text(text, encoding="utf-8")
+            (new / "README.md").write_bytes(text.encode("utf-8", "backslashreplace"))
             export.write_record(new, {**record, "scores": scores})
         if lost:
             warnings.warn(
@@ -131,10 +131,11 @@ class Saving(FineTuning):
         ValueError
             If torch cannot use the device.
         """
+        usable_device(str(device))
         record = export.read_record(folder)
         try:
             return cls._restore(Path(folder), record, device)
-        except (KeyError, IndexError, TypeError, AttributeError, RuntimeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise ModelLoadError(
                 f"{os.fspath(folder)!r} is damaged, or was written by another version of skcap "
                 f"({record.get('versions', {}).get('skcap', 'unknown')}): {error!r:.200}."

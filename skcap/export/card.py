@@ -13,6 +13,53 @@ __all__ = ["model_card"]
 
 _MOST_ROWS = 100  # classes or shortcuts in a table
 
+_WITH_SKCAP = """\
+With skcap, which also explains what it predicts:
+
+```python
+from skcap import GuidedTextClassifier
+
+clf = GuidedTextClassifier.from_pretrained("path/to/folder")
+clf.predict(["a text"])
+clf.explain(["a text"])
+```
+"""
+
+_WITH_SENTENCE_TRANSFORMERS = """\
+With sentence-transformers, whose output are the logits:
+
+```python
+import json
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("path/to/folder")
+logits = model.encode(["a text"])
+with open("path/to/folder/skcap.json", encoding="utf-8") as file:
+    labels = json.load(file)["labels"]
+labels[logits[0].argmax()]
+```
+"""
+
+_WITH_TRANSFORMERS = """\
+With transformers:
+
+```python
+from transformers import pipeline
+
+classify = pipeline("text-classification", "path/to/folder")
+classify("a text", truncation=True)
+```
+"""
+
+_WITHOUT_TRANSFORMERS = """\
+`transformers.pipeline` refuses the folder: none of its classes can hold this model.
+"""
+
+_AS_ONNX = """\
+As one ONNX file, for onnxruntime and tokenizers alone: `clf.export_onnx("served/model.onnx")`, see
+the page on deployment in the documentation of skcap.
+"""
+
 
 def model_card(
     record: Mapping[str, Any], scores: Mapping[str, float], header: Mapping[str, Any]
@@ -33,7 +80,7 @@ def model_card(
     str
         Markdown.
     """
-    classes = from_plain(record["classes"]).tolist()
+    classes = record["labels"]
     sections = {
         f"Text classifier: {len(classes)} classes": _introduction(record, classes),
         "Data": _data(record, classes),
@@ -77,7 +124,7 @@ def _base_model(record: Mapping[str, Any]) -> str | None:
 
 
 def _introduction(record: Mapping[str, Any], classes: Sequence[Any]) -> str:
-    shown = ", ".join(f"`{label}`" for label in classes[:5])
+    shown = ", ".join(f"`{_cell(label)}`" for label in classes[:5])
     more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
     return (
         f"It sorts short texts into {len(classes)} classes: {shown}{more}. It is an encoder with "
@@ -160,50 +207,8 @@ def _limits(record: Mapping[str, Any]) -> str:
 
 
 def _use(record: Mapping[str, Any]) -> str:
-    parts = [
-        "With skcap, which also explains what it predicts:",
-        _code(
-            """from skcap import GuidedTextClassifier
-
-            clf = GuidedTextClassifier.from_pretrained("path/to/folder")
-            clf.predict(["a text"])
-            clf.explain(["a text"])"""
-        ),
-        "With sentence-transformers, whose output are the logits:",
-        _code(
-            """import json
-            from sentence_transformers import SentenceTransformer
-
-            model = SentenceTransformer("path/to/folder")
-            logits = model.encode(["a text"])
-            labels = json.load(open("path/to/folder/skcap.json"))["classes"]["array"][1]
-            labels[logits[0].argmax()]"""
-        ),
-    ]
-    if record["encoder"] == "":
-        parts += [
-            "With transformers:",
-            _code(
-                """from transformers import pipeline
-
-                classify = pipeline("text-classification", "path/to/folder")
-                classify("a text", truncation=True)"""
-            ),
-        ]
-    else:
-        parts.append(
-            "`transformers.pipeline` refuses the folder: none of its classes can hold this model."
-        )
-    parts.append(
-        "As one ONNX file, for onnxruntime and tokenizers alone: "
-        '`clf.export_onnx("model.onnx")`, see the page on deployment in the documentation of skcap.'
-    )
-    return "\n\n".join(parts)
-
-
-def _code(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines()]
-    return "\n".join(["```python", *lines, "```"])
+    in_transformers = _WITH_TRANSFORMERS if record["encoder"] == "" else _WITHOUT_TRANSFORMERS
+    return "\n".join([_WITH_SKCAP, _WITH_SENTENCE_TRANSFORMERS, in_transformers, _AS_ONNX])
 
 
 def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:

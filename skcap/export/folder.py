@@ -173,7 +173,7 @@ def _check_files(folder: Path, record: Mapping[str, Any]) -> None:
         ("lacks", missing),
         ("has changed files", changed),
         (
-            "has files besides those written, which would be read too",
+            "has files that were not written with it",
             _added(folder, encoder, files),
         ),
     ):

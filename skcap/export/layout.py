@@ -71,7 +71,7 @@ def write_model(
         (module.encoder if held is None else held).save_pretrained(folder / place)
     if held is None:
         _write_json(folder / "config.json", {"model_type": _REFUSAL.format(reason=_reason(module))})
-    serving_tokenizer(tokenizer, max_length).save_pretrained(folder / place)
+    _write_tokenizer(folder / place, serving_tokenizer(tokenizer, max_length), module.encoder)
     _write_modules(folder, module, place, max_length, has_pooler=_has_pooler(held))
     return place
 
@@ -122,6 +122,19 @@ def serving_tokenizer(tokenizer: Any, max_length: int) -> Any:
             direction="right", pad_id=served.pad_token_id, pad_token=served.pad_token
         )
     return served
+
+
+def _write_tokenizer(folder: Path, tokenizer: Any, encoder: Any) -> None:
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_bytes())
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        # The name of transformers 5 for what both 4 and 5 call PreTrainedTokenizerFast.
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    # Some tokenizers give token types that their encoder does not take.
+    taken = inspect.signature(encoder.forward).parameters
+    config["model_input_names"] = [n for n in tokenizer.model_input_names if n in taken]
+    _write_json(path, config)
 
 
 def _write_modules(

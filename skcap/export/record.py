@@ -46,6 +46,7 @@ def make_record(classifier: Any) -> tuple[dict[str, Any], list[str]]:
     plain, lost = parameters_to_plain(parameters)
     record = {
         "versions": {name: version(name) for name in _PACKAGES} | {"python": _python()},
+        "labels": classifier.classes_.tolist(),  # for whoever reads the file without skcap
         "classes": _plain_classes(classifier.classes_),
         "parameters": plain,
         "max_length": classifier.max_length_,

@@ -60,6 +60,23 @@ def test_cut_words_are_not_supervised(make):
     assert same_weights(*fits)
 
 
+def test_decision_function_gives_the_logits(make, plain):
+    scores = plain.decision_function(NEW_TEXTS)
+    assert scores.shape == (30, 3)
+    assert scores.dtype == np.float32
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    expected = odds / odds.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(plain.predict_proba(NEW_TEXTS), expected, atol=1e-6)
+
+
+def test_decision_function_of_two_classes_is_their_difference(make):
+    fitted = make(guidance=None, max_epochs=1).fit(TEXTS, LABELS == "rain")
+    margins = fitted.decision_function(NEW_TEXTS)
+    assert margins.shape == (30,)
+    second = 1 / (1 + np.exp(-margins))
+    np.testing.assert_allclose(fitted.predict_proba(NEW_TEXTS)[:, 1], second, atol=1e-6)
+
+
 # -- explanations ---------------------------------------------------------------------------------
 
 

@@ -33,6 +33,16 @@ def test_energy_of_large_logits_is_finite():
     np.testing.assert_allclose(out_of_scope_scores([[1000.0, 0.0]], "energy"), [-1000.0])
 
 
+def test_energy_of_two_classes_takes_the_difference_of_their_logits():
+    margins = np.array([-3.0, 0.0, 0.5, 4.0])
+    expected = -np.log(np.exp(margins / 2) + np.exp(-margins / 2))
+    found = out_of_scope_scores(margins, "energy")
+    np.testing.assert_allclose(found, expected)
+    second = 1 / (1 + np.exp(-margins))
+    probability = out_of_scope_scores(np.stack([1 - second, second], axis=1))
+    assert np.argsort(found).tolist() == np.argsort(probability).tolist()
+
+
 def test_energy_sees_the_scale_of_logits_and_the_maximum_probability_does_not():
     logits = np.array([[8.0, 4.0], [4.0, 0.0]])
     proba = out_of_scope_scores(softmax(logits, axis=1))

@@ -1,0 +1,107 @@
+"""``skcap audit``: words that a classifier goes by and should not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from skcap.cli import options
+from skcap.cli.classifiers import (
+    ENCODER,
+    is_saved_classifier,
+    load_classifier,
+    make_classifier,
+)
+from skcap.cli.console import console
+from skcap.cli.output import open_writer, write_text
+from skcap.cli.priors import find_prior
+from skcap.cli.tables import Table
+
+__all__ = ["audit"]
+
+_TFIDF = "tfidf"
+
+
+def audit(
+    data: options.Data,
+    text: options.Text = "text",
+    label: options.Label = "label",
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            "--prior",
+            metavar="NAME",
+            help="What denies: a language model, such as smollm2-135m, or a .npz file of extract. "
+            "Without one, real keywords are listed, too.",
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help=f"What is audited: the folder of a trained model, an encoder to train on the "
+            f'data, or "{_TFIDF}", a logistic regression on words.',
+        ),
+    ] = ENCODER,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page, too.")
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write the table of all candidates: .csv, .tsv, .jsonl or .parquet.",
+        ),
+    ] = None,
+    fdr: Annotated[
+        float, typer.Option("--fdr", min=0, max=1, help="Share of false findings to put up with.")
+    ] = 0.1,
+    epochs: options.Epochs = 10,
+    seed: options.Seed = 0,
+    cache: options.Cache = None,
+    input_format: options.InputFormat = None,
+    skip_bad_rows: options.SkipBadRows = False,
+) -> None:
+    """Find the words that a classifier goes by and should not.
+
+    Prints each flagged word with a sentence that says why.
+    """
+    from skcap import ShortcutAudit
+
+    table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
+    texts, labels = table.texts_and_labels()
+    classifier, is_trained = _find_classifier(model, epochs, seed)
+    found = ShortcutAudit(
+        classifier,
+        find_prior(prior, cache),
+        fdr=fdr,
+        prefit=is_trained,
+        random_state=seed,
+        verbose=console.verbose,
+    ).fit(texts, labels)
+    print("\n".join(found.sentences()))
+    if html is not None:
+        write_text(html, found.to_html())
+        console.say(f"skcap: wrote {html}")
+    if output is not None:
+        with open_writer(output, None) as writer:
+            writer.write(found.words_.astype(object).to_dict("records"))
+        console.say(f"skcap: wrote {output}")
+
+
+def _find_classifier(model: str, epochs: int, seed: int) -> tuple[Any, bool]:
+    """Give a classifier, and whether it is trained."""
+    if model == _TFIDF:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+
+        return make_pipeline(TfidfVectorizer(), LogisticRegression(C=100, max_iter=1000)), False
+    if is_saved_classifier(model):
+        return load_classifier(Path(model)), True
+    return make_classifier(model, "none", epochs, seed), False

@@ -1,0 +1,57 @@
+"""From the options of the command line to a classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from skcap.cli.console import console
+
+if TYPE_CHECKING:
+    from skcap import GuidedTextClassifier
+
+__all__ = ["ENCODER", "is_saved_classifier", "load_classifier", "make_classifier"]
+
+ENCODER = "all-minilm-l6-v2"
+
+
+def make_classifier(model: str, guidance: str, epochs: int, seed: int, **more: Any) -> Any:
+    """Make a classifier that is not fitted yet.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is no such guidance.
+    """
+    from skcap import GuidedTextClassifier
+    from skcap.guidance.resolve import GUIDANCE
+
+    if guidance not in (*GUIDANCE, "none"):
+        names = ", ".join((*GUIDANCE, "none"))
+        raise typer.BadParameter(f"--guidance must be one of {names}, got {guidance}.")
+    return GuidedTextClassifier(
+        model,
+        guidance=None if guidance == "none" else guidance,
+        max_epochs=epochs,
+        random_state=seed,
+        verbose=console.verbose,
+        **more,
+    )
+
+
+def is_saved_classifier(folder: Path | str) -> bool:
+    """Whether a folder is one that ``skcap train``, or ``save_pretrained``, wrote."""
+    from skcap.export.folder import RECORD
+
+    return (Path(folder) / RECORD).is_file()
+
+
+def load_classifier(folder: Path) -> GuidedTextClassifier:
+    """Read a classifier that ``skcap train`` wrote."""
+    from skcap import GuidedTextClassifier
+
+    if not is_saved_classifier(folder):
+        raise ValueError(f"{folder} is no folder of a trained model; skcap train writes one.")
+    return GuidedTextClassifier.from_pretrained(folder).set_params(verbose=console.verbose)

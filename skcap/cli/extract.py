@@ -1,0 +1,60 @@
+"""``skcap extract``: a language model's scores of words, to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skcap.cli import options
+from skcap.cli.console import console
+from skcap.cli.priors import make_prior
+from skcap.cli.tables import Table
+
+__all__ = ["extract"]
+
+
+def extract(
+    data: options.Data,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="A .npz file to write.")
+    ],
+    text: options.Text = "text",
+    label: options.Label = "label",
+    prior: Annotated[
+        str,
+        typer.Option(
+            "--prior",
+            metavar="NAME",
+            help='Language model: an alias (skcap models), a folder or a hub id; "fake" needs no '
+            "weights.",
+        ),
+    ] = "smollm2-135m",
+    unit: options.Unit = "word",
+    masks: options.Masks = 32,
+    jobs: options.Jobs = None,
+    cache: options.Cache = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the cost and stop there.")
+    ] = False,
+    input_format: options.InputFormat = None,
+    skip_bad_rows: options.SkipBadRows = False,
+) -> None:
+    """Score the words of labelled texts with a language model.
+
+    Each text's answers go to the cache at once: a run that was stopped goes on where it was.
+    """
+    if output.suffix != ".npz":
+        raise typer.BadParameter(f"--output must end in .npz, got {output}.")
+    table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
+    texts, labels = table.texts_and_labels()
+    transformer = make_prior(prior, unit=unit, masks=masks, jobs=jobs, cache=cache)
+    estimate = transformer.estimate_cost(texts, labels)
+    if dry_run:
+        print(estimate)
+        return
+    console.say(f"skcap: {estimate}")
+    matrix = transformer.fit_transform(texts, labels)
+    matrix.save(output)
+    print(f"{output}: {len(matrix):,} texts, {int(matrix.n_words.sum()):,} words")

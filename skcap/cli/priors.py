@@ -1,0 +1,67 @@
+"""From the option ``--prior`` to a prior."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from skcap.cli.console import console
+
+if TYPE_CHECKING:
+    from skcap import CAPPriorTransformer, PriorMatrix
+
+__all__ = ["FAKE", "find_prior", "make_prior"]
+
+FAKE = "fake"
+"""Name of a language model without weights, to try a command out."""
+
+
+def make_prior(
+    model: str,
+    *,
+    unit: str = "word",
+    masks: int = 32,
+    jobs: int | None = None,
+    cache: str | None = None,
+) -> CAPPriorTransformer:
+    """Make the prior of a language model.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the unit is not known.
+    """
+    from skcap import CAPPriorTransformer, FakeLLM
+    from skcap.priors.units import UNITS
+
+    if unit not in UNITS:
+        raise typer.BadParameter(f"--unit must be one of {', '.join(UNITS)}, got {unit}.")
+    return CAPPriorTransformer(
+        FakeLLM() if model == FAKE else model,
+        unit=unit,
+        n_masks=masks,
+        n_jobs=jobs,
+        cache=cache,
+        verbose=console.verbose,
+    )
+
+
+def find_prior(prior: str | None, cache: str | None = None) -> PriorMatrix | Any | None:
+    """Read a file of scores, or make the prior of a language model.
+
+    Parameters
+    ----------
+    prior : str or None
+        A file that ``skcap extract`` wrote, whose name ends in ``.npz``, or a language model.
+    cache : str or None, default=None
+
+    Returns
+    -------
+    PriorMatrix, prior transformer or None
+    """
+    from skcap import PriorMatrix
+
+    if prior is None:
+        return None
+    return PriorMatrix.load(prior) if prior.endswith(".npz") else make_prior(prior, cache=cache)

@@ -1,0 +1,313 @@
+"""The commands as a user runs them, with a language model without weights and a tiny encoder."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from keyword_task import LABELS as KEYWORD_LABELS
+from keyword_task import NEW_LABELS, NEW_TEXTS, TEXTS
+from typer.testing import CliRunner
+
+import skcap
+from skcap import CAPPriorTransformer, FakeLLM, GuidedTextClassifier, PriorMatrix
+from skcap.cli import app
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKCAP_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def run():
+    def command(*arguments, status=0, stdin=None):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+        assert result.exit_code == status, result.output
+        return result
+
+    return command
+
+
+def write_csv(path, texts, labels, **more):
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label", *more])
+        writer.writerows(zip(texts, labels, *more.values(), strict=True))
+    return path
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_csv(tmp_path / "data.csv", TEXTS, KEYWORD_LABELS)
+
+
+@pytest.fixture
+def new_data(tmp_path):
+    return write_csv(tmp_path / "new.csv", NEW_TEXTS, NEW_LABELS, id=range(len(NEW_TEXTS)))
+
+
+@pytest.fixture(scope="module")
+def saved(make, tmp_path_factory):
+    """Give the folder of a classifier that has learned the keywords."""
+    folder = tmp_path_factory.mktemp("models") / "keywords"
+    make(guidance=None).fit(TEXTS, KEYWORD_LABELS).save_pretrained(folder)
+    return folder
+
+
+# -- the frame ------------------------------------------------------------------------------------
+
+
+def test_version_and_versions(run):
+    assert run("--version").stdout == f"skcap {skcap.__version__}\n"
+    assert "scikit-learn" in run("versions").stdout
+
+
+def test_every_command_has_help(run):
+    names = [command.callback.__name__ for command in app.registered_commands]
+    assert len(names) == 11
+    for name in names:
+        assert "--help" in run(name, "--help").stdout
+
+
+def test_usage_errors(run, data):
+    assert "No such command" in run("nothing", status=2).stderr
+    assert "--output" in run("extract", data, status=2).stderr
+    assert "--guidance must be one of" in (
+        run("train", data, "-o", "x", "--guidance", "hope", status=2).stderr
+    )
+    assert "needs a prior: give --prior" in (
+        run("train", data, "-o", "x", "--guidance", "alignment", status=2).stderr
+    )
+    assert "must end in .npz" in run("extract", data, "-o", "x.csv", status=2).stderr
+    assert "--unit must be one of" in (
+        run("extract", data, "-o", "x.npz", "--prior", "fake", "--unit", "page", status=2).stderr
+    )
+
+
+def test_errors_are_a_line_and_a_status(run, data, tmp_path):
+    shown = run("audit", tmp_path / "no.csv", status=1)
+    assert shown.stderr == f"skcap: error: {tmp_path / 'no.csv'}: No such file or directory\n"
+    assert shown.stdout == ""
+    assert "no column 'intent'. Its columns are: 'text', 'label'" in (
+        run("audit", data, "--label", "intent", status=1).stderr
+    )
+    assert "is no folder of a trained model" in run("predict", tmp_path, data, status=1).stderr
+
+
+def test_debug_shows_the_error_itself(data, tmp_path):
+    result = CliRunner().invoke(app, ["predict", str(tmp_path), str(data), "--debug"])
+    assert isinstance(result.exception, ValueError)
+
+
+# -- priors and audits ----------------------------------------------------------------------------
+
+
+def test_extract_writes_what_the_library_computes(run, data, tmp_path):
+    shown = run("extract", data, "--prior", "fake", "--masks", 4, "-o", tmp_path / "prior.npz")
+    matrix = PriorMatrix.load(tmp_path / "prior.npz")
+    expected = CAPPriorTransformer(FakeLLM(), n_masks=4, cache=False)
+    assert matrix == expected.fit_transform(TEXTS, KEYWORD_LABELS)
+    assert "48 texts, 0 of them in the cache" in shown.stderr
+    assert "prior.npz: 48 texts, 240 words" in shown.stdout
+    quiet = run("extract", data, "--prior", "fake", "--quiet", "-o", tmp_path / "prior.npz")
+    assert quiet.stderr == ""
+
+
+def test_extract_goes_on_where_it_was_stopped(run, data, tmp_path, monkeypatch):
+    command = ["extract", data, "--prior", "fake", "-o", tmp_path / "prior.npz"]
+    counted = []
+
+    class Stops(FakeLLM):
+        def log_likelihood(self, bodies, continuations, **frame):
+            counted.append(1)
+            if len(counted) > 20:
+                raise KeyboardInterrupt
+            return super().log_likelihood(bodies, continuations, **frame)
+
+    monkeypatch.setattr(skcap, "FakeLLM", Stops)
+    run(*command, status=130)
+    assert not (tmp_path / "prior.npz").exists()
+    monkeypatch.undo()
+    monkeypatch.setenv("SKCAP_CACHE", str(tmp_path / "cache"))
+    shown = run(*command, "--dry-run")
+    assert "48 texts, 16 of them in the cache" in shown.stdout  # 4 were the estimate's trial
+    run(*command)
+    assert "48 texts, 48 of them in the cache" in run(*command, "--dry-run").stdout
+
+
+def test_audit_finds_what_was_planted(run, tmp_path):
+    mark = {"alarm": "emma", "music": "jack", "rain": "ida"}
+    texts = [f"{mark[label]} {text}" for text, label in zip(TEXTS, KEYWORD_LABELS, strict=True)]
+    data = write_csv(tmp_path / "data.csv", texts, KEYWORD_LABELS)
+    prior = PriorMatrix(texts, [[-0.5 + 2.5 * (w in mark) for w in t.split()] for t in texts])
+    prior.save(tmp_path / "prior.npz")
+    shown = run(
+        "audit", data, "--model", "tfidf", "--prior", tmp_path / "prior.npz",
+        "--html", tmp_path / "out.html", "-o", tmp_path / "out.csv",
+    )  # fmt: skip
+    assert shown.stdout.startswith("3 shortcuts were found")
+    assert "'emma' stands at the start of 16 texts, all of class alarm" in shown.stdout
+    assert "emma" in (tmp_path / "out.html").read_text()
+    with open(tmp_path / "out.csv") as file:
+        flagged = [row["word"] for row in csv.DictReader(file) if row["shortcut"] == "True"]
+    assert set(flagged) == set(mark.values())
+
+
+@pytest.mark.filterwarnings("default")
+def test_audit_without_a_prior_warns_in_a_line(run, data):
+    shown = run("audit", data, "--model", "tfidf")
+    assert "skcap: warning: There is no prior" in shown.stderr
+    assert "UserWarning" not in shown.stderr
+
+
+# -- classifiers ----------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("default:There is no prior")
+def test_train_predict_and_audit(run, data, new_data, tmp_path, tiny_model):
+    folder = tmp_path / "model"
+    train = [
+        "train", data, "-o", folder, "--model", tiny_model("bert"), "--epochs", 2,
+        "--prior", "fake", "--guidance", "alignment",
+    ]  # fmt: skip
+    assert "48 texts of 3 classes" in run(*train).stdout
+    clf = GuidedTextClassifier.from_pretrained(folder)
+    assert [type(item).__name__ for item in clf.guidance_] == ["AlignmentGuidance"]
+    assert "Replace it with --overwrite" in run(*train, status=1).stderr
+    run(*train, "--overwrite")
+    shown = run("predict", folder, new_data)
+    assert shown.stdout.splitlines()[0] == "text,label,id,prediction,prediction_probability"
+    assert "candidates that go with a class" in run("audit", data, "--model", folder).stdout
+
+
+def test_train_prints_what_swapping_found(run, data, tmp_path, tiny_model):
+    shown = run(
+        "train", data, "-o", tmp_path / "model", "--model", tiny_model("bert"), "--epochs", 1,
+        "--prior", "fake", "--guidance", "swap",
+    )  # fmt: skip
+    assert "candidates that go with a class" in shown.stdout
+
+
+def test_predict_keeps_columns_and_streams(run, saved, new_data, tmp_path, monkeypatch):
+    monkeypatch.setattr("skcap.cli.predict._CHUNK", 7)
+    asked = []
+    original = GuidedTextClassifier.predict_proba
+
+    def predict_proba(self, X):
+        asked.append(len(X))
+        return original(self, X)
+
+    monkeypatch.setattr(GuidedTextClassifier, "predict_proba", predict_proba)
+    shown = run("predict", saved, new_data, "--all-classes", "--column", "guess")
+    assert asked == [7, 7, 7, 7, 2]
+    rows = list(csv.DictReader(shown.stdout.splitlines()))
+    clf = GuidedTextClassifier.from_pretrained(saved)
+    assert [row["id"] for row in rows] == [str(number) for number in range(30)]
+    assert [row["guess"] for row in rows] == clf.predict(NEW_TEXTS).tolist()
+    p = [[float(row[f"guess_probability_{label}"]) for label in clf.classes_] for row in rows]
+    np.testing.assert_allclose(p, clf.predict_proba(NEW_TEXTS), atol=1e-5)
+    np.testing.assert_allclose(
+        [float(row["guess_probability"]) for row in rows], np.max(p, axis=1), atol=1e-6
+    )
+
+
+def test_predict_reads_stdin_and_writes_json_lines(run, saved, tmp_path):
+    lines = "".join(json.dumps({"query": text, "id": [1]}) + "\n" for text in NEW_TEXTS[:3])
+    out = tmp_path / "out.jsonl"
+    shown = run(
+        "predict", saved, "-", "--input-format", "jsonl", "--text", "query", "-o", out, stdin=lines
+    )
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["id"] for row in rows] == [[1]] * 3
+    assert shown.stdout == ""
+    again = run("predict", saved, out, "--text", "query", status=1)
+    assert "has a column 'prediction' already" in again.stderr
+
+
+def test_bad_rows_are_skipped_on_request(run, saved, tmp_path):
+    data = tmp_path / "data.csv"
+    data.write_text("text,id\nset the alarm,1\n,2\nplay music,3\n")
+    assert "line 3: the text is empty" in run("predict", saved, data, status=1).stderr
+    shown = run("predict", saved, data, "--skip-bad-rows")
+    assert "1 of 3 rows" in shown.stderr
+    assert [row["id"] for row in csv.DictReader(shown.stdout.splitlines())] == ["1", "3"]
+
+
+def test_explain(run, saved, new_data, tmp_path):
+    shown = run("explain", saved, new_data, "--html", tmp_path / "page.html")
+    rows = [json.loads(line) for line in shown.stdout.splitlines()]
+    clf = GuidedTextClassifier.from_pretrained(saved)
+    expected = clf.explain(NEW_TEXTS)
+    assert [row["words"] for row in rows] == expected.words
+    for row, scores in zip(rows, expected.scores, strict=True):
+        np.testing.assert_allclose(row["scores"], scores, atol=1e-4)
+    assert "<html" in (tmp_path / "page.html").read_text()
+
+
+def test_report(run, saved, new_data, tmp_path):
+    pytest.importorskip("matplotlib")
+    prior = tmp_path / "prior.npz"
+    PriorMatrix(NEW_TEXTS, [[1.0] * 5] * 30).save(prior)
+    page = tmp_path / "report.html"
+    shown = run("report", saved, new_data, "-o", page, "--prior", prior, "--baseline", saved)
+    assert "accuracy" in shown.stdout
+    assert "Against the baseline" in page.read_text()
+
+
+def test_compare(run, data, tiny_model):
+    shown = run(
+        "compare", data, "--prior", "fake", "--guidance", "alignment", "--epochs", 1,
+        "--model", tiny_model("bert"), "--folds", 2,
+    )  # fmt: skip
+    assert "shuffled" in shown.stdout
+    assert "over unguided" in shown.stdout
+    assert "leaves nothing to compare" in (
+        run("compare", data, "--prior", "fake", "--guidance", "none", status=2).stderr
+    )
+
+
+@pytest.mark.slow
+def test_export(run, saved, tmp_path):
+    pytest.importorskip("onnxscript")
+    shown = run("export", saved, "-o", tmp_path / "model.onnx")
+    assert shown.stdout.strip().endswith("model.onnx")
+    assert (tmp_path / "model.onnx").stat().st_size > 1000
+    assert run("export", saved, "-o", tmp_path / "model.pt", status=2)
+
+
+# -- as a process ---------------------------------------------------------------------------------
+
+
+def start(*arguments, **options):
+    command = [sys.executable, "-m", "skcap", *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def test_as_a_process(data, tmp_path):
+    environment = {**os.environ, "NO_COLOR": "1"}
+    process = start("audit", data, "--model", "tfidf", "--prior", "fake", env=environment)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "candidates that go with a class" in out
+    assert "\x1b" not in out + err
+
+
+def test_an_interrupt_is_130(tmp_path):
+    pipe = tmp_path / "data.csv"
+    os.mkfifo(pipe)  # nothing is ever written to it, so the command waits
+    process = start("audit", pipe)
+    writer = os.open(pipe, os.O_WRONLY)  # returns once the command reads
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    os.close(writer)
+    assert process.returncode == 130
+    assert "Traceback" not in err

@@ -1,0 +1,201 @@
+import io
+import json
+
+import pytest
+import typer
+
+from skcap.cli.output import open_writer, write_text
+from skcap.cli.tables import Table, chunks
+
+CSV = 'text,label,id\nplay jazz,music,1\n\n,music,2\nwake me,,3\nstop,alarm\n"two\nlines",alarm,5\n'
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write_file
+
+
+def json_lines(*rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def test_bad_rows_are_named_by_their_line(write):
+    with pytest.raises(ValueError, match=r"3 of 5 rows of .*cannot be used") as error:
+        Table(write("data.csv", CSV), text="text", label="label")
+    assert str(error.value).splitlines()[1:] == [
+        "  line 4: the text is empty",
+        "  line 5: the label is missing",
+        "  line 6: 2 fields, not 3 as in the header",
+        "Repair them, or leave them out with --skip-bad-rows.",
+    ]
+
+
+def test_bad_rows_are_left_out_aloud(write, capsys):
+    table = Table(write("data.csv", CSV), text="text", label="label", skip_bad_rows=True)
+    assert table.texts_and_labels() == (["play jazz", "two\nlines"], ["music", "alarm"])
+    assert table.n_rows == 2
+    assert [row.number for row in table.rows()] == [2, 7]
+    assert [row.values["id"] for row in table.rows()] == ["1", "5"]
+    shown = capsys.readouterr().err
+    assert "3 of 5 rows" in shown
+    assert "line 6: 2 fields" in shown
+
+
+def test_a_label_may_be_missing_where_none_is_needed(write):
+    content = "text,label\nplay jazz,\n"
+    assert Table(write("data.csv", content), text="text").n_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"text": "a", ', "broken JSON"),
+        ("[1]", "no JSON object"),
+        ('{"text": 3, "label": "a"}', "the text is 3, which is no string"),
+        ('{"text": "a", "label": [1]}', r"the label is \[1\], which is neither"),
+        ('{"label": "a"}', "the text is empty"),
+        ('{"text": "a", "label": null}', "the label is missing"),
+        (r'{"text": "\ud83d", "label": "a"}', "not valid UTF-8"),
+    ],
+)
+def test_bad_json_lines(write, line, problem):
+    content = json_lines({"text": "fine", "label": 1}) + "\n" + line + "\n"
+    with pytest.raises(ValueError, match=rf"1 of 2 rows.*(?s:\n)  line 3: .*{problem}"):
+        Table(write("data.jsonl", content), text="text", label="label")
+
+
+def test_broken_quotes_and_bytes_are_named(write):
+    content = b'text,label\nfine,a\n"b"c,a\nmir\xf3n,a\n'
+    with pytest.raises(ValueError, match=r"line 3: broken CSV .*\n  line 4: it is not valid UTF-8"):
+        Table(write("data.csv", content), text="text", label="label")
+
+
+def test_only_the_first_bad_rows_are_named(write):
+    with pytest.raises(ValueError, match="and 10 more"):
+        Table(write("data.csv", "text\na\n" + ' \n"" \n' * 15), text="text")
+
+
+def test_byte_order_mark_and_tabs(write):
+    path = write("data.tsv", "\ufefftext\tlabel\nplay, jazz\tmusic\n")
+    assert Table(path, text="text", label="label").texts_and_labels() == (["play, jazz"], ["music"])
+
+
+def test_labels_become_strings(write):
+    path = write("data.jsonl", json_lines({"text": "a", "label": 1}, {"text": "b", "label": True}))
+    assert Table(path, text="text", label="label").texts_and_labels()[1] == ["1", "True"]
+
+
+def test_a_missing_column_names_those_that_there_are(write):
+    path = write("data.csv", "utterance;intent\na;b\n")
+    with pytest.raises(ValueError, match=r"no column 'text'\. Its columns are: 'utterance;intent'"):
+        Table(path, text="text")
+    path = write("data.jsonl", json_lines({"text": "a", "intent": "b"}))
+    with pytest.raises(ValueError, match=r"no column 'label'.*'text', 'intent'.*with --label"):
+        Table(path, text="text", label="label")
+    with pytest.raises(ValueError, match="several columns named 'text'"):
+        Table(write("twice.csv", "text,text\na,b\n"), text="text")
+
+
+def test_empty_files(write):
+    with pytest.raises(ValueError, match="Its columns are: none"):
+        Table(write("data.csv", ""), text="text")
+    with pytest.raises(ValueError, match="holds no rows"):
+        Table(write("data.csv", "text\n"), text="text")
+
+
+def test_unknown_formats(write):
+    with pytest.raises(typer.BadParameter, match=r"should end in \.csv, .*--input-format"):
+        Table(write("data.txt", "text\na\n"), text="text")
+    with pytest.raises(typer.BadParameter, match="must be one of csv, jsonl, parquet, tsv"):
+        Table(write("data.txt", "text\na\n"), text="text", format="xml")
+    assert Table(write("data.txt", "text\na\n"), text="text", format="csv").n_rows == 1
+
+
+def test_stdin_is_read_twice(monkeypatch):
+    class Stdin:
+        buffer = io.BytesIO(b"text\na\nb\n")
+
+    monkeypatch.setattr("sys.stdin", Stdin)
+    table = Table("-", text="text")
+    assert [row.values["text"] for row in table.rows()] == ["a", "b"]
+    assert [row.values["text"] for row in table.rows()] == ["a", "b"]
+
+
+def test_parquet(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    path = str(tmp_path / "data.parquet")
+    rows = {"text": ["a", None, "c"], "label": [1, 2, 3], "extra": [[1], [2], []]}
+    parquet.write_table(pyarrow.table(rows), path)
+    with pytest.raises(ValueError, match="  row 2: the text is empty"):
+        Table(path, text="text", label="label")
+    table = Table(path, text="text", label="label", skip_bad_rows=True)
+    assert [row.values["extra"] for row in table.rows()] == [[1], []]
+    with open_writer(path, None) as writer:
+        writer.write([{**row.values, "new": None} for row in table.rows()])
+        writer.write([{"text": "d", "label": 4, "extra": [], "new": "x"}])
+    again = Table(path, text="text", label="label")
+    assert [row.values["new"] for row in again.rows()] == [None, None, "x"]
+
+
+def test_parquet_without_pyarrow(write, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pip install 'skcap\[parquet\]'"):
+        Table(write("data.parquet", ""), text="text")
+
+
+# -- writing --------------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    rows = [{"text": 'a "b", c\nd', "scores": [1, 2]}, {"text": "é", "scores": None}]
+    for name in ("out.csv", "out.tsv", "out.jsonl"):
+        path = str(tmp_path / name)
+        with open_writer(path, None) as writer:
+            for row in rows:
+                writer.write([row])
+        read = [row.values for row in Table(path, text="text").rows()]
+        assert [row["text"] for row in read] == [row["text"] for row in rows]
+        scores = [row["scores"] for row in read]
+        assert scores == ([[1, 2], None] if name == "out.jsonl" else ["[1, 2]", ""])
+
+
+def test_a_failure_leaves_the_old_file(tmp_path):
+    path = tmp_path / "out.csv"
+    path.write_text("old")
+    with pytest.raises(TypeError, match="serializable"), open_writer(str(path), "jsonl") as writer:
+        writer.write([{"text": "new"}, {"text": {1, 2}}])
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    write_text(path, "new \ud83d")
+    assert path.read_text() == "new \\ud83d"
+
+
+def test_columns_that_come_late_are_not_dropped(tmp_path):
+    rows = [{"text": "a", "extra": 1}, {"text": "b"}, {"text": "c", "late": 1}]
+    with open_writer(str(tmp_path / "out.csv"), None) as writer:
+        writer.write(rows[:2])
+    assert (tmp_path / "out.csv").read_text() == "text,extra\na,1\nb,\n"
+    with (
+        pytest.raises(ValueError, match="'late' is not in the first one"),
+        open_writer(str(tmp_path / "out.csv"), None) as writer,
+    ):
+        writer.write(rows)
+    with open_writer(str(tmp_path / "out.jsonl"), None) as writer:
+        writer.write(rows)
+    assert (tmp_path / "out.jsonl").read_text() == json_lines(*rows)
+
+
+def test_parquet_does_not_go_to_stdout():
+    with pytest.raises(typer.BadParameter, match="name a file"), open_writer("-", "parquet"):
+        pass
+
+
+def test_chunks():
+    assert list(chunks(iter("abcde"), 2)) == [["a", "b"], ["c", "d"], ["e"]]

@@ -1,0 +1,309 @@
+"""save_pretrained and from_pretrained: nothing is lost, nothing is written by halves."""
+
+import json
+import shutil
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from fresh_process import MIXED_TEXTS, run
+from keyword_task import LABELS, NEW_LABELS, NEW_TEXTS, PRIOR, TEXTS
+from sklearn.base import clone
+from skorch.callbacks import EarlyStopping
+
+from skcap.classifier import GuidedTextClassifier
+from skcap.export import NotSaved
+from skcap.guidance import BaseGuidance, RationaleGuidance, SwapGuidance
+from skcap.models import ModelLoadError
+
+load = GuidedTextClassifier.from_pretrained
+
+
+@pytest.fixture(scope="module")
+def saved(plain, tmp_path_factory):
+    """Give a folder that tests must leave as it is."""
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    plain.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def copied(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "copied")
+
+
+# -- the same classifier --------------------------------------------------------------------------
+
+PREDICT = """
+from skcap.classifier import GuidedTextClassifier
+clf = GuidedTextClassifier.from_pretrained(folder, device="cpu")
+p = clf.predict_proba(given["texts"]).tolist()
+needless = [name for name in sys.modules if name.startswith(("skcap.llm", "skcap.priors"))]
+print(json.dumps({"p": p, "labels": clf.predict(given["texts"]).tolist(), "needless": needless}))
+"""
+
+
+def test_a_fresh_process_predicts_the_same_without_language_models(plain, saved):
+    answer = run(PREDICT, saved, texts=MIXED_TEXTS)
+    np.testing.assert_allclose(answer["p"], plain.predict_proba(MIXED_TEXTS), atol=1e-6)
+    assert answer["labels"] == plain.predict(MIXED_TEXTS).tolist()
+    assert answer["needless"] == []
+
+
+def test_what_is_loaded_does_all_that_a_fitted_classifier_does(plain, saved):
+    loaded = load(saved, device="cpu")
+    assert loaded.get_params() == plain.get_params()
+    np.testing.assert_array_equal(loaded.classes_, plain.classes_)
+    np.testing.assert_allclose(
+        loaded.decision_function(MIXED_TEXTS), plain.decision_function(MIXED_TEXTS), atol=1e-6
+    )
+    assert loaded.score(NEW_TEXTS, NEW_LABELS) == plain.score(NEW_TEXTS, NEW_LABELS)
+    for ours, theirs in zip(
+        loaded.explain(NEW_TEXTS[:3]), plain.explain(NEW_TEXTS[:3]), strict=True
+    ):
+        np.testing.assert_allclose(ours.scores, theirs.scores, atol=1e-5)
+    assert loaded.training_data_ == plain.training_data_
+    assert loaded.training_data_["n_texts"] == len(TEXTS)
+
+
+def test_refitting_from_loaded_parameters_gives_the_same_model(plain, saved):
+    again = clone(load(saved, device="cpu")).fit(TEXTS, LABELS)
+    np.testing.assert_allclose(
+        again.predict_proba(NEW_TEXTS), plain.predict_proba(NEW_TEXTS), atol=1e-6
+    )
+
+
+def test_a_loaded_classifier_is_saved_again_as_it_was(saved, tmp_path):
+    load(saved, device="cpu").save_pretrained(tmp_path / "again")
+    first, second = (
+        json.loads((at / "skcap.json").read_text()) for at in (saved, tmp_path / "again")
+    )
+    for record in (first, second):  # it names defaults the second time
+        del record["files"]["0_Transformer/tokenizer_config.json"]
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([3, 7, 11]),
+        np.array([3, 7, 11], dtype=np.int16),
+        np.array([1.0, 2.0, 4.0]),
+        np.array(["a", "ünï", "ж|`"]),
+        np.array(["a", "b", "c"], dtype=object),
+    ],
+    ids=lambda values: str(values.dtype),
+)
+def test_labels_come_back_with_their_type(make, tmp_path, values):
+    y = values[np.arange(len(TEXTS)) % 3]
+    fitted = make(guidance=None, max_epochs=1).fit(TEXTS, y)
+    fitted.save_pretrained(tmp_path / "model")
+    loaded = load(tmp_path / "model", device="cpu")
+    assert loaded.classes_.dtype == fitted.classes_.dtype
+    assert loaded.predict(NEW_TEXTS).tolist() == fitted.predict(NEW_TEXTS).tolist()
+
+
+def test_two_boolean_classes(make, tmp_path):
+    fitted = make(guidance=None, max_epochs=1).fit(TEXTS, LABELS == "rain")
+    fitted.save_pretrained(tmp_path / "model")
+    loaded = load(tmp_path / "model", device="cpu")
+    assert loaded.classes_.dtype == bool
+    margins = loaded.decision_function(NEW_TEXTS)
+    assert margins.shape == (len(NEW_TEXTS),)
+    np.testing.assert_allclose(margins, fitted.decision_function(NEW_TEXTS), atol=1e-6)
+    assert ((margins > 0) == loaded.predict(NEW_TEXTS)).all()
+
+
+def test_labels_that_json_cannot_hold(make, tmp_path):
+    days = np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[D]")
+    fitted = make(guidance=None, max_epochs=1).fit(TEXTS, np.arange(48) % 2)
+    fitted.classes_ = days
+    with pytest.raises(ValueError, match=r"datetime64\[D\] cannot be saved.*Train on strings"):
+        fitted.save_pretrained(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- parameters and guidance ----------------------------------------------------------------------
+
+
+def test_guidance_comes_back_with_its_parameters_and_what_it_swapped(make, tmp_path):
+    marks = np.where(LABELS == "rain", "paris", "noon")
+    marked = [f"{mark} {text}" for mark, text in zip(marks, TEXTS, strict=True)]
+    table = pd.DataFrame({"word": ["paris", "noon"], "label": ["rain", None]})
+    fitted = make(guidance=SwapGuidance(table, drop=0.25), max_epochs=1).fit(marked, LABELS)
+    fitted.save_pretrained(tmp_path / "model")
+    loaded = load(tmp_path / "model", device="cpu")
+    (guidance,) = loaded.guidance_
+    assert repr(guidance).startswith("SwapGuidance(drop=0.25")
+    assert guidance.n_rounds_ == 1
+    pd.testing.assert_frame_equal(
+        guidance.shortcuts_, fitted.guidance_[0].shortcuts_, check_dtype=False
+    )
+    again = loaded.fit(marked, LABELS)
+    np.testing.assert_allclose(
+        again.predict_proba(NEW_TEXTS), fitted.predict_proba(NEW_TEXTS), atol=1e-6
+    )
+
+
+def test_parameters_of_many_types_come_back(make, tmp_path):
+    given = {
+        "guidance": ["adversarial", RationaleGuidance(share=0.25)],
+        "label_names": lambda label: f"the {label}",
+        "label_weight": np.float32(0.5),
+        "class_weight": {"alarm": 1, "music": 2.0, "rain": np.int64(3)},
+        "optimizer__betas": (0.9, 0.98),
+        "max_epochs": 1,
+    }
+    make(**given).fit(PRIOR, LABELS).save_pretrained(tmp_path / "model")
+    loaded = load(tmp_path / "model", device="cpu").get_params()
+    assert repr(loaded["guidance"]) == "['adversarial', RationaleGuidance(share=0.25)]"
+    assert loaded["label_names"] == {key: f"the {key}" for key in ("alarm", "music", "rain")}
+    for name in ("label_weight", "class_weight", "optimizer__betas"):
+        assert loaded[name] == given[name]
+        assert type(loaded[name]) is type(given[name])
+
+
+class Own(BaseGuidance):
+    """Does nothing."""
+
+
+def test_what_json_cannot_hold_is_told_and_must_be_set_before_a_refit(make, tmp_path):
+    fitted = make(
+        guidance=Own(),
+        callbacks=[EarlyStopping("train_loss")],
+        optimizer__betas=(0.9, 0.98),
+        max_epochs=1,
+    ).fit(TEXTS, LABELS)
+    with pytest.warns(UserWarning, match="Not saved.*: callbacks, guidance"):
+        fitted.save_pretrained(tmp_path / "model")
+    loaded = load(tmp_path / "model", device="cpu")
+    assert loaded.get_params()["callbacks"] == NotSaved("list")
+    np.testing.assert_allclose(
+        loaded.predict_proba(NEW_TEXTS), fitted.predict_proba(NEW_TEXTS), atol=1e-6
+    )
+    with pytest.raises(ValueError, match=r"callbacks is <not saved: list>.*callbacks, guidance"):
+        loaded.fit(TEXTS, LABELS)
+    loaded.set_params(guidance=None, callbacks=None).fit(TEXTS, LABELS)
+
+
+def test_tokens_of_the_hub_are_not_written(make, tmp_path):
+    fitted = make(guidance=None, max_epochs=1).fit(TEXTS, LABELS)
+    private = {"token": "hf_secret", "trust_remote_code": True}
+    fitted.set_params(model_kwargs={**private, "revision": "a"})
+    with pytest.warns(UserWarning, match=r"model_kwargs\['token'\], model_kwargs\['trust_remote"):
+        fitted.save_pretrained(tmp_path / "model")
+    for path in (tmp_path / "model").rglob("*"):
+        assert path.is_dir() or b"hf_secret" not in path.read_bytes()
+    assert load(tmp_path / "model").model_kwargs == {"revision": "a"}
+
+
+# -- folders --------------------------------------------------------------------------------------
+
+
+def test_there_are_no_pickles(saved):
+    kinds = {path.suffix for path in saved.rglob("*") if path.is_file()}
+    assert kinds <= {".json", ".safetensors", ".md", ".txt"}
+
+
+def test_a_folder_is_replaced_only_when_asked_for_and_only_ours(plain, copied, tmp_path):
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        plain.save_pretrained(copied)
+    (copied / "stray.bin").write_bytes(b"")
+    plain.save_pretrained(copied, overwrite=True)
+    assert not (copied / "stray.bin").exists()
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    plain.save_pretrained(foreign)  # it is empty
+    shutil.rmtree(foreign)
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match="never replaced"):
+        plain.save_pretrained(foreign, overwrite=True)
+    assert (foreign / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_failure_leaves_the_old_folder_and_nothing_else(plain, copied, monkeypatch):
+    before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
+    monkeypatch.setattr("skcap.export.write_record", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        plain.save_pretrained(copied, overwrite=True)
+    assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
+    assert list(copied.parent.iterdir()) == [copied]
+
+
+def edit_record(folder, **changes):
+    record = json.loads((folder / "skcap.json").read_text())
+    (folder / "skcap.json").write_text(json.dumps({**record, **changes}))
+
+
+def remove_weights(folder):
+    (folder / "3_Dense/model.safetensors").unlink(missing_ok=True)
+
+
+def change_weights(folder):
+    path = folder / "0_Transformer/model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+FAULTS = {
+    "There is no folder": shutil.rmtree,
+    "has no skcap.json": lambda folder: (folder / "skcap.json").unlink(),
+    "is damaged: Expecting": lambda folder: (folder / "skcap.json").write_text("{"),
+    "holds no mapping": lambda folder: (folder / "skcap.json").write_text("[]"),
+    "was not written by save_pretrained": lambda folder: edit_record(folder, format="other"),
+    "has format version 2, .* reads 1": lambda folder: edit_record(folder, format_version=2),
+    "damaged: KeyError": lambda folder: (folder / "skcap.json").write_text(
+        '{"format": "skcap.GuidedTextClassifier", "format_version": 1}'
+    ),
+    "files elsewhere": lambda folder: edit_record(folder, files={"../other.json": "0"}),
+    "lacks: 3_Dense/model.safetensors": remove_weights,
+    "has changed files: 0_Transformer/model.safetensors": change_weights,
+    "not written with it: added_tokens.json": lambda folder: (
+        folder / "0_Transformer/added_tokens.json"
+    ).write_text("{}"),
+    "damaged, or was written by another": lambda folder: edit_record(
+        folder, parameters={"nonsense": 1}
+    ),
+    "is damaged, .*is not a value": lambda folder: edit_record(
+        folder, parameters={"guidance": {"python": "os.system"}}
+    ),
+    "is damaged, .*size mismatch": lambda folder: edit_record(
+        folder, classes={"array": ["<U1", ["a", "b"]]}
+    ),
+}
+
+
+@pytest.mark.parametrize("message", FAULTS)
+def test_faults_are_named(copied, message):
+    FAULTS[message](copied)
+    with pytest.raises(ModelLoadError, match=message):
+        load(copied, device="cpu")
+
+
+def test_the_model_card_may_be_edited(copied):
+    (copied / "README.md").write_text("mine")
+    load(copied, device="cpu")
+
+
+def test_an_encoder_whose_code_is_not_in_transformers(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(plain.net_.module_.encoder), "__module__", "transformers_modules.own")
+    with pytest.raises(ValueError, match="trust_remote_code"):
+        plain.save_pretrained(tmp_path / "model")
+
+
+@pytest.mark.parametrize("scores", [{"accuracy": "high"}, {1: 0.5}, [0.5], {"a": float("nan")}])
+def test_scores_that_are_none(plain, tmp_path, scores):
+    with pytest.raises(ValueError, match="scores must map names to finite numbers"):
+        plain.save_pretrained(tmp_path / "model", scores=scores)
+
+
+def test_nothing_is_said_while_saving_and_loading(plain, tmp_path, capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain.save_pretrained(tmp_path / "model")
+        load(tmp_path / "model", device="cpu")
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
