@@ -18,6 +18,7 @@ from torch.utils.data import ConcatDataset
 
 from skcap.classifier.batches import TextDataset
 from skcap.classifier.head import probe_head
+from skcap.classifier.parallel import find_team
 from skcap.guidance import BaseGuidance, Step
 
 __all__ = ["GuidedNet"]
@@ -75,6 +76,7 @@ class GuidedNet(NeuralNetClassifier):
         if not self.initialized_:
             self.initialize()
         fit_params.pop("_routing_method", None)
+        self.team_ = find_team()
         self.notify("on_train_begin", X=X, y=y)
         try:
             self.fit_loop(X, y, **fit_params)
@@ -104,6 +106,11 @@ class GuidedNet(NeuralNetClassifier):
             self.head_is_set_ = True
         return train, valid
 
+    def run_single_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """Train or validate once; processes that train together go through the same batches."""
+        self.team_.share_seed()
+        super().run_single_epoch(*args, **kwargs)
+
     def changed(self, step: Step) -> Step:
         """Give the batch as guidance changes it: what is really learned."""
         for guidance in self.guidance:
@@ -117,7 +124,7 @@ class GuidedNet(NeuralNetClassifier):
         inputs = {**inputs, "weight": inputs["weight"] / self.mean_weight_}
         # The middle of this epoch's place among all epochs; further fits stay at the end.
         over = min(1.0, max(0.0, len(self.history) - 0.5) / self.max_epochs)
-        return Step(self.module_, inputs, classes, self.criterion_, over)
+        return Step(self.module_, inputs, classes, self.criterion_, over, self.team_.mean)
 
     def _autocast(self) -> AbstractContextManager[None]:
         kind = torch.device(self.device).type
@@ -136,17 +143,16 @@ class GuidedNet(NeuralNetClassifier):
         """Compute the cross-entropy of a batch, shape ()."""
         weight = to_tensor(X["weight"], device=self.device)
         classes = to_tensor(y_true, device=self.device)
-        loss = (self.criterion_(y_pred, classes) * weight).mean()
-        if training:
-            self.history.record_batch("train_ce", loss.item())
-        return loss
+        return (self.criterion_(y_pred, classes) * weight).mean()
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Add the gradients of a batch's cross-entropy, then those of what guidance yields.
 
         One after the other: the graph of each part is gone when the next is built.
         """
-        seen = self.changed(self.step_of(batch))
+        whole = self.step_of(batch)
+        own, classes = self.team_.part_of(whole.batch, whole.classes)
+        seen = self.changed(replace(whole, batch=own, classes=classes))
         step = super().train_step_single((seen.batch, seen.classes), **fit_params)
         sums = {name: 0.0 for guidance in self.guidance for name in guidance.parts}
         for guidance in self.guidance:
@@ -154,9 +160,12 @@ class GuidedNet(NeuralNetClassifier):
                 if part.requires_grad:  # not if the batch has nothing to learn from here
                     (self.beta * part).backward()
                 sums[name] += part.item()
-        for name, value in sums.items():
+        self.team_.average_gradients(self.module_.parameters())
+        ce, *parts = self.team_.mean(torch.tensor([step["loss"].item(), *sums.values()])).tolist()
+        self.history.record_batch("train_ce", ce)
+        for name, value in zip(sums, parts, strict=True):
             self.history.record_batch(f"train_{name}", value)
-        return {**step, "loss": step["loss"].detach() + self.beta * sum(sums.values())}
+        return {**step, "loss": torch.tensor(ce + self.beta * sum(parts))}
 
     def _parts(self, guidance: BaseGuidance, seen: Step) -> Iterator[tuple[str, Tensor]]:
         """Give the losses of a guidance, computed in the precision that is asked for."""

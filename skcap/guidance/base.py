@@ -53,6 +53,10 @@ class Task:
     verbose: int = 0
 
 
+def _itself(values: Tensor) -> Tensor:
+    return values
+
+
 @dataclass(frozen=True)
 class Step:
     """One training step: a batch, the model, and how texts count.
@@ -70,6 +74,9 @@ class Step:
         Loss of each row, from logits and classes, not reduced.
     progress : float
         Share of the training that is over, from 0 to 1.
+    average : callable
+        Averages a tensor over the processes that train together, such as the gradients of weights
+        that a guidance trains itself. All of them must ask. One process gets the tensor back.
     """
 
     module: Any
@@ -77,6 +84,7 @@ class Step:
     classes: Tensor
     criterion: Callable[[Tensor, Tensor], Tensor]
     progress: float = 0.0
+    average: Callable[[Tensor], Tensor] = _itself
 
     def mean(self, values: Tensor, rows: Tensor | None = None) -> Tensor:
         """Average values of texts as the cross-entropy is averaged.

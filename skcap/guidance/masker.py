@@ -163,7 +163,7 @@ class MaskerGuidance(BaseGuidance):
         loss = step.mean(self._masker_losses(step, logits, there))
         weights = list(self.masker_.parameters())
         for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
-            weight.grad = slope
+            weight.grad = step.average(slope)
         self._optimizer.step()
         self._optimizer.zero_grad()
         self.masker_losses_.append(loss.item())
