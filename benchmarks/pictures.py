@@ -1,4 +1,4 @@
-"""Draw the pictures of README.md and docs/evidence.md from the runs on record.
+"""Draw the pictures, and print the main table, of README.md and docs/evidence.md.
 
 python -m benchmarks.pictures
 """
@@ -111,7 +111,50 @@ def _error(values: Iterable[float]) -> float:
     return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
 
 
+def main_table() -> str:
+    """Write accuracy by mark: mean, standard deviation over draws where there are several."""
+    kinds = {"speaker": "a writer's name", "reference": "a number"}
+    rows: list[tuple[str, str, str, dict[str, Any]]] = []
+    for dataset, kind in [(d, "speaker") for d in DATASETS] + [("hwu64", "reference")]:
+        what = f"{DATASETS[dataset]}, {kinds[kind]}"
+        rows += [
+            (f"{what}, unguided", dataset, kind, {"row": "baseline"}),
+            (f'{what}, `guidance="swap"`', dataset, kind, {"row": "cap"}),
+            (f"{what}, swap by the shuffled prior", dataset, kind, {"row": "shuffled"}),
+            (
+                f"{what}, swap by reliance, no prior",
+                dataset,
+                kind,
+                {"row": "cap", "flagged_by": "reliance"},
+            ),
+            (
+                f"{what}, swap by association alone",
+                dataset,
+                kind,
+                {"row": "cap", "flagged_by": "association"},
+            ),
+        ]
+        if kind == "speaker":
+            rows += [(f"{what}, clean texts, unguided", dataset, "none", {"row": "baseline"})]
+            rows += [(f"{what}, clean texts, swap", dataset, "none", {"row": "cap"})]
+    lines = ["| accuracy in %, tested with the mark of ... | draws | own class | none | another |"]
+    lines += ["|---|---|---|---|---|"]
+    for title, dataset, kind, wanted in rows:
+        found = runs(dataset, kind, **wanted)
+        if found:
+            cells = [_spread([100 * run[test] for run in found]) for test in TESTS]
+            lines.append(f"| {title} | {len(found)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _spread(values: list[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.1f}"
+    return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
+
+
 def main() -> None:
+    print(main_table())
     import matplotlib
 
     matplotlib.use("Agg")

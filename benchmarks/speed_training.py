@@ -42,7 +42,7 @@ from skorch.callbacks import Callback
 from skcap import CAPPriorTransformer, FakeLLM, GuidedTextClassifier, PriorMatrix
 from skcap.attribution import attribute_words
 from skcap.classifier.batches import TextDataset
-from skcap.guidance import AlignmentGuidance
+from skcap.guidance import AlignmentGuidance, MaskerGuidance, RationaleGuidance, SwapGuidance
 from skcap.utils.norms import normalize_scores
 
 DEFAULT = "{path} {n_steps}".format(**AlignmentGuidance().get_params())
@@ -50,6 +50,10 @@ TIMED = {
     "unguided": {"beta": 0.0},
     DEFAULT: {"guidance": "alignment"},
     "rationale": {"guidance": "rationale"},
+    "rationale, composed": {"guidance": RationaleGuidance(complement="compose")},
+    "swap": {"guidance": SwapGuidance(["card", "my", "the"])},
+    "masker": {"guidance": MaskerGuidance(warmup=0)},
+    "adversarial": {"guidance": "adversarial"},
     **{
         f"{path} {points}": {"guidance": AlignmentGuidance(path=path, n_steps=points)}
         for path, numbers in (("random", (1, 2, 4)), ("gausslegendre", (1, 2, 4, 8)))
@@ -59,7 +63,8 @@ TIMED = {
     f"{DEFAULT}, beta 2": {"guidance": "alignment", "beta": 2.0},
 }
 # What a step costs depends on how many points there are, not on where they lie.
-COSTED = ["unguided", DEFAULT, "rationale", *(f"gausslegendre {points}" for points in (1, 2, 4, 8))]
+KINDS = ["swap", "rationale", "rationale, composed", "masker", "adversarial"]
+COSTED = ["unguided", DEFAULT, *KINDS, *(f"gausslegendre {points}" for points in (1, 2, 4, 8))]
 WARM_UP = 2  # steps
 WEIGHED = ("unguided", DEFAULT, "gausslegendre 8")  # whose memory is measured: a process for each
 PARTS = ("costs", "fidelity")
