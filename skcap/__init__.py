@@ -13,6 +13,7 @@ Where things are, from the top layer down:
 ``priors``        transformers that score the words of labelled texts: CAP, LIME, SHAP, integrated
                   gradients, your own scores, and ``HybridPrior``
 ``classifier``    ``GuidedTextClassifier``: an encoder, a head, training
+``export``        fitted classifiers as files: a folder, a model card, ONNX
 ``guidance``      what is learned besides the labels, one strategy per file
 ``shortcuts``     ``ShortcutAudit``: words that a classifier goes by and should not
 ``metrics``       comprehensiveness, sufficiency, plausibility, stability, confidence; scorers
