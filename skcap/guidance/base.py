@@ -40,6 +40,13 @@ class Task:
         returns the same classifier.
     verbose : int
         Above 0, say what takes long.
+
+    Examples
+    --------
+    >>> from skcap.guidance import BaseGuidance
+    >>> class CountTexts(BaseGuidance):
+    ...     def prepare(self, task):
+    ...         self.n_texts_ = len(task.texts)
     """
 
     texts: list[str]
@@ -70,6 +77,14 @@ class Step:
         Loss of each row, from logits and classes, not reduced.
     progress : float
         Share of the training that is over, from 0 to 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcap.guidance import Step
+    >>> step = Step(None, {"weight": torch.tensor([1.0, 3.0])}, torch.tensor([0, 1]), None)
+    >>> step.mean(torch.tensor([2.0, 4.0]))
+    tensor(7.)
     """
 
     module: Any
