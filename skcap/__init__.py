@@ -7,6 +7,7 @@
 Where things are, from the top layer down:
 
 ================  =============================================================================
+``cli``           the command line, one file per command
 ``inspection``    agreement of priors, classes, errors, searches; plots, a report page,
                   ``compare_guidance``
 ``adversarial``   test sets that swap or add the keywords of confusable classes

@@ -316,4 +316,5 @@ def test_an_interrupt_is_130(tmp_path):
     _, err = process.communicate(timeout=300)
     os.close(writer)
     assert process.returncode == 130
+    assert err.endswith("skcap: interrupted\n")
     assert "Traceback" not in err
