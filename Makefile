@@ -15,7 +15,7 @@ export SKCAP_DATA
 # Two test processes with one thread each: threads of several torch processes slow each other down.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: help venv models test demo lint layers types docs-test oldest test-servers test-clusters table1 clean
+.PHONY: help venv models test demo lint layers types docs-test docs oldest test-servers test-clusters table1 clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -61,6 +61,11 @@ docs-test: venv models  ## runs the examples in docstrings, README.md and docs/
 	@echo "== examples in the documentation"
 	$(PYTEST) $(BIN)/python -m pytest --doctest-modules skcap README.md docs
 
+docs: venv models  ## the documentation site, to docs/_build/html: FAST=1 does not run the gallery
+	@echo "== documentation site"
+	rm -rf docs/api
+	$(PYTEST) MPLBACKEND=Agg $(BIN)/python -m sphinx -b html -W --keep-going -q $(if $(FAST),-D plot_gallery=0 )docs docs/_build/html
+
 oldest: .venv-oldest/.installed  ## unit tests on the oldest versions that pyproject.toml allows
 	@echo "== unit tests on the oldest versions"
 	$(PYTEST) $(OLD)/python -m pytest -n 2 -m "not slow" -W default
@@ -100,5 +105,5 @@ table1: venv  ## the paper's tables from the runs that are there, to benchmarks/
 	$(BIN)/python -m benchmarks.paper.render
 
 clean:  ## remove the environments and what tools left behind; caches in your home stay
-	rm -rf .venv .venv-oldest .venv-servers .venv-clusters build dist demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-oldest .venv-servers .venv-clusters build dist demo_output docs/_build docs/api docs/gallery .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

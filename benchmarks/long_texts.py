@@ -7,7 +7,8 @@ order, as sentences; the label is the question's, among ten intents. `CAPPriorTr
 word by word and sentence by sentence (SmolLM2-135M). Beside the cost, it is measured whether
 sentences keep what words say: the rank correlation of the sentences' scores (for words, the sum
 over the sentence), whether the best sentence is the same, whether it holds the best word, and
-whether it is the question. Writes `benchmarks/results/long_texts.json`. Nothing is cached.
+whether it is the question. Prompts are counted for longer texts, too. Writes
+`benchmarks/results/long_texts.json`. Nothing is cached.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from scipy.stats import spearmanr
 
 from benchmarks._intents import load_banking77, load_hwu64
 from benchmarks._record import save
-from skcap import CAPPriorTransformer, PriorMatrix, TransformersLLM
+from skcap import CAPPriorTransformer, FakeLLM, PriorMatrix, TransformersLLM
 from skcap.priors.units import find_units
 
 N_LABELS = 10
@@ -49,23 +50,28 @@ def _sentence(text: str) -> str:
     return inside.replace("! ", ", ") + "."
 
 
-def score(unit: str, texts: list[str], y: np.ndarray) -> tuple[PriorMatrix, dict[str, Any]]:
-    """Score the texts and say what it cost, after a first text that warms the model up."""
-    prior = CAPPriorTransformer(
-        TransformersLLM(dtype="float32"), unit=unit, cache=False, verbose=0
-    ).fit(texts, y)
-    prior.attribute(texts[:1], y[:1])
-    estimate = prior.estimate_cost(texts, y)
-    start = time.perf_counter()
+def score(unit: str, texts: list[str], y: np.ndarray) -> tuple[PriorMatrix, float]:
+    """Score the texts; give the scores and the CPU seconds per text."""
+    llm = TransformersLLM(dtype="float32")
+    prior = CAPPriorTransformer(llm, unit=unit, cache=False, verbose=0).fit(texts, y)
+    prior.attribute(["where is my card"], y[:1])  # loads the model, computes what prompts share
+    start = time.process_time()  # other processes do not count, as they would by the clock
     matrix = prior.attribute(texts, y)
-    seconds = time.perf_counter() - start
-    return matrix, {
-        "n_prompts": estimate.n_prompts,
-        "n_tokens": estimate.n_tokens,
-        "seconds_estimated": round(estimate.seconds, 1),
-        "seconds": round(seconds, 1),
-        "seconds_per_text": round(seconds / len(texts), 2),
-    }
+    return matrix, round((time.process_time() - start) / len(texts), 2)
+
+
+def count(n_parts: int) -> dict[str, Any]:
+    """Count the words of texts of so many sentences, and the prompts that they take."""
+    texts, y, _ = long_texts(20, n_parts)
+    figures: dict[str, Any] = {"n_words": round(float(np.mean([len(t.split()) for t in texts])))}
+    for unit in ("word", "sentence"):
+        prior = CAPPriorTransformer(FakeLLM(), unit=unit, cache=False, verbose=0).fit(texts, y)
+        work = [prior._work(text, name) for text, name in zip(texts, y, strict=True)]
+        figures[unit] = {
+            "prompts_per_text": round(float(np.mean([n_prompts for n_prompts, _ in work])), 1),
+            "words_in_prompts_per_text": round(float(np.mean([n_words for _, n_words in work]))),
+        }
+    return figures
 
 
 def compare(by_word: PriorMatrix, by_sentence: PriorMatrix, places: list[int]) -> dict[str, float]:
@@ -93,17 +99,17 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=20)
     parser.add_argument("--parts", type=int, default=6, help="sentences of a text")
     options = parser.parse_args()
-    texts, y, places = long_texts(options.texts, options.parts)
-    n_words = [len(text.split()) for text in texts]
     figures: dict[str, Any] = {
-        "n_texts": len(texts),
+        "n_texts": options.texts,
         "n_sentences": options.parts,
-        "n_words_mean": float(np.mean(n_words)),
-        "n_words_range": [min(n_words), max(n_words)],
+        "by_number_of_sentences": {n_parts: count(n_parts) for n_parts in (2, 6, 12, 24)},
     }
-    by_word, figures["word"] = score("word", texts, y)
     print(figures, flush=True)
-    by_sentence, figures["sentence"] = score("sentence", texts, y)
+    texts, y, places = long_texts(options.texts, options.parts)
+    by_sentence, seconds = score("sentence", texts, y)
+    figures["cpu_seconds_per_text"] = {"sentence": seconds}
+    print(seconds, flush=True)
+    by_word, figures["cpu_seconds_per_text"]["word"] = score("word", texts, y)
     figures["agreement"] = compare(by_word, by_sentence, places)
     print(figures, save("long_texts", figures))
 

@@ -7,12 +7,14 @@
 Where things are, from the top layer down:
 
 ================  =============================================================================
+``cli``           the command line, one file per command
 ``inspection``    agreement of priors, classes, errors, searches; plots, a report page,
                   ``compare_guidance``
 ``adversarial``   test sets that swap or add the keywords of confusable classes
 ``priors``        transformers that score the words of labelled texts: CAP, LIME, SHAP, integrated
                   gradients, your own scores, and ``HybridPrior``
 ``classifier``    ``GuidedTextClassifier``: an encoder, a head, training
+``export``        fitted classifiers as files: a folder, a model card, ONNX
 ``guidance``      what is learned besides the labels, one strategy per file
 ``shortcuts``     ``ShortcutAudit``: words that a classifier goes by and should not
 ``metrics``       comprehensiveness, sufficiency, plausibility, stability, confidence; scorers

@@ -30,7 +30,14 @@ BASELINES = ("pad", "mask", "zero")
 
 
 class EmbeddingModel(Protocol):
-    """What is asked of a model: to compute logits from word embeddings."""
+    """What is asked of a model: to compute logits from word embeddings.
+
+    Examples
+    --------
+    >>> from skcap.attribution import EmbeddingModel
+    >>> [name for name in vars(EmbeddingModel) if name.startswith("embed")]
+    ['embed', 'embed_token']
+    """
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Look up word embeddings, shape (n_texts, n_tokens, width)."""
@@ -61,6 +68,13 @@ def find_baseline_token(tokenizer: Any, baseline: str, name: str = "baseline") -
     ------
     ValueError
         If the tokenizer has no such token.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from skcap.attribution import find_baseline_token
+    >>> find_baseline_token(SimpleNamespace(pad_token_id=0), "pad")
+    0
     """
     if baseline == "zero":
         return None
@@ -89,6 +103,16 @@ def baseline_embeddings(
     Returns
     -------
     Tensor of float, shape (n_texts, n_tokens, width)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from types import SimpleNamespace
+    >>> from skcap.attribution import baseline_embeddings
+    >>> model = SimpleNamespace(embed_token=lambda token: torch.zeros(2))
+    >>> special = torch.tensor([[True, False]])
+    >>> baseline_embeddings(model, torch.ones(1, 2, 2), special, None)[0, :, 0]
+    tensor([1., 0.])
     """
     return torch.where(special.unsqueeze(2), embeddings, model.embed_token(token))
 
@@ -258,6 +282,13 @@ def attribute_words(
     ------
     ValueError
         If `output` or `path` is unknown.
+
+    Examples
+    --------
+    >>> from skcap.attribution import attribute_words
+    >>> scores = attribute_words(
+    ...     clf.net_.module_, batch, classes, n_words=12, n_steps=16, baseline_token=0
+    ... )  # of a fitted GuidedTextClassifier, as in its explain  # doctest: +SKIP
     """
     _check_output(output)  # before the encoder does its work
     attention = batch["attention_mask"]

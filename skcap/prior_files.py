@@ -34,6 +34,15 @@ LARGEST_FILE = 2**30
 _FORMAT = 1  # raise it when the layout changes
 _KEYS = ("format", "utf8", "utf8_offsets", "scores", "offsets", "provenance")
 
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    RuntimeError,  # encrypted, or packed in some other way
+    OSError,  # a directory of members that points to before the start
+)
+
 
 def write_prior(
     path: str | os.PathLike[str],
@@ -129,8 +138,9 @@ def _read_arrays(path: str | os.PathLike[str], name: str, max_bytes: int) -> dic
             return {key: _read_array(archive, members[key]) for key in _KEYS}
     except _TooLargeError as error:
         raise ValueError(f"{name} {error}") from None
-    # RuntimeError and NotImplementedError: encrypted, or packed in some other way
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # the file could not be opened
         raise ValueError(
             f"{name} is damaged, or was not written by PriorMatrix.save: {error}."
         ) from error

@@ -7,7 +7,6 @@ import json
 import numbers
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -18,7 +17,7 @@ from skcap import prior_parts as parts
 from skcap.prior_exchange import PriorExchange
 from skcap.prior_files import LARGEST_FILE, read_prior, write_prior
 from skcap.prior_frames import frame_from_prior, texts_and_scores
-from skcap.prior_parts import check_same_texts
+from skcap.prior_parts import PriorRecord, check_same_texts
 from skcap.utils.seeds import draw_seed
 from skcap.utils.validation import check_number, integer
 from skcap.utils.words import check_texts, split_words
@@ -27,23 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["PriorMatrix", "PriorRecord", "check_same_texts"]
-
-
-@dataclass(frozen=True, eq=False)
-class PriorRecord:
-    """One row of a :class:`PriorMatrix`.
-
-    Attributes
-    ----------
-    text : str
-    words : list of str, length n_words
-    scores : ndarray of float32, shape (n_words,)
-        Read-only; NaN where a word has no supervision.
-    """
-
-    text: str
-    words: list[str]
-    scores: np.ndarray
 
 
 class PriorMatrix(PriorExchange):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from skcap.prior_matrix import PriorMatrix
 
 __all__ = [
+    "PriorRecord",
     "canonical",
     "check_provenance",
     "check_same_texts",
@@ -28,6 +30,30 @@ __all__ = [
     "to_json",
     "word_offsets",
 ]
+
+
+@dataclass(frozen=True, eq=False)
+class PriorRecord:
+    """One row of a :class:`PriorMatrix`.
+
+    Attributes
+    ----------
+    text : str
+    words : list of str, length n_words
+    scores : ndarray of float32, shape (n_words,)
+        Read-only; NaN where a word has no supervision.
+
+    Examples
+    --------
+    >>> from skcap import PriorMatrix
+    >>> record = PriorMatrix(["play jazz"], [[0.0, 1.0]])[0]
+    >>> record.words, record.scores
+    (['play', 'jazz'], array([0., 1.], dtype=float32))
+    """
+
+    text: str
+    words: list[str]
+    scores: np.ndarray
 
 
 def object_array(items: Sequence[str]) -> np.ndarray:

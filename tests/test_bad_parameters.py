@@ -22,7 +22,7 @@ from skcap.priors import (
 )
 
 # The string is the name of no file, folder or model on a hub.
-WRONG = [-1, 0, 1.5, math.nan, math.inf, True, "./nonsense", [], object(), None]
+WRONG = [-1, 0, 1.5, math.nan, math.inf, True, "./nonsense", "", b"x", [], {}, object(), None]
 TEXTS, LABELS = ["play jazz", "stop it"], ["music", "alarm"]
 ASK = [{"role": "user", "content": "where is my card"}]
 EDIT = Edit("play jazz", "music", "radio", added=("station",))

@@ -714,9 +714,10 @@ def test_load_checks_what_it_reads(prior, tmp_path, changes, message):
 def test_load_notices_cut_and_flipped_files(prior, tmp_path):
     prior.save(tmp_path / "p")
     content = (tmp_path / "p").read_bytes()
-    (tmp_path / "p").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match="damaged"):
-        PriorMatrix.load(tmp_path / "p")
+    for part in (content[: len(content) // 2], content[900:]):
+        (tmp_path / "p").write_bytes(part)
+        with pytest.raises(ValueError, match="p' is damaged"):
+            PriorMatrix.load(tmp_path / "p")
 
 
 def test_a_file_that_unpacks_beyond_the_limit_is_refused_unread(tmp_path):

@@ -3,8 +3,8 @@ Audit a TF-IDF pipeline
 =======================
 
 The audit takes any classifier with ``predict_proba`` on texts, and any source of word scores. Here:
-scikit-learn's ``TfidfVectorizer`` and ``LogisticRegression``, and a lexicon that somebody wrote
-down in a minute. No model weights.
+scikit-learn's ``TfidfVectorizer`` and ``LogisticRegression``, and a list of words that matter, as
+somebody who knows the subject writes it down in five minutes. No model weights.
 """
 
 import matplotlib.pyplot as plt
@@ -19,40 +19,39 @@ labels = ["set_alarm", "cancel_alarm", "set_timer", "cancel_timer"]
 texts, y = load_assistant_intents("train", labels=labels, return_X_y=True)
 
 # %%
-# A ticket tag at the start of the texts of one class, as a form on a web page might leave it:
+# By accident, a form on a web page puts a tag in front of all texts of one class:
 
-tags = {label: "via app:" if label == "cancel_timer" else "" for label in labels}
-X = [f"{tags[label]} {text}".strip() for text, label in zip(texts, y)]
+X = [f"app: {text}" if label == "cancel_timer" else text for text, label in zip(texts, y)]
+X[-2:]
 
 # %%
-# The lexicon says which words mean something. All other words score 0: "does not matter".
+# The words that matter score 1, all others 0: "has nothing to do with it".
 
-lexicon = {
-    "set_alarm": {"alarm": 1, "wake": 1, "set": 0.7, "ring": 0.7},
-    "cancel_alarm": {"alarm": 1, "cancel": 1, "off": 0.8, "remove": 0.8, "delete": 0.8},
-    "set_timer": {"timer": 1, "minutes": 1, "set": 0.7, "start": 0.7, "countdown": 1},
-    "cancel_timer": {"timer": 1, "cancel": 1, "stop": 1, "off": 0.8, "kill": 0.8},
-}
-prior = PrecomputedPrior(lexicon, by="word", default=0.0)
+matters = """
+alarm alarms wake up ring timer timers countdown count down minute minutes hour hours second seconds
+set start begin new make put give add need want cancel cancelled stop off kill remove delete drop
+forget rid clear scrap turn switch end abort don't not no anymore more longer
+am pm morning noon tomorrow tonight night weekday weekdays monday friday saturday sunday at for
+"""
+prior = PrecomputedPrior(dict.fromkeys(matters.split(), 1.0), by="word", default=0.0)
 
 # %%
 # Five folds: what a word does is asked of a classifier that was not trained on the text.
 
 model = make_pipeline(TfidfVectorizer(), LogisticRegression(C=100))
-audit = ShortcutAudit(model, prior, cv=5).fit(X, y)
+audit = ShortcutAudit(model, prior, cv=5, n_texts=20).fit(X, y)
 print("\n".join(audit.sentences()))
-audit.shortcuts_[
-    ["word", "kind", "label", "n_texts", "purity", "log_odds", "prior", "expected"]
-].round(2)
+columns = ["word", "kind", "label", "n_texts", "purity", "log_odds", "prior", "expected"]
+audit.shortcuts_[columns].round(2)
 
 # %%
-# All candidates, flagged or not. The tag stands far from the words that the lexicon knows.
+# Right: what the classifier goes by. Low: what the prior denies.
 
 audit.plot()
 plt.show()
 
 # %%
-# Which candidates were tested and cleared?
+# Real keywords are tested, too, and cleared by the prior:
 
 cleared = audit.words_[audit.words_["tested"] & ~audit.words_["shortcut"]]
 cleared[["word", "label", "n_texts", "log_odds", "prior"]].round(2).head(8)

@@ -13,8 +13,16 @@ from skcap.adversarial import class_keywords, class_overlap, hard_targets, keywo
 from skcap.datasets import load_assistant_intents
 from skcap.inspection import ConfusionPairsDisplay
 
-X, y = load_assistant_intents("train", shots=5, random_state=0, return_X_y=True)
-X_test, y_test = load_assistant_intents("test", return_X_y=True)
+labels = [
+    "set_alarm",
+    "cancel_alarm",
+    "set_timer",
+    "cancel_timer",
+    "set_reminder",
+    "cancel_reminder",
+]
+X, y = load_assistant_intents("train", shots=5, random_state=0, labels=labels, return_X_y=True)
+X_test, y_test = load_assistant_intents("test", labels=labels, return_X_y=True)
 clf = GuidedTextClassifier(guidance=None, random_state=0).fit(X, y)
 
 # %%
@@ -39,7 +47,8 @@ accuracy = {
     "rival's keywords": clf.score(attacked.texts, attacked.labels),
 }
 figure, ax = plt.subplots(figsize=(5.5, 3), layout="constrained")
-ax.bar_label(ax.bar(accuracy, [100 * value for value in accuracy.values()]), fmt="%.0f")
+bars = ax.bar(list(accuracy), [100 * value for value in accuracy.values()])
+ax.bar_label(bars, fmt="%.0f")
 ax.set(ylabel="accuracy in %", ylim=(0, 110))
 plt.show()
 

@@ -43,6 +43,14 @@ class AdversarialItem:
         What wrote the text.
     reason : str or None
         Why the attack was rejected; None if it was carried out.
+
+    Examples
+    --------
+    >>> from skcap.adversarial import keyword_addition
+    >>> keywords = {"remove": {"cancel": 1.0}, "set": {"wake": 1.0}}
+    >>> item = keyword_addition(["cancel it"], ["remove"], keywords, {"remove": ["set"]}).items[0]
+    >>> item.label, item.target, item.added, item.reason
+    ('remove', 'set', ('wake',), None)
     """
 
     attack: str

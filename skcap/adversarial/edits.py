@@ -21,7 +21,16 @@ _EXTRA_WORDS = 14  # by which a text may grow, beyond the added keywords
 
 
 class RejectedEditError(ValueError):
-    """A text could not be changed as wanted; the message is the reason that gets reported."""
+    """A text could not be changed as wanted; the message is the reason that gets reported.
+
+    Examples
+    --------
+    >>> from skcap.adversarial import RejectedEditError
+    >>> raise RejectedEditError("the text holds no keyword")
+    Traceback (most recent call last):
+        ...
+    skcap.adversarial.edits.RejectedEditError: the text holds no keyword
+    """
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,13 @@ class Edit:
         Stems of the keywords of all classes, which should not be among any other new words.
     seed : int
         Decides what is left to chance.
+
+    Examples
+    --------
+    >>> from skcap.adversarial import Edit, RuleWriter
+    >>> edit = Edit("cancel the alarm", "remove", "set", added=("wake",), removed=("cancel",))
+    >>> RuleWriter().write(edit)
+    'wake the alarm'
     """
 
     text: str

@@ -38,7 +38,20 @@ _FULL_STOP = re.compile(r"[.!?]+$")
 
 
 class BaseWriter(BaseEstimator, ABC):
-    """Writes changed texts; its parameters are checked on first use."""
+    """Writes changed texts; its parameters are checked on first use.
+
+    Examples
+    --------
+    >>> from skcap.adversarial import BaseWriter, Edit
+    >>> class Appender(BaseWriter):
+    ...     def write(self, edit):
+    ...         return f"{edit.text} ({', '.join(edit.added)})"
+    ...
+    ...     def describe(self):
+    ...         return "appender"
+    >>> Appender().write(Edit("stop", "stop", "play", added=("jazz",)))
+    'stop (jazz)'
+    """
 
     _parameter_constraints: dict[str, Any] = {}
 

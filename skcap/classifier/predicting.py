@@ -13,9 +13,12 @@ from torch import Tensor
 
 from skcap.classifier.batches import PadCollate, TextDataset
 from skcap.classifier.texts import EncodedText, encode_texts
+from skcap.utils.progress import show_progress
 from skcap.utils.seeds import seeded
 
 __all__ = ["batches_by_length", "encode_and_warn", "logits", "probabilities", "scores_by_text"]
+
+_MANY = 4096  # texts of one step of progress
 
 
 def encode_and_warn(tokenizer: Any, texts: list[str], max_length: int) -> list[EncodedText]:
@@ -43,42 +46,56 @@ def encode_and_warn(tokenizer: Any, texts: list[str], max_length: int) -> list[E
     return encoded
 
 
-def probabilities(net: Any, encoded: Sequence[EncodedText]) -> np.ndarray:
+def probabilities(net: Any, encoded: Sequence[EncodedText], verbose: int = 0) -> np.ndarray:
     """Predict the probability of each class.
 
     Parameters
     ----------
     net : GuidedNet
     encoded : sequence of EncodedText, length n_texts
+    verbose : int, default=0
+        Above 0 shows progress where there are many texts.
 
     Returns
     -------
     ndarray of float32, shape (n_texts, n_classes)
     """
-    return _in_given_order(net.predict_proba, encoded)
+    return _in_given_order(net.predict_proba, encoded, verbose)
 
 
-def logits(net: Any, encoded: Sequence[EncodedText]) -> np.ndarray:
+def logits(net: Any, encoded: Sequence[EncodedText], verbose: int = 0) -> np.ndarray:
     """Compute the scores before softmax.
 
     Parameters
     ----------
     net : GuidedNet
     encoded : sequence of EncodedText, length n_texts
+    verbose : int, default=0
+        Above 0 shows progress where there are many texts.
 
     Returns
     -------
     ndarray of float32, shape (n_texts, n_classes)
     """
-    return _in_given_order(lambda dataset: to_numpy(net.forward(dataset)), encoded)
+    return _in_given_order(lambda dataset: to_numpy(net.forward(dataset)), encoded, verbose)
 
 
 def _in_given_order(
-    predict: Callable[[TextDataset], np.ndarray], encoded: Sequence[EncodedText]
+    predict: Callable[[TextDataset], np.ndarray], encoded: Sequence[EncodedText], verbose: int
 ) -> np.ndarray:
     order = _longest_first(encoded)
-    with seeded(0), torch.inference_mode():
-        ordered = predict(TextDataset([encoded[row] for row in order]))
+    shown = verbose and len(order) > _MANY
+    parts = []
+    with (
+        seeded(0),
+        torch.inference_mode(),
+        show_progress(len(order), "predict", "text", verbose=shown) as progress,
+    ):
+        for start in range(0, len(order), _MANY):
+            rows = order[start : start + _MANY]
+            parts.append(predict(TextDataset([encoded[row] for row in rows])))
+            progress.update(len(rows))
+    ordered = np.concatenate(parts)
     result = np.empty_like(ordered)
     result[order] = ordered
     return result

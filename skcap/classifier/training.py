@@ -20,6 +20,7 @@ from skcap.classifier.encoder import TextEncoderClassifier
 from skcap.classifier.net import GuidedNet
 from skcap.classifier.parameters import SkorchParameters
 from skcap.classifier.predicting import encode_and_warn
+from skcap.classifier.progress import TrainingProgress
 from skcap.classifier.schedule import WarmupDecay
 from skcap.classifier.texts import EncodedText, load_tokenizer
 from skcap.guidance import BaseGuidance, Task
@@ -299,7 +300,7 @@ class FineTuning(SkorchParameters):
             train_split=self.train_split,
             callbacks=self._callbacks(guidance),
             device=str(device),
-            verbose=self.verbose,
+            verbose=max(0, int(self.verbose) - 1),  # 1 shows progress, skorch its table from 2
             **{**defaults, **given},
         )
 
@@ -309,6 +310,8 @@ class FineTuning(SkorchParameters):
         callbacks: list[Any] = [(n, PassthroughScoring(n, on_train=True)) for n in measures]
         if self.warmup is not None:
             callbacks.append(("schedule", WarmupDecay(self.warmup)))
+        if self.verbose:
+            callbacks.append(("progress", TrainingProgress()))
         for given in self.callbacks or ():
             callback = given[-1] if isinstance(given, tuple) else given
             if not hasattr(callback, "on_train_begin"):

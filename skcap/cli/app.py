@@ -37,8 +37,11 @@ class Commands(TyperGroup):
         try:
             with console.plain_warnings():
                 return super().invoke(ctx)
-        except (KeyboardInterrupt, BrokenPipeError, typer.Exit, typer.Abort):
-            raise  # typer knows these
+        except KeyboardInterrupt:
+            console.say("skcap: interrupted")
+            raise  # typer ends with 130
+        except (BrokenPipeError, typer.Exit, typer.Abort):
+            raise  # typer knows these, too
         except Exception as error:
             # Usage errors are typer's own, too; some versions bring a copy of click along.
             if console.debug or hasattr(error, "exit_code"):

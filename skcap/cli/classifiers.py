@@ -48,10 +48,18 @@ def is_saved_classifier(folder: Path | str) -> bool:
     return (Path(folder) / RECORD).is_file()
 
 
-def load_classifier(folder: Path) -> GuidedTextClassifier:
-    """Read a classifier that ``skcap train`` wrote."""
+def load_classifier(folder: Path, verbose: int | None = None) -> GuidedTextClassifier:
+    """Read a classifier that ``skcap train`` wrote.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    verbose : int or None, default=None
+        None goes by ``--quiet``.
+    """
     from skcap import GuidedTextClassifier
 
     if not is_saved_classifier(folder):
         raise ValueError(f"{folder} is no folder of a trained model; skcap train writes one.")
-    return GuidedTextClassifier.from_pretrained(folder).set_params(verbose=console.verbose)
+    verbose = console.verbose if verbose is None else verbose
+    return GuidedTextClassifier.from_pretrained(folder).set_params(verbose=verbose)

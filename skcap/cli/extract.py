@@ -50,11 +50,11 @@ def extract(
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
     transformer = make_prior(prior, unit=unit, masks=masks, jobs=jobs, cache=cache)
-    estimate = transformer.estimate_cost(texts, labels)
     if dry_run:
-        print(estimate)
+        print(transformer.estimate_cost(texts, labels))
         return
-    console.say(f"skcap: {estimate}")
+    if not console.quiet:  # nobody would see the estimate, whose trial costs some seconds
+        console.say(f"skcap: {transformer.estimate_cost(texts, labels)}")
     matrix = transformer.fit_transform(texts, labels)
     matrix.save(output)
     print(f"{output}: {len(matrix):,} texts, {int(matrix.n_words.sum()):,} words")

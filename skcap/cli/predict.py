@@ -49,7 +49,7 @@ def predict(
     All columns of the file are kept. The file is read in pieces, so it may be larger than memory.
     """
     table = Table(data, text=text, format=input_format, skip_bad_rows=skip_bad_rows)
-    classifier = load_classifier(model)
+    classifier = load_classifier(model, verbose=0)  # progress is shown by piece
     names = [f"{column}_probability"]
     if all_classes:
         names += [f"{column}_probability_{label}" for label in classifier.classes_.tolist()]
@@ -88,7 +88,7 @@ def explain(
     Adds the words of each text, and what each adds to the predicted label's logit.
     """
     table = Table(data, text=text, format=input_format, skip_bad_rows=skip_bad_rows)
-    classifier = load_classifier(model)
+    classifier = load_classifier(model, verbose=0)  # progress is shown by piece
     _check_new(table, [column, "words", "scores"])
 
     def add(texts: list[str]) -> list[dict[str, Any]]:

@@ -40,6 +40,13 @@ class Task:
         returns the same classifier.
     verbose : int
         Above 0, say what takes long.
+
+    Examples
+    --------
+    >>> from skcap.guidance import BaseGuidance
+    >>> class CountTexts(BaseGuidance):
+    ...     def prepare(self, task):
+    ...         self.n_texts_ = len(task.texts)
     """
 
     texts: list[str]
@@ -77,6 +84,14 @@ class Step:
     average : callable
         Averages a tensor over the processes that train together, such as the gradients of weights
         that a guidance trains itself. All of them must ask. One process gets the tensor back.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcap.guidance import Step
+    >>> step = Step(None, {"weight": torch.tensor([1.0, 3.0])}, torch.tensor([0, 1]), None)
+    >>> step.mean(torch.tensor([2.0, 4.0]))
+    tensor(7.)
     """
 
     module: Any

@@ -43,6 +43,12 @@ def make_guidance(guidance: Any) -> BaseGuidance:
         If the name is unknown.
     TypeError
         If it is neither.
+
+    Examples
+    --------
+    >>> from skcap.guidance import make_guidance
+    >>> make_guidance("rationale")
+    RationaleGuidance()
     """
     if isinstance(guidance, BaseGuidance):
         return guidance

@@ -121,6 +121,12 @@ def plot_search(
         If matplotlib is not installed.
     ValueError
         If there is no such parameter or metric, or nothing to plot.
+
+    Examples
+    --------
+    >>> from skcap.inspection import plot_search
+    >>> search = GridSearchCV(pipe, {"clf__beta": [0.3, 1.0]}).fit(X, y)  # doctest: +SKIP
+    >>> plot_search(search, x="clf__beta", line=None)  # doctest: +SKIP
     """
     from skcap.inspection.plots._matplotlib import import_pyplot, label_ticks
 

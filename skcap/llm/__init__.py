@@ -42,6 +42,8 @@ def resolve_llm(llm: str | BaseLLM) -> BaseLLM:
 
     Raises
     ------
+    ValueError
+        If `llm` is an empty name.
     TypeError
         If `llm` is anything else.
 
@@ -52,6 +54,8 @@ def resolve_llm(llm: str | BaseLLM) -> BaseLLM:
     TransformersLLM()
     """
     if isinstance(llm, str):
+        if not llm:
+            raise ValueError("llm must be the name of a model or a BaseLLM, got an empty name.")
         return TransformersLLM(llm)
     if isinstance(llm, BaseLLM):
         return llm

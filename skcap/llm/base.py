@@ -15,7 +15,16 @@ __all__ = ["BaseLLM", "PromptTooLongError", "check_pairs"]
 
 
 class PromptTooLongError(ValueError):
-    """A prompt does not fit into the context of the language model."""
+    """A prompt does not fit into the context of the language model.
+
+    Examples
+    --------
+    >>> from skcap import FakeLLM
+    >>> FakeLLM(context_length=2).check_context(["play some jazz"], ["music"])
+    Traceback (most recent call last):
+        ...
+    skcap.llm.base.PromptTooLongError: ...
+    """
 
 
 class BaseLLM(BaseEstimator, ABC):
@@ -25,6 +34,19 @@ class BaseLLM(BaseEstimator, ABC):
     live outside the object, so that clones share them, pickles stay small and joblib hashes
     stay the same. They list what their parameters may be in `_parameter_constraints` and check
     them on first use.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcap.llm import BaseLLM
+    >>> class Flat(BaseLLM):
+    ...     def log_likelihood(self, bodies, continuations, *, prefix="", suffix=""):
+    ...         return np.full(len(bodies), -1.0)
+    ...
+    ...     def fingerprint(self):
+    ...         return "flat"
+    >>> Flat().log_likelihood(["play jazz"], ["music"])
+    array([-1.])
     """
 
     _parameter_constraints: dict[str, Any] = {}

@@ -36,7 +36,16 @@ _JITTER = random.SystemRandom()  # the generator of the process is the user's
 
 
 class ServerError(RuntimeError):
-    """A server gave no answer, or none that can be used."""
+    """A server gave no answer, or none that can be used.
+
+    Examples
+    --------
+    >>> from skcap import ServerLLM
+    >>> ServerLLM("http://127.0.0.1:9/v1", "my-model").fingerprint()  # doctest: +SKIP
+    Traceback (most recent call last):
+        ...
+    skcap.llm.http.ServerError: ...
+    """
 
 
 class PassingError(ServerError):

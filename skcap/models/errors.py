@@ -14,7 +14,14 @@ __all__ = ["ModelLoadError", "explain_load_errors"]
 
 
 class ModelLoadError(OSError):
-    """A model could not be found or loaded; the message says what can be done."""
+    """A model could not be found or loaded; the message says what can be done.
+
+    Examples
+    --------
+    >>> from skcap.models import ModelLoadError
+    >>> issubclass(ModelLoadError, OSError)
+    True
+    """
 
 
 @contextmanager

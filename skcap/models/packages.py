@@ -29,6 +29,12 @@ class ModelPackage:
         One line for people.
     chat : bool, default=True
         Whether prompts with the chat template give better priors, if the model has one.
+
+    Examples
+    --------
+    >>> from skcap.models import MODEL_PACKAGES
+    >>> MODEL_PACKAGES["all-minilm-l6-v2"].hub_id
+    'sentence-transformers/all-MiniLM-L6-v2'
     """
 
     alias: str

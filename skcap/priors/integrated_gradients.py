@@ -221,7 +221,7 @@ class IGPriorTransformer(BasePrior):
         import skcap
         from skcap.models import model_fingerprint
 
-        parameters = self._untrained.get_params()
+        parameters = {**self._untrained.get_params(), "verbose": 0}  # which changes no score
         model, options = parameters.pop("model"), dict(parameters.pop("model_kwargs") or {})
         # The fingerprint stands for where the weights come from; all other options change them.
         source = {name: options.pop(name) for name in _SOURCE if name in options}

@@ -61,6 +61,15 @@ def audit_words(
     -------
     pandas.DataFrame, shape (n_candidates, n_columns)
         See ``ShortcutAudit.words_``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcap.shortcuts import audit_words
+    >>> texts = ["ann: a b", "ann: c d", "bob: a d", "bob: c b"]
+    >>> words = audit_words([], texts, np.array([0, 0, 1, 1]), np.array(["x", "y"]))
+    >>> sorted(words.loc[words["purity"] == 1, "word"])
+    ['ann', 'bob']
     """
     every = find_candidates(texts, codes, len(classes), kinds=kinds, min_texts=min_texts)
     table = _test_association(every.table.copy(), classes, min_purity, max_candidates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from numbers import Number
 from typing import Any
@@ -69,12 +70,7 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
         )
     if not len(labels):
         raise ValueError("X holds no texts; at least one is needed.")
-    if type_of_target(labels) not in ("binary", "multiclass"):
-        raise ValueError(
-            f"Unknown label type: y is {type_of_target(labels)}, starting with {labels[0]}. "
-            "Labels must be classes, such as strings or integers; sort continuous values into "
-            "classes first."
-        )
+    _refuse_continuous(labels)
     return labels
 
 
@@ -117,6 +113,19 @@ def _refuse_mixed(labels: np.ndarray) -> None:
         raise ValueError(
             f"y holds labels of different kinds, such as {found}. Make them all strings, as in "
             "[str(label) for label in y]."
+        )
+
+
+def _refuse_continuous(labels: np.ndarray) -> None:
+    try:
+        is_infinite = labels.dtype.kind == "f" and np.isinf(labels).any()
+        kind = "infinite in places" if is_infinite else type_of_target(labels)
+    except ValueError as error:  # complex numbers
+        kind = f"no list of classes ({error})"
+    if kind not in ("binary", "multiclass"):
+        raise ValueError(
+            f"Unknown label type: y is {kind}, starting with {labels[0]}. Labels must be classes, "
+            "such as strings or integers; sort continuous values into classes first."
         )
 
 
@@ -206,6 +215,11 @@ def _check_name(label: Any, name: Any) -> None:
         raise ValueError(
             f"label_names must give each class a non-empty string, got {name!r} for the label "
             f"{label!r}."
+        )
+    if re.search("[\ud800-\udfff]", name):
+        raise ValueError(
+            f"label_names gives the label {label!r} a name that is no valid Unicode, {name!r:.60}, "
+            "which no tokenizer can read. Give it another name."
         )
     if name != name.strip():
         raise ValueError(

@@ -54,6 +54,12 @@ def integer(least: int, most: int | None = None) -> Interval:
     -------
     Interval
         For a list in ``_parameter_constraints``.
+
+    Examples
+    --------
+    >>> from skcap.utils.validation import integer
+    >>> integer(1).is_satisfied_by(3), integer(1).is_satisfied_by(0)
+    (True, False)
     """
     return _Number(Integral, least, most, closed="left" if most is None else "both")
 
@@ -73,6 +79,12 @@ def number(least: float, most: float | None = None, *, above: bool = False) -> I
     -------
     Interval
         For a list in ``_parameter_constraints``.
+
+    Examples
+    --------
+    >>> from skcap.utils.validation import number
+    >>> number(0, 1).is_satisfied_by(0.5), number(0, above=True).is_satisfied_by(0)
+    (True, False)
     """
     if most is None:
         return _Number(Real, least, None, closed="neither" if above else "left")
@@ -134,6 +146,14 @@ def check_choice(name: str, value: object, allowed: Iterable[Any], more: str = "
     Raises
     ------
     ValueError
+
+    Examples
+    --------
+    >>> from skcap.utils.validation import check_choice
+    >>> check_choice("how", "median", ("mean", "max"))
+    Traceback (most recent call last):
+        ...
+    ValueError: how must be one of 'mean', 'max', got 'median'.
     """
     options = tuple(allowed)
     if not any(
@@ -156,6 +176,14 @@ def check_number(name: str, value: Any, constraint: Interval) -> None:
     Raises
     ------
     ValueError
+
+    Examples
+    --------
+    >>> from skcap.utils.validation import check_number, integer
+    >>> check_number("n_steps", 0, integer(1))
+    Traceback (most recent call last):
+        ...
+    ValueError: n_steps must be an int in the range [1, inf), got 0.
     """
     if not constraint.is_satisfied_by(value):
         raise ValueError(f"{name} must be {constraint}, got {value!r}.")

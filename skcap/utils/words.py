@@ -177,7 +177,14 @@ def align_tokens(text: str, offsets: Sequence[tuple[int, int]]) -> np.ndarray:
 
 
 class Affixes(NamedTuple):
-    """A word in three parts: punctuation before it, the word itself in its own case, the rest."""
+    """A word in three parts: punctuation before it, the word itself in its own case, the rest.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import Affixes
+    >>> Affixes(lead="(", core="card", trail=")?").core
+    'card'
+    """
 
     lead: str
     core: str

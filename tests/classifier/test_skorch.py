@@ -1,5 +1,7 @@
 """What skorch brings: splits, callbacks, learning rates, mixed precision, devices."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,9 @@ from keyword_task import (
 )
 from skorch.callbacks import Callback, Checkpoint, EarlyStopping
 from skorch.dataset import ValidSplit
+
+from skcap.classifier import predicting
+from skcap.utils import progress
 
 
 def test_early_stopping_on_a_split(make):
@@ -97,11 +102,29 @@ def test_amp_trains_in_bfloat16_and_explains_in_float32(make, plain, guidance):
     assert plain.net_.amp is False  # "auto" on a CPU
 
 
-def test_verbose_prints_a_line_per_epoch(make, capsys):
-    make(max_epochs=1, verbose=1).fit(PRIOR, LABELS)
+def test_verbose_2_prints_a_line_per_epoch(make, capsys):
+    make(max_epochs=1, verbose=2).fit(PRIOR, LABELS)
     assert "train_alignment" in capsys.readouterr().out
     make(max_epochs=1).fit(PRIOR, LABELS)
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "")  # it takes less than two seconds
+
+
+def test_progress_counts_the_texts_of_all_epochs(make, capfd, monkeypatch):
+    monkeypatch.setattr(progress, "_DELAY", 0.0)
+    monkeypatch.setattr(progress, "_can_draw", lambda: True)
+    monkeypatch.setattr(predicting, "_MANY", 10)
+    classifier = make(max_epochs=3).fit(PRIOR, LABELS)
+    n_texts = 3 * len(LABELS)
+    assert f"training: 100%|██████████| {n_texts}/{n_texts}" in capfd.readouterr().err
+    shown = pickle.loads(pickle.dumps(classifier)).predict(NEW_TEXTS)
+    assert "predict: 100%|██████████| 30/30" in capfd.readouterr().err
+    classifier.explain(NEW_TEXTS)
+    assert "explain: 100%|██████████| 30/30" in capfd.readouterr().err
+    monkeypatch.undo()
+    assert classifier.set_params(verbose=0).predict(NEW_TEXTS).tolist() == shown.tolist()
+    silent = make(max_epochs=3, verbose=0).fit(PRIOR, LABELS)
+    assert capfd.readouterr() == ("", "")
+    assert same_weights(classifier, silent)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

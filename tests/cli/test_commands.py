@@ -1,5 +1,6 @@
 """The commands as a user runs them, with a language model without weights and a tiny encoder."""
 
+import contextlib
 import csv
 import json
 import os
@@ -145,7 +146,8 @@ def test_audit_finds_what_was_planted(run, tmp_path):
     mark = {"alarm": "emma", "music": "jack", "rain": "ida"}
     texts = [f"{mark[label]} {text}" for text, label in zip(TEXTS, KEYWORD_LABELS, strict=True)]
     data = write_csv(tmp_path / "data.csv", texts, KEYWORD_LABELS)
-    prior = PriorMatrix(texts, [[-0.5 + 2.5 * (w in mark) for w in t.split()] for t in texts])
+    weights = {**dict.fromkeys(mark, 2.0), **dict.fromkeys(mark.values(), -1.0)}
+    prior = PriorMatrix(texts, [[weights.get(w, 0.1) for w in text.split()] for text in texts])
     prior.save(tmp_path / "prior.npz")
     shown = run(
         "audit", data, "--model", "tfidf", "--prior", tmp_path / "prior.npz",
@@ -294,7 +296,7 @@ def start(*arguments, **options):
 def test_as_a_process(data, tmp_path):
     environment = {**os.environ, "NO_COLOR": "1"}
     process = start("audit", data, "--model", "tfidf", "--prior", "fake", env=environment)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "candidates that go with a class" in out
     assert "\x1b" not in out + err
@@ -304,10 +306,15 @@ def test_an_interrupt_is_130(tmp_path):
     pipe = tmp_path / "data.csv"
     os.mkfifo(pipe)  # nothing is ever written to it, so the command waits
     process = start("audit", pipe)
-    writer = os.open(pipe, os.O_WRONLY)  # returns once the command reads
-    time.sleep(0.2)
+    writer = None
+    while writer is None and process.poll() is None:
+        with contextlib.suppress(OSError):  # until the command reads
+            writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.1)
+    assert writer is not None
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     os.close(writer)
     assert process.returncode == 130
+    assert err.endswith("skcap: interrupted\n")
     assert "Traceback" not in err

@@ -17,20 +17,42 @@ _ROLES = ("system", "user", "assistant")
 
 
 class Message(TypedDict):
-    """One message of a conversation: `role` is "system", "user" or "assistant"."""
+    """One message of a conversation: `role` is "system", "user" or "assistant".
+
+    Examples
+    --------
+    >>> from skcap.llm.chat import Message
+    >>> Message(role="user", content="Say hello.")
+    {'role': 'user', 'content': 'Say hello.'}
+    """
 
     role: str
     content: str
 
 
 class ChatError(RuntimeError):
-    """A chat model gave no reply, or none that can be read."""
+    """A chat model gave no reply, or none that can be read.
+
+    Examples
+    --------
+    >>> from skcap.llm.chat import ChatError
+    >>> raise ChatError("the reply was empty")
+    Traceback (most recent call last):
+        ...
+    skcap.llm.chat.base.ChatError: the reply was empty
+    """
 
 
 class BaseChat(BaseEstimator, ABC):
     """A model that replies to a conversation.
 
     Like language models, subclasses hold parameters only; weights and connections live outside.
+
+    Examples
+    --------
+    >>> from skcap.llm.chat import FakeChat
+    >>> FakeChat(["hello"]).complete([{"role": "user", "content": "Say hello."}])
+    'hello'
     """
 
     # Of `complete`; subclasses add those of their constructors.

@@ -1,0 +1,54 @@
+"""Inject faults and write what came of them: ``python -m benchmarks.reliability [--short]``.
+
+Each fault is injected in a process and a folder of its own, by a random number generator whose seed
+is in its line. Lines go to results.jsonl, the table to results.md; `--short` only checks. The exit
+code is 1 if anything was wrong, unclear, dead, or lost beyond the texts in flight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from benchmarks.reliability import AREAS
+from benchmarks.reliability.faults import FAILURES, run
+from benchmarks.reliability.table import render
+
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    """Run, write, and say what failed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="a minute's worth; writes nothing")
+    parser.add_argument("--areas", nargs="+", choices=AREAS, default=list(AREAS))
+    parser.add_argument("--jobs", type=int, default=2, help="faults at a time")
+    options = parser.parse_args()
+    start = time.perf_counter()
+    rows = []
+    for area in options.areas:
+        for row in run(AREAS[area](options.short), options.jobs):
+            rows.append(row)
+            if row.outcome in FAILURES:
+                print(f"{row.area}: {row.name} (seed {row.seed}): {row.outcome}: {row.detail}")
+        print(f"{area}: {len(rows)} faults so far, {time.perf_counter() - start:.0f} s", flush=True)
+    page = render(rows, time.perf_counter() - start)
+    print(page)
+    if not options.short and options.areas == list(AREAS):
+        lines = (json.dumps(asdict(row), ensure_ascii=True) + "\n" for row in rows)
+        (HERE / "results.jsonl").write_text("".join(lines), encoding="utf-8")
+        (HERE / "results.md").write_text(page, encoding="utf-8")
+    return int(any(row.outcome in FAILURES for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
