@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.reliability.faults import Fault, Outcome, judge
-from benchmarks.reliability.material import tiny_encoder, tiny_llm
+from benchmarks.reliability.material import tiny_encoder, tiny_llm, warm_up
 from skcap import (
     CAPPriorTransformer,
     FakeLLM,
@@ -72,12 +72,13 @@ HOSTILE: dict[str, Any] = {
 
 def faults(short: bool) -> Iterator[Fault]:
     """Give the faults of this area."""
-    fitted_classifier(), tiny_llm()  # made once, before processes are forked
+    warm_up()
+    fitted_classifier()
     for user, use in USERS.items():
         for seed, (name, text) in enumerate(HOSTILE.items()):
             if not short or user in ("cap", "classifier, predicting"):
                 yield Fault("texts", f"{user}: {name}", seed, _fault(use, lambda _, t=text: t))
-        for seed in range(0 if short else 15):
+        for seed in range(0 if short else 5):
             yield Fault("texts", f"{user}: random characters", seed, _fault(use, _random_text))
 
 
