@@ -64,7 +64,7 @@ docs-test: venv models  ## runs the examples in docstrings, README.md and docs/
 docs: venv models  ## the documentation site, to docs/_build/html: FAST=1 does not run the gallery
 	@echo "== documentation site"
 	rm -rf docs/api
-	$(PYTEST) MPLBACKEND=Agg $(BIN)/python -m sphinx -b html -W --keep-going -q $(if $(FAST),-D plot_gallery=0 )docs docs/_build/html
+	$(PYTEST) MPLBACKEND=Agg $(BIN)/python -m sphinx -E -b html -W --keep-going -q $(if $(FAST),-D plot_gallery=0 )docs docs/_build/html
 
 oldest: .venv-oldest/.installed  ## unit tests on the oldest versions that pyproject.toml allows
 	@echo "== unit tests on the oldest versions"
