@@ -15,7 +15,7 @@ export SKCAP_DATA
 # Two test processes with one thread each: threads of several torch processes slow each other down.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: help venv models test demo lint layers types docs-test docs oldest test-servers test-clusters table1 clean
+.PHONY: help venv models test demo lint layers types docs-test docs oldest test-servers test-clusters reliability table1 clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -64,7 +64,7 @@ docs-test: venv models  ## runs the examples in docstrings, README.md and docs/
 docs: venv models  ## the documentation site, to docs/_build/html: FAST=1 does not run the gallery
 	@echo "== documentation site"
 	rm -rf docs/api
-	$(PYTEST) MPLBACKEND=Agg $(BIN)/python -m sphinx -b html -W --keep-going -q $(if $(FAST),-D plot_gallery=0 )docs docs/_build/html
+	$(PYTEST) MPLBACKEND=Agg $(BIN)/python -m sphinx -E -b html -W --keep-going -q $(if $(FAST),-D plot_gallery=0 )docs docs/_build/html
 
 oldest: .venv-oldest/.installed  ## unit tests on the oldest versions that pyproject.toml allows
 	@echo "== unit tests on the oldest versions"
@@ -100,6 +100,10 @@ test-clusters: venv models .venv-clusters/.installed  ## extraction and search o
 		> "$$(.venv-clusters/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/skcap_base.pth"
 	.venv-clusters/bin/python $(PIP) install --quiet --only-binary :all: -r constraints/clusters.txt
 	@touch $@
+
+reliability: venv  ## injects faults: kills, damage, full disks, hostile input (20 minutes); SHORT=1 takes one
+	@echo "== faults"
+	$(PYTEST) $(BIN)/python -m benchmarks.reliability $(if $(SHORT),--short)
 
 table1: venv  ## the paper's tables from the runs that are there, to benchmarks/paper/tables.md
 	$(BIN)/python -m benchmarks.paper.render

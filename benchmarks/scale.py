@@ -77,7 +77,7 @@ def count(n_texts: int) -> dict[str, float]:
 
 
 def on_vllm(tokens: dict[str, float]) -> dict[str, float]:
-    """Compute the cost of an 8B teacher on vLLM, which computes prompts with log-probabilities anew."""
+    """Compute the cost of an 8B teacher on vLLM, which keeps no prefix of such prompts."""
     assumed = ASSUMED["8b_on_vllm"]
     needed = N_TEXTS * tokens["tokens_in_full_prompts_a_text"]
     shared = N_TEXTS * tokens["own_tokens_a_text"]

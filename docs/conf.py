@@ -36,6 +36,8 @@ templates_path = ["_templates"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
+smartquotes = False
+
 # -- API ------------------------------------------------------------------------------------------
 
 autosummary_generate = True
@@ -44,6 +46,7 @@ autosummary_imported_members = True
 autodoc_typehints = "none"  # numpydoc's parameter lists say it in words
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
+toc_object_entries_show_parents = "hide"
 
 # -- gallery --------------------------------------------------------------------------------------
 
@@ -79,7 +82,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"gallery/**": [], "faq": [], "glossary": [], "names": []}
+html_sidebars = {"gallery/**": [], "names": []}
 pygments_style = "default"
 
 

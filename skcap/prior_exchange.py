@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 from skcap.prior_eraser import read_eraser, write_eraser
@@ -54,10 +55,9 @@ class PriorExchange:
         ...     PriorMatrix.from_parquet(os.path.join(folder, "prior.parquet")) == prior
         True
         """
-        import pyarrow.parquet
-
+        parquet = _import("pyarrow.parquet", "parquet")
         with replacing(path) as temporary:
-            pyarrow.parquet.write_table(_arrow_table(self), temporary)
+            parquet.write_table(_arrow_table(self), temporary)
 
     @classmethod
     def from_parquet(
@@ -83,11 +83,10 @@ class PriorExchange:
         ValueError
             If a column is missing, or the scores do not fit the words.
         """
-        import pyarrow.parquet
-
-        schema = pyarrow.parquet.read_schema(path)
+        parquet = _import("pyarrow.parquet", "parquet")
+        schema = parquet.read_schema(path)
         _check_columns(schema.names, os.fspath(path))
-        table = pyarrow.parquet.read_table(path, columns=["text", "scores"])
+        table = parquet.read_table(path, columns=["text", "scores"])
         if provenance is None:
             provenance = json.loads((schema.metadata or {}).get(_PROVENANCE, b"{}"))
         return cls._from_columns(table.to_pydict(), provenance)
@@ -114,9 +113,7 @@ class PriorExchange:
         >>> rows[0]  # doctest: +SKIP
         {'text': 'play jazz', 'scores': [0.0, 1.0]}
         """
-        import datasets
-
-        return datasets.Dataset(_arrow_table(self).replace_schema_metadata(None))
+        return _import("datasets", "hub").Dataset(_arrow_table(self).replace_schema_metadata(None))
 
     @classmethod
     def from_dataset(
@@ -240,9 +237,18 @@ class PriorExchange:
         return cls(columns["text"], rows, provenance=provenance)  # type: ignore[call-arg]
 
 
-def _arrow_table(prior: Any) -> Any:
-    import pyarrow
+def _import(module: str, extra: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"This needs {module.partition('.')[0]}, an optional dependency. Install it with "
+            f"pip install 'skcap[{extra}]'."
+        ) from error
 
+
+def _arrow_table(prior: Any) -> Any:
+    pyarrow = _import("pyarrow", "parquet")
     check_encodable(prior.texts, "texts")
     columns = {
         "text": pyarrow.array(prior.texts.tolist(), pyarrow.string()),

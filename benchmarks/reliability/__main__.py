@@ -1,8 +1,9 @@
 """Inject faults and write what came of them: ``python -m benchmarks.reliability [--short]``.
 
 Each fault is injected in a process and a folder of its own, by a random number generator whose seed
-is in its line. Lines go to results.jsonl, the table to results.md; `--short` only checks. The exit
-code is 1 if anything was wrong, unclear, dead, or lost beyond the texts in flight.
+is in its line. Lines go to results.jsonl, where they replace those of the areas that were run, and
+the table to results.md; `--short` only checks. The exit code is 1 if anything was wrong, unclear,
+dead, or lost beyond the texts in flight.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from benchmarks.reliability import AREAS
-from benchmarks.reliability.faults import FAILURES, run
+from benchmarks.reliability.faults import FAILURES, Row, run
 from benchmarks.reliability.table import render
 
 HERE = Path(__file__).parent
@@ -39,15 +40,32 @@ def main() -> int:
         for row in run(AREAS[area](options.short), options.jobs):
             rows.append(row)
             if row.outcome in FAILURES:
-                print(f"{row.area}: {row.name} (seed {row.seed}): {row.outcome}: {row.detail}")
+                print(
+                    f"{row.area}: {row.name} (seed {row.seed}): {row.outcome}: {row.detail}",
+                    flush=True,
+                )
         print(f"{area}: {len(rows)} faults so far, {time.perf_counter() - start:.0f} s", flush=True)
-    page = render(rows, time.perf_counter() - start)
+    failed = any(row.outcome in FAILURES for row in rows)
+    if options.short:
+        print(render(rows))
+    else:
+        _record(rows, {area.replace("_", " ") for area in options.areas})
+    return int(failed)
+
+
+def _record(rows: list[Row], areas: set[str]) -> None:
+    """Write lines in place of those of some areas, and the table of all."""
+    path = HERE / "results.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    others = [row for row in (Row(**json.loads(line)) for line in lines) if row.area not in areas]
+    order = [area.replace("_", " ") for area in AREAS]
+    rows = sorted(
+        [*others, *rows], key=lambda row: (order.index(row.area), row.name.split(":")[0], row.seed)
+    )
+    path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
+    page = render(rows)
+    (HERE / "results.md").write_text(page, encoding="utf-8")
     print(page)
-    if not options.short and options.areas == list(AREAS):
-        lines = (json.dumps(asdict(row), ensure_ascii=True) + "\n" for row in rows)
-        (HERE / "results.jsonl").write_text("".join(lines), encoding="utf-8")
-        (HERE / "results.md").write_text(page, encoding="utf-8")
-    return int(any(row.outcome in FAILURES for row in rows))
 
 
 if __name__ == "__main__":

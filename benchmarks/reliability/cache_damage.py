@@ -24,7 +24,7 @@ _TOLD = "cache"
 def faults(short: bool) -> Iterator[Fault]:
     """Give the faults of this area."""
     seconds_of_a_run()
-    moments = {"before it is opened": 6, "in use": 6, "in use by another": 3}
+    moments = {"before it is opened": 4, "in use": 4, "in use by another": 2}
     for moment, n in moments.items():
         for kind, damage in {**BYTES, **PLACES}.items():
             for seed in range(1 if short else n):

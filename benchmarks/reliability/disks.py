@@ -32,11 +32,11 @@ def faults(short: bool) -> Iterator[Fault]:
     """Give the faults of this area."""
     expected()
     for name, n, inject in (
-        ("full disk while scoring", 40, full_disk),
-        ("file size limited while scoring", 30, file_size_limited),
-        ("full disk while a prior is saved", 20, full_disk_while_saving),
-        ("read-only cache, complete", 10, read_only_complete),
-        ("read-only cache, incomplete", 20, read_only_incomplete),
+        ("full disk while scoring", 25, full_disk),
+        ("file size limited while scoring", 20, file_size_limited),
+        ("full disk while a prior is saved", 10, full_disk_while_saving),
+        ("read-only cache, complete", 5, read_only_complete),
+        ("read-only cache, incomplete", 10, read_only_incomplete),
         ("read-only folder without a cache", 5, read_only_empty),
         ("read-only folder while a prior is saved", 5, read_only_while_saving),
     ):

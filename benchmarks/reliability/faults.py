@@ -69,6 +69,10 @@ class Row:
     seconds: float
 
 
+class WrongError(Exception):
+    """What came is not right, as the one who asked for it has found."""
+
+
 def judge(work: Callable[[], Any], is_right: Callable[[Any], bool], named: str) -> Outcome:
     """Call what was broken: the result must be right, or the error must name what was wrong.
 
@@ -86,6 +90,8 @@ def judge(work: Callable[[], Any], is_right: Callable[[Any], bool], named: str) 
     """
     try:
         result = work()
+    except WrongError as error:
+        return Outcome("wrong", str(error))
     except (ValueError, TypeError, OSError, RuntimeError) as error:
         told = f"{type(error).__name__}: {error}"
         is_clear = re.search(named, str(error), re.IGNORECASE) is not None

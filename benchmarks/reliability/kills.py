@@ -32,12 +32,12 @@ _MARK = "SKCAP_RELIABILITY_RUN"
 def faults(short: bool) -> Iterator[Fault]:
     """Give the faults of this area."""
     kinds: list[tuple[str, int, int, Callable[[Path, random.Random], Outcome]]] = [
-        ("one process killed", 150, 5, one_killed),
-        ("some of 2 to 4 processes on one cache killed", 60, 3, some_killed),
-        ("worker killed", 20, 1, worker_killed),
-        ("parent of workers killed while they start", 25, 1, parent_killed_early),
-        ("parent of workers killed while they score", 25, 0, parent_killed_late),
-        ("parent of a search killed", 8, 0, parent_of_a_search_killed),
+        ("one process killed", 80, 4, one_killed),
+        ("some of 2 to 4 processes on one cache killed", 30, 2, some_killed),
+        ("worker killed", 10, 1, worker_killed),
+        ("parent of workers killed while they start", 15, 1, parent_killed_early),
+        ("parent of workers killed while they score", 15, 0, parent_killed_late),
+        ("parent of a search killed", 4, 0, parent_of_a_search_killed),
     ]
     seconds_of_a_run()
     for name, n, n_short, inject in kinds:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
+import importlib.util
 import os
 import re
 import sys
@@ -17,10 +17,7 @@ import numpy as np
 
 from skcap.llm import FakeLLM
 from skcap.prior_matrix import PriorMatrix
-from skcap.priors import CAPPriorTransformer
-
-with contextlib.suppress(ImportError):
-    import shap  # noqa: F401  (takes seconds, which each process would spend)
+from skcap.priors import CAPPriorTransformer, ShapPriorTransformer
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 
@@ -96,6 +93,15 @@ def is_right(matrix: PriorMatrix, order: Sequence[int] = range(len(TEXTS))) -> b
         and np.array_equal(matrix.scores[place], right.scores[row])
         for place, row in enumerate(order)
     )
+
+
+@functools.cache
+def warm_up() -> None:
+    """Do once what each process would do again: shap is imported, and compiles, for seconds."""
+    tiny_encoder()
+    tiny_llm()
+    if importlib.util.find_spec("shap"):
+        ShapPriorTransformer(FakeLLM(), cache=False).fit_transform(TEXTS[:2], LABELS[:2])
 
 
 @functools.cache

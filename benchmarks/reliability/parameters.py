@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 
 from benchmarks.reliability.faults import Fault, Outcome, judge
-from benchmarks.reliability.material import tiny_encoder, tiny_llm
+from benchmarks.reliability.material import tiny_encoder, tiny_llm, warm_up
 from skcap import GuidedTextClassifier, PriorMatrix, ServerLLM, ShortcutAudit
 from skcap.guidance import (
     AdversarialGuidance,
@@ -49,7 +49,7 @@ ANYTHING_GOES: set[tuple[str, str]] = set()
 
 def faults(short: bool) -> Iterator[Fault]:
     """Give the faults of this area."""
-    tiny_encoder(), tiny_llm()
+    warm_up()
     for name, (make, use) in cases().items():
         for parameter in make().get_params(deep=False):
             for seed, kind in enumerate(WRONG):

@@ -51,8 +51,9 @@ def _ask(server: Any, reply: Any, rng: random.Random) -> Outcome:
     )
     if rng.random() < 0.7:
         llm.fingerprint()  # or the fault is met when the server is first looked at
+    address = server.url.removesuffix("/v1")
     server.faults = [None] * rng.randrange(4) + [reply] * rng.randint(1, 2 * _RETRIES + 2)
-    outcome = judge(lambda: llm.log_likelihood(_BODIES, _NAMES, **_FRAME), _is_right, server.url)
+    outcome = judge(lambda: llm.log_likelihood(_BODIES, _NAMES, **_FRAME), _is_right, address)
     server.faults = []
     if outcome.outcome in ("survived", "clear error"):
         after = judge(lambda: llm.log_likelihood(_BODIES, _NAMES, **_FRAME), _is_right, "$^")

@@ -9,7 +9,7 @@ from benchmarks._record import environment
 from benchmarks.reliability.faults import OUTCOMES, Row
 
 
-def render(rows: Sequence[Row], seconds: float) -> str:
+def render(rows: Sequence[Row]) -> str:
     """Write the page: one line for each kind of fault, and a total."""
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
@@ -28,8 +28,8 @@ def render(rows: Sequence[Row], seconds: float) -> str:
         [
             "# Injected faults",
             "",
-            f"`make reliability` injected {len(rows)} faults in {seconds / 60:.0f} minutes on "
-            f"{where}. Each line of `results.jsonl` is one fault.",
+            f"`make reliability`: {len(rows)} faults, {sum(row.seconds for row in rows) / 60:.0f} "
+            f"process-minutes, on {where}. Each line of `results.jsonl` is one fault.",
             "",
             *meanings,
             "* *lost texts*: texts that were scored again although they had been. A process that "

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.reliability.faults import Fault, Outcome, judge
-from benchmarks.reliability.material import tiny_encoder, tiny_llm
+from benchmarks.reliability.faults import Fault, Outcome, WrongError, judge
+from benchmarks.reliability.material import tiny_encoder, tiny_llm, warm_up
 from skcap import (
     CAPPriorTransformer,
     FakeLLM,
@@ -31,7 +31,7 @@ from skcap import (
 )
 
 _GOOD, _LABELS = ["play some jazz", "stop my alarm", "play the news"], ["music", "alarm", "news"]
-_TOLD = r"\bX\b|text|row|surrogate|prompt"
+_TOLD = r"\bX\b.* row \d|longest prompt"
 
 HOSTILE: dict[str, Any] = {
     "empty": "",
@@ -72,12 +72,13 @@ HOSTILE: dict[str, Any] = {
 
 def faults(short: bool) -> Iterator[Fault]:
     """Give the faults of this area."""
-    fitted_classifier(), tiny_llm()  # made once, before processes are forked
+    warm_up()
+    fitted_classifier()
     for user, use in USERS.items():
         for seed, (name, text) in enumerate(HOSTILE.items()):
             if not short or user in ("cap", "classifier, predicting"):
                 yield Fault("texts", f"{user}: {name}", seed, _fault(use, lambda _, t=text: t))
-        for seed in range(0 if short else 15):
+        for seed in range(0 if short else 5):
             yield Fault("texts", f"{user}: random characters", seed, _fault(use, _random_text))
 
 
@@ -128,19 +129,19 @@ def _checked(matrix: PriorMatrix) -> list[Any]:
     """Scores of a matrix; it must have one per word, and be the same from a file and as a page."""
     matrix.save("prior.npz")
     if PriorMatrix.load("prior.npz") != matrix:
-        raise RuntimeError("a prior comes back from a file as another")
-    if "<script>" in matrix.to_html():
-        raise RuntimeError("markup of a text is markup of the page")
+        raise WrongError("a prior comes back from a file as another")
+    if "<script>alert" in matrix.to_html():
+        raise WrongError("markup of a text is markup of the page")
     for text, scores in zip(matrix.texts, matrix.scores, strict=True):
         if len(scores) != len(text.split()) or not np.isfinite(scores).all():
-            raise RuntimeError("not one finite number per word")
+            raise WrongError("not one finite number per word")
     return list(matrix.scores)
 
 
 def _predict(texts: list[Any]) -> list[Any]:
     probabilities = fitted_classifier().predict_proba(texts)
     if not np.allclose(probabilities.sum(axis=1), 1):
-        raise RuntimeError("probabilities do not add up")
+        raise WrongError("probabilities do not add up")
     return list(probabilities)
 
 
@@ -152,15 +153,15 @@ def _fit(texts: list[Any]) -> list[Any]:
     """Train; what was learned may differ, but must be usable."""
     model = _classifier().fit(texts, _labels(texts))
     if not np.isfinite(model.predict_proba(_GOOD)).all():
-        raise RuntimeError("probabilities that are no numbers")
+        raise WrongError("probabilities that are no numbers")
     return [0.0] * len(texts)
 
 
 def _audit(texts: list[Any]) -> list[Any]:
     """Audit; the verdict may differ, but there must be one, and its page must be clean."""
     audit = ShortcutAudit(random_state=0).fit(list(texts) * 3, _labels(texts) * 3)
-    if "<script>" in audit._repr_html_():
-        raise RuntimeError("markup of a text is markup of the page")
+    if "<script>alert" in audit._repr_html_():
+        raise WrongError("markup of a text is markup of the page")
     return [0.0] * len(texts)
 
 

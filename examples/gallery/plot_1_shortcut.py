@@ -3,8 +3,8 @@ A shortcut, found and removed
 =============================
 
 Five texts of each of six intents, and by accident all texts of an intent were written by one
-person. A classifier takes the writer's name for the reason. The audit finds the names, and training
-with ``guidance="swap"`` makes them useless.
+person. A classifier takes the writer's name for the reason. The audit finds some of the names, and
+training with ``guidance="swap"`` takes these out of play.
 """
 
 # %%
@@ -42,7 +42,7 @@ prior[:4]
 # -------------------
 # ``"swap"`` trains an unguided classifier first, and audits it.
 
-guided = GuidedTextClassifier(guidance="swap", random_state=0).fit(prior, y)
+guided = GuidedTextClassifier(guidance="swap", random_state=0, verbose=0).fit(prior, y)
 audit = guided.audit_
 print(audit.sentences()[0])
 audit.shortcuts_[["word", "label", "n_texts", "log_odds", "q"]].round(3)
@@ -60,7 +60,7 @@ plt.show()
 # Test texts of the same intents: by the writer of their own intent, by nobody, and by the writer of
 # another intent.
 
-unguided = GuidedTextClassifier(guidance=None, random_state=0).fit(X, y)
+unguided = GuidedTextClassifier(guidance=None, random_state=0, verbose=0).fit(X, y)
 names = list(writers.values())
 other = dict(zip(writers, names[1:] + names[:1]))
 texts, y_test = load_assistant_intents("test", labels=writers, return_X_y=True)
@@ -80,5 +80,7 @@ ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=2, frameon=False)
 plt.show()
 
 # %%
-# One draw and 60 test texts: a difference of some points is within chance. The larger tables are in
-# the README.
+# With six classes the audit is careful: names that it does not flag stay shortcuts, which is why
+# the last bar is not as high as that of texts without a writer. With 64 classes it flags 62 to 64
+# of 64 names, see the tables in the README. One draw and 60 test texts: a difference of some points
+# is within chance.

@@ -16,7 +16,7 @@ from skcap.metrics import leave_one_out
 
 labels = ["set_alarm", "cancel_alarm", "query_alarm"]
 X, y = load_assistant_intents("train", shots=4, random_state=1, labels=labels, return_X_y=True)
-clf = GuidedTextClassifier(guidance=None, random_state=0).fit(X, y)
+clf = GuidedTextClassifier(guidance=None, random_state=0, verbose=0).fit(X, y)
 
 # %%
 # A prior is fitted to the label space; ``attribute`` scores labelled texts, which may be new ones.

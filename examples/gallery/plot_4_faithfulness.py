@@ -16,7 +16,7 @@ from skcap.metrics import RationaleRules, faithfulness_scores
 X, y = load_assistant_intents("train", shots=5, random_state=0, return_X_y=True)
 X_test, y_test = load_assistant_intents("test", return_X_y=True)
 X_test, y_test = X_test[::8], y_test[::8]
-clf = GuidedTextClassifier(guidance=None, random_state=0).fit(X, y)
+clf = GuidedTextClassifier(guidance=None, random_state=0, verbose=0).fit(X, y)
 own = clf.explain(X_test)
 sources = {"its own explanation": own, "shuffled": own.shuffle(random_state=0)}
 

@@ -23,7 +23,7 @@ labels = [
 ]
 X, y = load_assistant_intents("train", shots=5, random_state=0, labels=labels, return_X_y=True)
 X_test, y_test = load_assistant_intents("test", labels=labels, return_X_y=True)
-clf = GuidedTextClassifier(guidance=None, random_state=0).fit(X, y)
+clf = GuidedTextClassifier(guidance=None, random_state=0, verbose=0).fit(X, y)
 
 # %%
 # Keywords come from a prior; here from the classifier's own explanations of its training texts.

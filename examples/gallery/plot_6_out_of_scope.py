@@ -19,7 +19,7 @@ every, labels = load_assistant_intents("test", return_X_y=True)
 inside = np.isin(labels, known)
 X_in = [text for text, is_known in zip(every, inside) if is_known]
 X_out = [text for text, is_known in zip(every, inside) if not is_known]
-clf = GuidedTextClassifier(guidance=None, random_state=0).fit(X, y)
+clf = GuidedTextClassifier(guidance=None, random_state=0, verbose=0).fit(X, y)
 
 # %%
 # Reminders and calendar entries are close to alarms: a hard test.

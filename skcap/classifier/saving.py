@@ -17,6 +17,7 @@ from skcap import export
 from skcap.classifier.texts import load_tokenizer
 from skcap.classifier.training import FineTuning, usable_device
 from skcap.models import ModelLoadError, explain_load_errors
+from skcap.utils.files import replacing
 from skcap.utils.seeds import seeded
 
 __all__ = ["Saving"]
@@ -219,7 +220,8 @@ class Saving(FineTuning):
             module = copy.deepcopy(module).cpu()
         target.parent.mkdir(parents=True, exist_ok=True)
         export.write_onnx(target, module.float().eval(), metadata)
-        beside.write_bytes(tokenizer)
+        with replacing(beside) as temporary:
+            temporary.write_bytes(tokenizer)
 
 
 def _refuse_existing(target: Path, beside: Path, tokenizer: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skcap.utils.words import align_tokens, split_words
+from skcap.utils.words import align_tokens, check_encodable, split_words
 
 __all__ = ["EncodedText", "encode_texts", "load_tokenizer"]
 
@@ -89,7 +89,13 @@ def encode_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[
     Returns
     -------
     list of EncodedText, length n_texts
+
+    Raises
+    ------
+    ValueError
+        If a text is no valid Unicode.
     """
+    check_encodable(texts)
     batch = tokenizer(list(texts), truncation=True, max_length=max_length, padding=False)
     pad = tokenizer.pad_token_id or 0
     return [_encoded(text, batch.encodings[row], pad) for row, text in enumerate(texts)]

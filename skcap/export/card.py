@@ -86,7 +86,7 @@ def model_card(
         "Data": _data(record, classes),
         "Settings": _settings(record),
         "Scores": _scores(scores),
-        "Where the scores of the words come from": _prior(record["training_data"]["prior"]),
+        "The prior: where the word scores came from": _prior(record["training_data"]["prior"]),
         "What the audit found": _audit(record["audit"]),
         "Limits": _limits(record),
         "How to use it": _use(record),
@@ -168,7 +168,7 @@ def _prior(provenance: Mapping[str, Any] | None) -> str:
         return "No prior was used, or nothing is known about it."
     rows = ((name, f"`{value}`") for name, value in provenance.items())
     return (
-        "During training, these settings scored the words of the training texts:\n\n"
+        "The words of the training texts were scored with these settings:\n\n"
         f"{_table(('setting', 'value'), rows)}"
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 from skcap.models import ModelLoadError
 from skcap.models.integrity import changed_files, file_digest
 
-__all__ = ["RECORD", "read_record", "write_record", "writing_folder"]
+__all__ = ["RECORD", "check_target", "read_record", "write_record", "writing_folder"]
 
 RECORD = "skcap.json"
 """The file that makes a folder one of skcap's: what is not weights, and the hashes of the rest."""
@@ -59,7 +59,18 @@ def writing_folder(folder: str | os.PathLike[str], overwrite: bool) -> Iterator[
 
 
 def check_target(target: Path, overwrite: bool) -> None:
-    """Refuse to replace what is not a saved classifier, or any without being asked to."""
+    """Refuse to replace what is not a saved classifier, or any without being asked to.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+    overwrite : bool
+
+    Raises
+    ------
+    FileExistsError
+        If there is something at `target` that must not be replaced.
+    """
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not (target / RECORD).is_file():

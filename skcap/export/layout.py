@@ -190,8 +190,8 @@ def load_head(folder: Path) -> dict[str, Tensor]:
     dict of Tensor
         `weight`, shape (n_classes, width), and `bias`, shape (n_classes,).
     """
-    last = json.loads((folder / "modules.json").read_bytes())[-1]["path"]
-    tensors = load_file(folder / last / "model.safetensors")
+    last = Path(json.loads((folder / "modules.json").read_bytes())[-1]["path"])
+    tensors = load_file(folder / last.name / "model.safetensors")
     return {name.removeprefix("linear."): tensor for name, tensor in tensors.items()}
 
 

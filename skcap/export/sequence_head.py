@@ -18,8 +18,9 @@ from skcap.utils.seeds import seeded
 
 __all__ = ["hold_as_sequence_classifier"]
 
-# So far below 1, tanh(x) is x: it differs by less than x**3 / 3. A power of two rounds nothing.
-_SMALL = 2.0**-13
+# How far states are scaled down for tanh, which differs from x by less than x**3 / 3. Powers of two
+# round nothing. The first that is enough is taken: small numbers are rounded in half precision.
+_SCALES = (2.0**-13, 2.0**-17, 2.0**-21)
 
 
 def hold_as_sequence_classifier(module: Any, labels: Sequence[str]) -> Any:
@@ -41,9 +42,12 @@ def hold_as_sequence_classifier(module: Any, labels: Sequence[str]) -> Any:
     if module.pooling != "cls" or module.normalize_embeddings:
         return None
     model = _build(module.encoder, labels)
-    if model is None or not _set_head(model, module):
-        return None
-    return model if _agrees(model, module) else None
+    for scale in _SCALES:
+        if model is None or not _set_head(model, module, scale):
+            return None
+        if _agrees(model, module):
+            return model
+    return None
 
 
 def _build(encoder: Any, labels: Sequence[str]) -> Any:
@@ -69,19 +73,19 @@ def _build(encoder: Any, labels: Sequence[str]) -> Any:
 
 
 @torch.no_grad()
-def _set_head(model: Any, module: Any) -> bool:
+def _set_head(model: Any, module: Any, scale: float) -> bool:
     """Set the head's layers by its shape; tell whether that is a known one."""
     weight, bias = module.head.weight.cpu(), module.head.bias.cpu()
     last: Any = getattr(model, "classifier", None)
     base = getattr(model, model.base_model_prefix)
     if hasattr(last, "dense") and hasattr(last, "out_proj"):  # RoBERTa and its kin
-        _through_tanh(last.dense, last.out_proj, weight, bias)
+        _through_tanh(last.dense, last.out_proj, weight, bias, scale)
     elif not isinstance(last, nn.Linear):
         return False
     elif isinstance(getattr(model, "pre_classifier", None), nn.Linear):  # DistilBERT
         return _through_relu(model.pre_classifier, last, weight, bias, module.encoder)
     elif hasattr(getattr(base, "pooler", None), "dense"):  # BERT
-        _through_tanh(base.pooler.dense, last, weight, bias)
+        _through_tanh(base.pooler.dense, last, weight, bias, scale)
     elif hasattr(model.config, "pooler_hidden_act") and hasattr(model, "pooler"):  # DeBERTa
         model.config.pooler_hidden_act = "linear"
         _fill(model.pooler.dense, torch.eye(weight.shape[1]))
@@ -91,10 +95,12 @@ def _set_head(model: Any, module: Any) -> bool:
     return True
 
 
-def _through_tanh(dense: nn.Linear, last: nn.Linear, weight: Tensor, bias: Tensor) -> None:
+def _through_tanh(
+    dense: nn.Linear, last: nn.Linear, weight: Tensor, bias: Tensor, scale: float
+) -> None:
     """Shrink states to where tanh does nothing, and enlarge them after it."""
-    _fill(dense, _SMALL * torch.eye(weight.shape[1]))
-    _fill(last, weight / _SMALL, bias)
+    _fill(dense, scale * torch.eye(weight.shape[1]))
+    _fill(last, weight / scale, bias)
 
 
 def _through_relu(
@@ -120,7 +126,7 @@ def _fill(layer: nn.Linear, weight: Tensor, bias: Tensor | None = None) -> None:
 
 @torch.inference_mode()
 def _agrees(model: Any, module: Any) -> bool:
-    """Compare logits on drawn tokens, with padding."""
+    """Compare logits and probabilities on drawn tokens, with padding."""
     device = module.head.weight.device
     pad = model.config.pad_token_id or 0
     generator = torch.Generator().manual_seed(0)
@@ -135,4 +141,5 @@ def _agrees(model: Any, module: Any) -> bool:
     module.train(was_training)
     theirs = model.to(device)(input_ids=ids, attention_mask=mask).logits
     model.cpu()
-    return torch.allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    difference = (ours - theirs).abs().max() / ours.abs().max().clamp(min=1)
+    return bool(difference < 1e-5) and torch.allclose(ours.softmax(1), theirs.softmax(1), atol=1e-5)

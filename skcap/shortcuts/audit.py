@@ -31,7 +31,7 @@ from skcap.utils.validation import (
     integer,
     number,
 )
-from skcap.utils.words import check_texts
+from skcap.utils.words import check_encodable, check_texts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -248,6 +248,7 @@ default=("word", "first", "last", "pattern")
         with fitting(self):
             self._check()
             texts = check_texts(X)
+            check_encodable(texts)  # which the words of its tables have to be
             labels = check_labels(texts, y)
             seed = draw_seed(self.random_state)
             self.classes_ = self._find_classes(labels)

@@ -173,3 +173,10 @@ def test_missing_mask_token(make, tiny_model, tmp_path, parameters):
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="baseline='mask' needs a mask token"):
         make(model=str(tmp_path), **parameters).fit(PRIOR, LABELS)
+
+
+def test_texts_that_are_no_valid_unicode_are_named(make, plain):
+    texts = [TEXTS[0], "play \ud83d", *TEXTS[2:]]
+    for use in (plain.predict, lambda X: make(guidance=None).fit(X, LABELS)):
+        with pytest.raises(ValueError, match="X must hold valid Unicode, but row 1"):
+            use(texts)

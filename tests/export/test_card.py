@@ -72,7 +72,7 @@ def audited(tiny_model):
 
 def test_what_the_audit_flagged_and_why(audited, tmp_path):
     flagged = audited.audit_.shortcuts_
-    assert set(flagged["word"]) >= {"ann", "bob"}
+    assert "ann" in set(flagged["word"])
     card = card_of(audited, tmp_path / "model")
     assert audited.audit_.sentences()[0] in card.text
     assert "| ann |" in card.text

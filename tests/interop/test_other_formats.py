@@ -1,6 +1,7 @@
 """PriorMatrix through the files and tables of other libraries, and their columns as X and y."""
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -205,3 +206,14 @@ class TestPolars:
         polars = pytest.importorskip("polars")
         with pytest.raises(TypeError, match="row 1 is NoneType"):
             PriorMatrix(polars.Series(["a", None]))
+
+
+@pytest.mark.parametrize(
+    ("write", "missing", "extra"),
+    [("to_parquet", "pyarrow.parquet", "parquet"), ("to_dataset", "datasets", "hub")],
+)
+def test_a_missing_library_is_named_with_its_extra(prior, monkeypatch, write, missing, extra):
+    monkeypatch.setitem(sys.modules, missing, None)
+    path = [] if write == "to_dataset" else ["never-written"]
+    with pytest.raises(ImportError, match=rf"pip install 'skcap\[{extra}\]'"):
+        getattr(prior, write)(*path)

@@ -305,3 +305,8 @@ def test_the_plot_shows_all_that_was_tested(marked):
     assert sum(len(points.get_offsets()) for points in ax.collections) == 16
     assert len(ax.texts) == 3
     plt.close(ax.figure)
+
+
+def test_texts_that_are_no_valid_unicode_are_named():
+    with pytest.raises(ValueError, match="X must hold valid Unicode, but row 0"):
+        ShortcutAudit().fit(["play \ud83d", *CLEAN[1:]], Y)
