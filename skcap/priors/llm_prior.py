@@ -181,7 +181,6 @@ class BaseLLMPrior(BasePrior):
         yield from self._compute(llm, cache, left)
 
     def _warn_if_long(self, seconds: float, n_texts: int) -> None:
-        seconds /= min(effective_n_jobs(self.n_jobs), max(1, n_texts))
         if seconds > cost.LONG_SECONDS:
             warnings.warn(
                 f"{type(self).__name__} will take about {in_words(seconds)} for {n_texts:,} more "
