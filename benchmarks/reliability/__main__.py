@@ -1,9 +1,9 @@
 """Inject faults and write what came of them: ``python -m benchmarks.reliability [--short]``.
 
 Each fault is injected in a process and a folder of its own, by a random number generator whose seed
-is in its line. Lines go to results.jsonl, where they replace those of the areas that were run, and
-the table to results.md; `--short` only checks. The exit code is 1 if anything was wrong, unclear,
-dead, or lost beyond the texts in flight.
+is in its line. Lines go to results.jsonl, where they replace those of the same areas (or, with
+`--match`, of the same faults), and the table to results.md; `--short` only checks. The exit code is
+1 if anything was wrong, unclear, dead, or lost beyond the texts in flight.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from dataclasses import asdict
@@ -32,12 +33,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--short", action="store_true", help="a minute's worth; writes nothing")
     parser.add_argument("--areas", nargs="+", choices=AREAS, default=list(AREAS))
+    parser.add_argument("--match", default="", help="a regular expression for the faults' names")
     parser.add_argument("--jobs", type=int, default=2, help="faults at a time")
     options = parser.parse_args()
     start = time.perf_counter()
     rows = []
     for area in options.areas:
-        for row in run(AREAS[area](options.short), options.jobs):
+        faults = (f for f in AREAS[area](options.short) if re.search(options.match, f.name))
+        for row in run(faults, options.jobs):
             rows.append(row)
             if row.outcome in FAILURES:
                 print(
@@ -49,15 +52,19 @@ def main() -> int:
     if options.short:
         print(render(rows))
     else:
-        _record(rows, {area.replace("_", " ") for area in options.areas})
+        _record(rows, set() if options.match else {a.replace("_", " ") for a in options.areas})
     return int(failed)
 
 
 def _record(rows: list[Row], areas: set[str]) -> None:
-    """Write lines in place of those of some areas, and the table of all."""
+    """Write lines in place of those of the same faults and of some areas, and the table of all."""
     path = HERE / "results.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    others = [row for row in (Row(**json.loads(line)) for line in lines) if row.area not in areas]
+    new = {(row.area, row.name, row.seed) for row in rows}
+    old = [Row(**json.loads(line)) for line in lines]
+    others = [
+        row for row in old if row.area not in areas and (row.area, row.name, row.seed) not in new
+    ]
     order = [area.replace("_", " ") for area in AREAS]
     rows = sorted(
         [*others, *rows], key=lambda row: (order.index(row.area), row.name.split(":")[0], row.seed)

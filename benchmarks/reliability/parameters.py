@@ -64,7 +64,9 @@ def _fault(
     def inject(folder: Path, rng: random.Random) -> Outcome:
         thing, value = make(), WRONG[kind]
         setattr(thing, parameter, value)
-        named = rf"\b{parameter}\b" + (r"|\./nonsense" if kind == "a string" else "")
+        # A file or model that is not there is named itself.
+        files = {"a string": r"|\./nonsense", "an empty string": "|No such file .*: ''"}
+        named = rf"\b{parameter}\b{files.get(kind, '')}"
         with joblib.parallel_config("threading"):
             # A value that is taken is legal, except for those that are so nowhere.
             return judge(lambda: use(thing), lambda _: kind not in NEVER, named)

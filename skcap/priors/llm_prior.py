@@ -160,7 +160,8 @@ class BaseLLMPrior(BasePrior):
         self, llm: BaseLLM, cache: PriorCache | None, requests: list[_Request]
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Compute and store evidence; after the first texts, warn if the others will take long."""
-        if len(requests) < _FEW:
+        if len(requests) < _FEW or effective_n_jobs(self.n_jobs) > 1:
+            # Several workers have a model each, and this process should not need another one.
             yield from self._compute(llm, cache, requests)
             return
         sample = requests[:: max(1, len(requests) // _SIZED)]
@@ -180,7 +181,6 @@ class BaseLLMPrior(BasePrior):
         yield from self._compute(llm, cache, left)
 
     def _warn_if_long(self, seconds: float, n_texts: int) -> None:
-        seconds /= min(effective_n_jobs(self.n_jobs), max(1, n_texts))
         if seconds > cost.LONG_SECONDS:
             warnings.warn(
                 f"{type(self).__name__} will take about {in_words(seconds)} for {n_texts:,} more "
