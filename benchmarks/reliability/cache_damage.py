@@ -27,7 +27,7 @@ def faults(short: bool) -> Iterator[Fault]:
     moments = {"before it is opened": 4, "in use": 4, "in use by another": 2}
     for moment, n in moments.items():
         for kind, damage in {**BYTES, **PLACES}.items():
-            for seed in range(1 if short else n):
+            for seed in range(int(moment == "in use") if short else n):
                 yield Fault("cache damage", f"{moment}: {kind}", seed, _fault(moment, damage))
 
 

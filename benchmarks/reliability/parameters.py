@@ -53,7 +53,7 @@ def faults(short: bool) -> Iterator[Fault]:
     for name, (make, use) in cases().items():
         for parameter in make().get_params(deep=False):
             for seed, kind in enumerate(WRONG):
-                if not short or (seed % 5 == 0 and name not in ("transformers", "classifier")):
+                if not short or (seed % 7 == 0 and name not in ("transformers", "classifier")):
                     fault = _fault(make, use, parameter, kind)
                     yield Fault("parameters", f"{name}: {parameter}={kind}", seed, fault)
 

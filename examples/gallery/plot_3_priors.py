@@ -27,11 +27,11 @@ new = [
     "is my alarm still on",
 ]
 new_y = ["cancel_alarm", "set_alarm", "query_alarm"]
+cap = CAPPriorTransformer("smollm2-135m", verbose=0).fit(X, y)
+lime = LimePriorTransformer("smollm2-135m", num_samples=64, verbose=0).fit(X, y)
 sources = {
-    "CAP": CAPPriorTransformer("smollm2-135m", verbose=0).fit(X, y).attribute(new, new_y),
-    "LIME": LimePriorTransformer("smollm2-135m", num_samples=64, verbose=0)
-    .fit(X, y)
-    .attribute(new, new_y),
+    "CAP": cap.attribute(new, new_y),
+    "LIME": lime.attribute(new, new_y),
     "leave one out": leave_one_out(clf.predict_proba, new, new_y, classes=clf.classes_),
     "integrated gradients": clf.explain(new, new_y),
 }
@@ -39,8 +39,13 @@ sources = {
 # %%
 # Blue speaks for the label, orange against it.
 
-for row, label in enumerate(new_y):
-    plot_words(sources, row, title=label)
+plot_words(sources, 0, title=new_y[0])
+plt.show()
+
+# %%
+# Another text:
+
+plot_words(sources, 1, title=new_y[1])
 plt.show()
 
 # %%
