@@ -5,15 +5,12 @@ python -m benchmarks.pictures
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from benchmarks.natural.hint3 import BOTS
-from benchmarks.natural.hint3 import PATH as NATURAL
 from benchmarks.paper.run import read_lines
 from benchmarks.paper.shortcut import PATH as PLANTED
 
@@ -81,36 +78,6 @@ def softer(ax: Any) -> None:
     ax.legend(frameon=False, loc="lower left")
 
 
-def natural(axes: Any) -> None:
-    """Differences to the unguided model on texts of real users, with 95 % intervals."""
-    lines = read_lines(NATURAL)
-    for ax, bot in zip(axes, BOTS, strict=True):
-        own = {
-            (line["settings"]["method"], line["settings"]["seed"]): line["figures"]["accuracy"]
-            for line in lines
-            if line["settings"]["bot"] == bot
-        }
-        methods = [m for m in dict.fromkeys(m for m, _ in own) if m not in ("unguided", "tfidf")]
-        for place, method in enumerate(reversed(methods)):
-            seeds = [s for m, s in own if m == method and ("unguided", s) in own]
-            differences = [100 * (own[method, s] - own["unguided", s]) for s in seeds]
-            mean, error = np.mean(differences), _error(differences)
-            color = LIGHT if "shuffled" in method else BLUE
-            ax.errorbar(mean, place, xerr=error, fmt="o", color=color, capsize=3)
-        ax.axvline(0, color=GREY, lw=1)
-        ax.set(yticks=range(len(methods)), xlabel="accuracy less that of the unguided model")
-        ax.set_yticklabels(reversed(methods))
-        ax.set_title(f"{bot}, {max(s for _, s in own) + 1} seeds at most" if own else bot)
-
-
-def _error(values: Iterable[float]) -> float:
-    """Half of a 95 % interval over seeds; 0 for one seed."""
-    values = list(values)
-    if len(values) < 2:
-        return 0.0
-    return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
-
-
 def main_table() -> str:
     """Write accuracy by mark: mean, standard deviation over draws where there are several."""
     kinds = {"speaker": "a writer's name", "reference": "a number"}
@@ -168,9 +135,6 @@ def main() -> None:
     figure, ax = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
     softer(ax)
     figure.savefig(IMAGES / "softer.png", dpi=110)
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    natural(axes)
-    figure.savefig(IMAGES / "natural.png", dpi=110)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,8 @@ def render(lines: list[dict[str, Any]]) -> str:
     parts = []
     for bot in BOTS:
         own = [line for line in lines if line["settings"]["bot"] == bot]
+        if not own:
+            continue
         parts += [
             f"## {bot}\n",
             "| method | seeds | " + " | ".join(SHOWN) + " | accuracy, paired |",
