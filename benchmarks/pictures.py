@@ -1,6 +1,6 @@
 """Draw the pictures, and print the main table, of README.md and docs/evidence.md.
 
-python -m benchmarks.pictures
+They come from the runs on record: ``python -m benchmarks.pictures``.
 """
 
 from __future__ import annotations

@@ -206,8 +206,12 @@ def test_runs_with_a_shortcut_are_averaged_over_seeds() -> None:
         {"settings": {**setting, "seed": seed}, "figures": {"same": 0.9, "misleading": share}}
         for seed, share in enumerate((0.5, 0.7))
     ]
-    line = "| hwu64 | speaker | test | CAP | beta=9 | 2 | 90.0 ± 0.0 |  | 60.0 ± 14.1 |  |  |"
-    assert line in page([], runs)
+    figures = "2 | 90.0 ± 0.0 |  | 60.0 ± 14.1 |  |  |"
+    assert f"| hwu64 | speaker, 100 % of texts | test | CAP | beta=9 | {figures}" in page([], runs)
+    softer = [{**run, "settings": {**run["settings"], "share": 0.6}} for run in runs]
+    assert f"| hwu64 | speaker, 60 % of texts | test | CAP | beta=9 | {figures}" in page([], softer)
+    control = [{**run, "settings": {**run["settings"], "flagged_by": "reliance"}} for run in runs]
+    assert "| control: flagged by reliance alone | beta=9 | 2 |" in page([], control)
     assert "shortcut" not in page([])
 
 

@@ -33,8 +33,8 @@ def audit(
         typer.Option(
             "--prior",
             metavar="NAME",
-            help="What denies: a language model, such as smollm2-135m, or a .npz file of extract. "
-            "Without one, real keywords are listed, too.",
+            help="What knows better: a language model, such as smollm2-135m, or a .npz file of "
+            "extract. Without one, real keywords are listed, too.",
         ),
     ] = None,
     model: Annotated[
@@ -59,7 +59,7 @@ def audit(
         ),
     ] = None,
     fdr: Annotated[
-        float, typer.Option("--fdr", min=0, max=1, help="Share of false findings to put up with.")
+        float, typer.Option("--fdr", min=0, max=1, help="Share of false findings that is accepted.")
     ] = 0.1,
     epochs: options.Epochs = 10,
     seed: options.Seed = 0,

@@ -27,6 +27,8 @@ def export(
     """
     if output.suffix != ".onnx":
         raise typer.BadParameter(f"--output must end in .onnx, got {output}.")
+    if output.exists() and not overwrite:
+        raise ValueError(f"{output} is there already. Replace it with --overwrite.")
     classifier = load_classifier(model)
     classifier.export_onnx(output, overwrite=overwrite)
     print(output)

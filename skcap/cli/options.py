@@ -70,7 +70,7 @@ Guidance = Annotated[
     ),
 ]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the texts.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all that is drawn.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
 Unit = Annotated[
     str,
     typer.Option(

@@ -33,7 +33,7 @@ def train(
     guidance: options.Guidance = "swap",
     model: options.Model = ENCODER,
     epochs: options.Epochs = 10,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Texts of a step.")] = 32,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Texts per step.")] = 32,
     beta: Annotated[float, typer.Option("--beta", min=0, help="Weight of the guidance.")] = 1.0,
     device: Annotated[str, typer.Option("--device", help='"auto" is a GPU if there is one.')] = (
         "auto"

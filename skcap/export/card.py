@@ -124,8 +124,9 @@ def _base_model(record: Mapping[str, Any]) -> str | None:
 
 
 def _introduction(record: Mapping[str, Any], classes: Sequence[Any]) -> str:
-    shown = ", ".join(f"`{_cell(label)}`" for label in classes[:5])
-    more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
+    n_shown = 5 if len(classes) > 7 else len(classes)
+    shown = ", ".join(f"`{_cell(label)}`" for label in classes[:n_shown])
+    more = f" and {len(classes) - n_shown} more" if n_shown < len(classes) else ""
     return (
         f"It sorts short texts into {len(classes)} classes: {shown}{more}. It is an encoder with "
         f"one linear layer on top, fine-tuned with skcap {record['versions']['skcap']}, and needs "

@@ -46,10 +46,11 @@ def _reliance(row: Mapping[str, Any]) -> str:
     log_odds = row.get("log_odds", np.nan)
     if pd.isna(log_odds):
         return ""
-    turned = f"and turns {row['flips']:.0%} of the predictions into it"
+    flips = row["flips"]
+    turned = f" and turns {flips:.0%} of the predictions into it" if round(flips, 2) > 0 else ""
     return (
         f"Put into texts of other classes, it multiplies the odds of {row['label']} by "
-        f"{np.exp(log_odds):.3g} {turned}."
+        f"{np.exp(log_odds):.3g}{turned}."
     )
 
 

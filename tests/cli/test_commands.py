@@ -262,13 +262,16 @@ def test_report(run, saved, new_data, tmp_path):
     assert "Against the baseline" in page.read_text()
 
 
-def test_compare(run, data, tiny_model):
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_compare(run, data, new_data, tiny_model, elsewhere):
+    options = ["--test", new_data] if elsewhere else []
     shown = run(
         "compare", data, "--prior", "fake", "--guidance", "alignment", "--epochs", 1,
-        "--model", tiny_model("bert"), "--folds", 2,
+        "--model", tiny_model("bert"), "--folds", 2, *options,
     )  # fmt: skip
     assert "shuffled" in shown.stdout
     assert "over unguided" in shown.stdout
+    assert ("Held-out texts share the accidents" in shown.stdout) != elsewhere
     assert "leaves nothing to compare" in (
         run("compare", data, "--prior", "fake", "--guidance", "none", status=2).stderr
     )
@@ -286,11 +289,15 @@ def test_export(run, saved, tmp_path):
 # -- as a process ---------------------------------------------------------------------------------
 
 
+def heed_interrupts():
+    """A shell has what it starts in the background ignore them, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(*arguments, **options):
     command = [sys.executable, "-m", "skcap", *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, preexec_fn=heed_interrupts, **pipes, **options)
 
 
 def test_as_a_process(data, tmp_path):
