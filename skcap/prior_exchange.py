@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 from skcap.prior_eraser import read_eraser, write_eraser
 from skcap.utils.files import replacing
+from skcap.utils.optional import import_optional
 from skcap.utils.words import check_encodable
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class PriorExchange:
         ...     PriorMatrix.from_parquet(os.path.join(folder, "prior.parquet")) == prior
         True
         """
-        parquet = _import("pyarrow.parquet", "parquet")
+        parquet = import_optional("pyarrow.parquet", "parquet", "Parquet files need")
         with replacing(path) as temporary:
             parquet.write_table(_arrow_table(self), temporary)
 
@@ -83,7 +83,7 @@ class PriorExchange:
         ValueError
             If a column is missing, or the scores do not fit the words.
         """
-        parquet = _import("pyarrow.parquet", "parquet")
+        parquet = import_optional("pyarrow.parquet", "parquet", "Parquet files need")
         schema = parquet.read_schema(path)
         _check_columns(schema.names, os.fspath(path))
         table = parquet.read_table(path, columns=["text", "scores"])
@@ -113,7 +113,8 @@ class PriorExchange:
         >>> rows[0]  # doctest: +SKIP
         {'text': 'play jazz', 'scores': [0.0, 1.0]}
         """
-        return _import("datasets", "hub").Dataset(_arrow_table(self).replace_schema_metadata(None))
+        datasets = import_optional("datasets", "hub", "Hugging Face data sets need")
+        return datasets.Dataset(_arrow_table(self).replace_schema_metadata(None))
 
     @classmethod
     def from_dataset(
@@ -237,18 +238,8 @@ class PriorExchange:
         return cls(columns["text"], rows, provenance=provenance)  # type: ignore[call-arg]
 
 
-def _import(module: str, extra: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"This needs {module.partition('.')[0]}, an optional dependency. Install it with "
-            f"pip install 'skcap[{extra}]'."
-        ) from error
-
-
 def _arrow_table(prior: Any) -> Any:
-    pyarrow = _import("pyarrow", "parquet")
+    pyarrow = import_optional("pyarrow", "parquet", "Tables of Arrow need")
     check_encodable(prior.texts, "texts")
     columns = {
         "text": pyarrow.array(prior.texts.tolist(), pyarrow.string()),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skcap.utils.files import replacing
+from skcap.utils.optional import import_optional
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -257,9 +258,6 @@ def _to_json(item: AdversarialItem) -> str:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError("Parquet files need pyarrow: pip install pyarrow") from error
-    return pyarrow, pyarrow.parquet
+    names = ("pyarrow", "pyarrow.parquet")
+    pyarrow, parquet = (import_optional(name, "parquet", "Parquet files need") for name in names)
+    return pyarrow, parquet

@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple
 import typer
 
 from skcap.cli.console import console
+from skcap.utils.optional import import_optional
 
 __all__ = ["Row", "Table", "chunks", "find_format", "import_parquet"]
 
@@ -207,13 +208,7 @@ def chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
 
 def import_parquet() -> Any:
     """Import ``pyarrow.parquet``, an optional dependency."""
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(
-            "Parquet files need pyarrow. Install it with: pip install 'skcap[parquet]'"
-        ) from error
-    return pyarrow.parquet
+    return import_optional("pyarrow.parquet", "parquet", "Parquet files need")
 
 
 def _open_text(path: Path) -> IO[str]:

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skcap.utils.optional import import_optional
+
 __all__ = ["write_onnx"]
 
 INPUTS = ("input_ids", "attention_mask")
@@ -76,13 +78,7 @@ def _check_packages() -> None:
     release = tuple(int(part) for part in version("torch").split(".")[:2])
     if release < (2, 6):
         raise ImportError(f"Exporting to ONNX needs torch 2.6 or later, got {version('torch')}.")
-    try:
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "Exporting to ONNX needs onnxscript, an optional dependency. Install it with "
-            "pip install 'skcap[onnx]'."
-        ) from error
+    import_optional("onnxscript", "onnx", "Exporting to ONNX needs")
 
 
 def _export(served: nn.Module) -> Any:

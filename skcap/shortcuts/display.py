@@ -11,6 +11,7 @@ import pandas as pd
 
 from skcap.shortcuts.wording import describe
 from skcap.utils.html import page
+from skcap.utils.optional import import_optional
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,13 +107,7 @@ def plot_audit(words: pd.DataFrame, ax: Axes | None, most_names: int) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "Plots need matplotlib, an optional dependency. Install it with "
-            "pip install 'skcap[plots]'."
-        ) from error
+    plt = import_optional("matplotlib.pyplot", "plots", "Plots need")
     axes = {
         "x": ("log_odds", "reliance: log odds of the class, where the word is put in"),
         "y": ("prior", "share in the prior"),

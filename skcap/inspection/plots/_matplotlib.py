@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from skcap.utils.optional import import_optional
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -20,14 +22,7 @@ _STAND_IN = "\N{WHITE SQUARE}"  # for a character that no font has
 
 def import_pyplot() -> Any:
     """Import matplotlib's pyplot, or say how to install it."""
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError(
-            "Plots need matplotlib, an optional dependency. Install it with "
-            "pip install 'skcap[plots]'."
-        ) from error
-    return pyplot
+    return import_optional("matplotlib.pyplot", "plots", "Plots need")
 
 
 def drawable(text: str) -> str:
