@@ -19,6 +19,7 @@ from skcap.classifier.training import FineTuning, usable_device
 from skcap.models import ModelLoadError, explain_load_errors
 from skcap.utils.files import replacing
 from skcap.utils.seeds import seeded
+from skcap.utils.words import show_surrogates
 
 __all__ = ["Saving"]
 
@@ -93,7 +94,7 @@ class Saving(FineTuning):
                 new, self.net_.module_, self.tokenizer_, self.max_length_, labels
             )
             text = export.model_card(record, scores, dict(card or {}))
-            (new / "README.md").write_bytes(text.encode("utf-8", "backslashreplace"))
+            (new / "README.md").write_bytes(show_surrogates(text).encode())
             export.write_record(new, {**record, "scores": scores})
         if lost:
             warnings.warn(

@@ -15,6 +15,7 @@ import typer
 
 from skcap.cli.tables import find_format, import_parquet
 from skcap.utils.files import replacing
+from skcap.utils.words import show_surrogates
 
 __all__ = ["RowWriter", "open_writer", "write_text"]
 
@@ -62,8 +63,7 @@ def open_writer(path: str, format: str | None, default: str = "csv") -> Iterator
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a whole text file, or none."""
     with replacing(path) as temporary:
-        # A lone surrogate cannot be written as UTF-8: it is shown as \\udXXX.
-        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+        temporary.write_bytes(show_surrogates(text).encode())
 
 
 class _Csv:

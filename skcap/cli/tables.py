@@ -17,6 +17,7 @@ import typer
 
 from skcap.cli.console import console
 from skcap.utils.optional import import_optional
+from skcap.utils.words import is_encodable
 
 __all__ = ["Row", "Table", "chunks", "find_format", "import_parquet"]
 
@@ -169,13 +170,13 @@ class Table:
         if not isinstance(text, str):
             return f"the text is {text!r:.40}, which is no string"
         if self.label is None:
-            return "" if _is_unicode(text) else "it is not valid UTF-8"
+            return "" if is_encodable(text) else "it is not valid UTF-8"
         label = values.get(self.label)
         if label is None or (isinstance(label, str) and not label.strip()):
             return "the label is missing"
         if not isinstance(label, str | int):
             return f"the label is {label!r:.40}, which is neither a string nor an integer"
-        return "" if _is_unicode(text + str(label)) else "it is not valid UTF-8"
+        return "" if is_encodable(text + str(label)) else "it is not valid UTF-8"
 
 
 def find_format(path: str, format: str | None, default: str = "csv") -> str:
@@ -267,11 +268,3 @@ def _read_parquet(path: Path) -> Iterator[Row]:
     for batch in file.iter_batches(batch_size=_BATCH):
         for values in batch.to_pylist():
             yield Row(next(numbers), values)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -8,6 +8,7 @@ from typing import Any
 
 from skcap.export.plain import from_plain
 from skcap.models import MODEL_PACKAGES
+from skcap.utils.words import show_surrogates
 
 __all__ = ["model_card"]
 
@@ -222,5 +223,5 @@ def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
 
 def _cell(value: Any) -> str:
     """Write one cell: no text may end the table, or be taken for HTML."""
-    text = " ".join(str(value).split()).encode("utf-8", "backslashreplace").decode()
+    text = show_surrogates(" ".join(str(value).split()))
     return text.replace("|", "\\|").replace("<", "&lt;")

@@ -21,7 +21,7 @@ from skcap.inspection.report_sections import (
 from skcap.prior_matrix import PriorMatrix, check_same_texts
 from skcap.utils.html import page
 from skcap.utils.labels import check_labels
-from skcap.utils.words import check_texts
+from skcap.utils.words import check_texts, show_surrogates
 
 __all__ = ["write_report"]
 
@@ -110,8 +110,7 @@ def write_report(
     sections = _sections(model, other, prior, n_texts)
     document = page(title, *sections, ("Model", f"<pre>{escape(repr(classifier))}</pre>"))
     target = Path(path)
-    # A lone surrogate in a label cannot be written as UTF-8: it is shown as \udXXX.
-    target.write_bytes(document.encode("utf-8", "backslashreplace"))
+    target.write_bytes(show_surrogates(document).encode())
     return target
 
 

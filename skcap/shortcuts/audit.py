@@ -31,7 +31,7 @@ from skcap.utils.validation import (
     integer,
     number,
 )
-from skcap.utils.words import check_encodable, check_texts
+from skcap.utils.words import check_encodable, check_texts, show_surrogates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -395,7 +395,7 @@ default=("word", "first", "last", "pattern")
         check_number("max_words", max_words, integer(0))
         document = audit_page(self.words_, summarise(self.words_, self.fdr), max_words)
         if path is not None:
-            Path(path).write_bytes(document.encode("utf-8", "backslashreplace"))
+            Path(path).write_bytes(show_surrogates(document).encode())
         return document
 
     def plot(self, ax: Axes | None = None, max_names: int = 20) -> Axes:

@@ -10,6 +10,8 @@ import html
 import math
 from collections.abc import Iterable, Sequence
 
+from skcap.utils.words import show_surrogates
+
 __all__ = ["color_texts", "color_words", "legend", "page"]
 
 _BLUE = "0,114,178"  # for the label; colour-blind people can tell blue and orange apart
@@ -45,8 +47,7 @@ pre { overflow-x: auto; padding: .8rem; border: 1px solid var(--line); border-ra
 
 
 def _escape(text: str) -> str:
-    # A lone surrogate cannot be encoded as UTF-8, so it is shown as \udXXX.
-    return html.escape(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    return html.escape(show_surrogates(text))
 
 
 def _word(word: str, score: float, largest: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from numbers import Number
 from typing import Any
@@ -11,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
+
+from skcap.utils.words import is_encodable
 
 __all__ = ["LabelNames", "check_labels", "name_labels"]
 
@@ -216,7 +217,7 @@ def _check_name(label: Any, name: Any) -> None:
             f"label_names must give each class a non-empty string, got {name!r} for the label "
             f"{label!r}."
         )
-    if re.search("[\ud800-\udfff]", name):
+    if not is_encodable(name):
         raise ValueError(
             f"label_names gives the label {label!r} a name that is no valid Unicode, {name!r:.60}, "
             "which no tokenizer can read. Give it another name."

@@ -18,6 +18,8 @@ __all__ = [
     "bare",
     "check_encodable",
     "check_texts",
+    "is_encodable",
+    "show_surrogates",
     "split_affixes",
     "split_words",
 ]
@@ -103,6 +105,30 @@ def check_texts(X: Any, name: str = "X") -> list[str]:
                 f"({text!r:.60}). Fill in or drop missing texts first."
             )
     return [str(text) for text in texts]
+
+
+def is_encodable(text: str) -> bool:
+    r"""Whether a text is valid Unicode: it holds no half of a surrogate pair.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import is_encodable
+    >>> is_encodable("play jazz"), is_encodable("play \ud83d")
+    (True, False)
+    """
+    return text.isascii() or _SURROGATE.search(text) is None
+
+
+def show_surrogates(text: str) -> str:
+    r"""Write lone surrogates as escapes, so that the text can be encoded as UTF-8.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import show_surrogates
+    >>> print(show_surrogates("play \ud83d"))
+    play \ud83d
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def check_encodable(texts: Iterable[str], name: str = "X") -> None:
