@@ -51,9 +51,9 @@ class Team:
         """Average values over the processes; all of them must ask."""
         if self.size == 1:
             return values
-        summed = values.detach().clone()
+        summed = _sendable(values.detach().clone())
         distributed.all_reduce(summed)
-        return summed / self.size
+        return (summed / self.size).to(values.device)
 
     def average_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Average gradients over the processes, in place."""
@@ -69,11 +69,14 @@ class Team:
     def share_seed(self) -> None:
         """Have all processes draw the same from here on, as the order of the texts."""
         if self.size > 1:
-            drawn = torch.randint(2**31 - 1, ())
-            if distributed.get_backend() == "nccl":
-                drawn = drawn.cuda()
+            drawn = _sendable(torch.randint(2**31 - 1, ()))
             distributed.broadcast(drawn, 0)
             torch.manual_seed(int(drawn))
+
+
+def _sendable(values: Tensor) -> Tensor:
+    """Put a tensor where the processes can send it: NCCL takes none from the CPU."""
+    return values.cuda() if distributed.get_backend() == "nccl" else values
 
 
 ALONE = Team()
