@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from skcap.classifier import GuidedTextClassifier
 from skcap.guidance import SwapGuidance
 from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts import ShortcutAudit
@@ -21,30 +20,16 @@ PRIOR = PriorMatrix(
 )
 
 
-def make(tiny_model, guidance):
-    return GuidedTextClassifier(
-        tiny_model("bert"),
-        guidance=guidance,
-        max_epochs=15,
-        lr=0.01,
-        head_lr=0.01,
-        label_weight=0,
-        random_state=0,
-        device="cpu",
-        verbose=0,
-    )
+@pytest.fixture(scope="module")
+def unguided(make):
+    return make(guidance=None, max_epochs=15).fit(MARKED, CLASSES)
 
 
 @pytest.fixture(scope="module")
-def unguided(tiny_model):
-    return make(tiny_model, None).fit(MARKED, CLASSES)
-
-
-@pytest.fixture(scope="module")
-def swapped(tiny_model):
+def swapped(make):
     """Give a classifier whose audit flagged something, so that it was trained twice."""
     guidance = SwapGuidance(audit=ShortcutAudit(verbose=0))
-    return make(tiny_model, guidance).fit(PRIOR, CLASSES)
+    return make(guidance=guidance, max_epochs=15).fit(PRIOR, CLASSES)
 
 
 def test_a_pickle_holds_one_model(unguided, swapped):

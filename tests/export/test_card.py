@@ -55,19 +55,9 @@ def test_nothing_is_claimed_that_is_not_known(plain, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def audited(tiny_model):
+def audited(make):
     guidance = SwapGuidance(audit=ShortcutAudit(verbose=0), max_rounds=1)
-    clf = GuidedTextClassifier(
-        tiny_model("bert"),
-        guidance=guidance,
-        max_epochs=15,
-        lr=0.01,
-        head_lr=0.01,
-        label_weight=0,
-        random_state=0,
-        device="cpu",
-    )
-    return clf.fit(PriorMatrix(MARKED, SCORES), CLASSES)
+    return make(guidance=guidance, max_epochs=15).fit(PriorMatrix(MARKED, SCORES), CLASSES)
 
 
 def test_what_the_audit_flagged_and_why(audited, tmp_path):

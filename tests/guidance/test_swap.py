@@ -11,7 +11,6 @@ import pytest
 import torch
 from keyword_task import KEYWORDS, LABELS, NEW_LABELS, NEW_TEXTS, TEXTS, same_weights
 
-from skcap.classifier import GuidedTextClassifier
 from skcap.classifier.batches import PadCollate, TextDataset
 from skcap.classifier.texts import encode_texts
 from skcap.guidance import Step, SwapGuidance, Task
@@ -126,40 +125,27 @@ def test_a_mark_that_does_not_fit_is_dropped(tokenizer):
     assert words == [text.split() for text in TEXTS]
 
 
-def fit(tiny_model, guidance, X=MARKED):
-    classifier = GuidedTextClassifier(
-        tiny_model("bert"),
-        guidance=guidance,
-        max_epochs=10,
-        batch_size=16,
-        lr=0.01,
-        head_lr=0.01,
-        head_init="random",
-        label_weight=0,
-        random_state=0,
-        device="cpu",
-    )
+def fit(make, guidance, X=MARKED):
+    classifier = make(guidance=guidance, max_epochs=10, head_init="random")
     return classifier.fit(X, LABELS)
 
 
-def test_nothing_to_swap_trains_the_unguided_model_to_the_last_bit(tiny_model):
-    plain = fit(tiny_model, None)
-    assert same_weights(plain, fit(tiny_model, SwapGuidance([])))
-    assert same_weights(plain, fit(tiny_model, SwapGuidance(["zebra"])))
-    assert not same_weights(plain, fit(tiny_model, SwapGuidance(list(MARKS.values()))))
+def test_nothing_to_swap_trains_the_unguided_model_to_the_last_bit(make):
+    plain = fit(make, None)
+    assert same_weights(plain, fit(make, SwapGuidance([])))
+    assert same_weights(plain, fit(make, SwapGuidance(["zebra"])))
+    assert not same_weights(plain, fit(make, SwapGuidance(list(MARKS.values()))))
 
 
-def test_a_swapped_mark_does_not_mislead(tiny_model):
+def test_a_swapped_mark_does_not_mislead(make):
     others = np.roll(NEW_LABELS, 1)
     misled = [f"{MARKS[str(o)]} {text}" for text, o in zip(NEW_TEXTS, others, strict=True)]
-    plain = fit(tiny_model, None).score(misled, NEW_LABELS)
-    assert (
-        fit(tiny_model, SwapGuidance(list(MARKS.values()))).score(misled, NEW_LABELS) > plain + 0.2
-    )
+    plain = fit(make, None).score(misled, NEW_LABELS)
+    assert fit(make, SwapGuidance(list(MARKS.values()))).score(misled, NEW_LABELS) > plain + 0.2
 
 
-def test_without_a_list_a_prior_is_needed(tiny_model):
+def test_without_a_list_a_prior_is_needed(make):
     with pytest.raises(ValueError, match="SwapGuidance needs a prior, but X is list"):
-        fit(tiny_model, "swap")
+        fit(make, "swap")
     with pytest.raises(ValueError, match="'drop' parameter of SwapGuidance must be"):
-        fit(tiny_model, SwapGuidance([], drop=2))
+        fit(make, SwapGuidance([], drop=2))
