@@ -1,4 +1,4 @@
-"""What others do to score a label after many variants of a prompt; independent of skcap's engine.
+"""How others score a label after many variants of a prompt, without any code of skcap.
 
 Both score every full prompt from its first token, on the same weights in float32.
 """
