@@ -21,9 +21,9 @@ from skcap.utils.norms import NORMS, normalize_scores
 
 @pytest.mark.parametrize("family", ["roberta", "distilbert", "deberta-v2", "modernbert"])
 def test_guides_every_family(make, tiny_model, family):
-    classifier = make(model=tiny_model(family), max_epochs=2).fit(PRIOR, LABELS)
+    classifier = make(model=tiny_model(family)).fit(PRIOR, LABELS)
     losses = classifier.net_.history[:, "train_alignment"]
-    assert losses[1] < losses[0]
+    assert losses[-1] < losses[0]  # not after one epoch: there it may rise, by CPU and seed
     assert classifier.predict(NEW_TEXTS).shape == (30,)
 
 
