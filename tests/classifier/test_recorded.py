@@ -43,4 +43,4 @@ def test_same_predictions_as_before(name, guidance):
     if name == "alignment":
         explained = classifier.explain(NEW, n_steps=8).scores
         for found, recorded in zip(explained, RECORDED["explained"], strict=True):
-            np.testing.assert_allclose(found, recorded, atol=25 * CLOSE)
+            np.testing.assert_allclose(found, recorded, atol=50 * CLOSE)
