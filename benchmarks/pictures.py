@@ -1,4 +1,4 @@
-"""Draw the pictures, and print the main table, of README.md and docs/evidence.md.
+"""Draw the pictures, and print the tables, of README.md and docs/evidence.md.
 
 They come from the runs on record: ``python -m benchmarks.pictures``.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from benchmarks.paper.run import read_lines
 from benchmarks.paper.shortcut import PATH as PLANTED
@@ -22,8 +23,13 @@ DATASETS = {"hwu64": "HWU64", "banking77": "Banking77", "clinc150": "CLINC150"}
 
 def runs(dataset: str, kind: str, row: str, **wanted: Any) -> list[dict[str, float]]:
     """Figures of the runs on the test split with these settings, and no other than the defaults."""
+    return list(by_seed(dataset, kind, row, **wanted).values())
+
+
+def by_seed(dataset: str, kind: str, row: str, **wanted: Any) -> dict[int, dict[str, float]]:
+    """Figures of these runs, by the seed of their draw."""
     expected = {"share": 1.0, "flagged_by": "prior", **wanted}
-    found = []
+    found = {}
     for line in read_lines(PLANTED):
         settings = line["settings"]
         own = (settings["dataset"], settings["kind"], settings["row"], settings["split"])
@@ -31,7 +37,7 @@ def runs(dataset: str, kind: str, row: str, **wanted: Any) -> list[dict[str, flo
         special = {"share": settings.get("share", 1.0)}
         special["flagged_by"] = settings.get("flagged_by", "prior")
         if own == (dataset, kind, row, "test") and swaps and special == expected:
-            found.append(line["figures"])
+            found[settings["seed"]] = line["figures"]
     return found
 
 
@@ -78,6 +84,67 @@ def softer(ax: Any) -> None:
     ax.legend(frameon=False, loc="lower left")
 
 
+def controls(ax: Any) -> None:
+    """Accuracy with another class's mark, by what tells the audit which words to swap."""
+    rows = {
+        "nothing:\nunguided": runs("hwu64", "speaker", "baseline"),
+        "the prior,\nshuffled": runs("hwu64", "speaker", "shuffled"),
+        "counting\nalone": runs("hwu64", "speaker", "cap", flagged_by="association"),
+        "the model's\nreliance": runs("hwu64", "speaker", "cap", flagged_by="reliance"),
+        "the prior": runs("hwu64", "speaker", "cap"),
+    }
+    for place, (label, found) in enumerate(rows.items()):
+        values = [100 * run["misleading"] for run in found]
+        color = BLUE if label == "the prior" else LIGHT
+        ax.bar(place, np.mean(values), 0.7, color=color)
+        ax.plot([place] * len(values), values, ".", color="black", ms=4)
+    clean = [100 * run["misleading"] for run in runs("hwu64", "none", "baseline")]
+    ax.axhline(np.mean(clean), color=GREY, ls="--", label="trained on texts without marks")
+    ax.set(title="HWU64: words to swap are found by ...", ylim=(0, 100))
+    ax.set(ylabel="accuracy, misleading mark (%)", xticks=range(len(rows)))
+    ax.set_xticklabels(rows)
+    ax.legend(frameon=False, loc="upper left")
+
+
+def softer_table() -> str:
+    """Write accuracy with a misleading mark, by the share of the training texts that have one."""
+    lines = [
+        "| texts marked | draws | unguided | swap | difference, paired |",
+        "|---|---|---|---|---|",
+    ]
+    for share in (1.0, 0.8, 0.6, 0.4):
+        sides = [by_seed("hwu64", "speaker", row, share=share) for row in ("baseline", "cap")]
+        both = sorted(sides[0].keys() & sides[1].keys())
+        one, other = ([100 * side[seed]["misleading"] for seed in both] for side in sides)
+        cells = [_spread(one), _spread(other), _interval(np.subtract(other, one))]
+        lines.append(f"| {share:.0%} | {len(both)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def clean_cost() -> str:
+    """Write what swap costs on clean texts, paired, and how many words each audit flagged."""
+    differences, flagged = [], []
+    for dataset in DATASETS:
+        sides = [by_seed(dataset, "none", row) for row in ("baseline", "cap")]
+        for seed in sorted(sides[0].keys() & sides[1].keys()):
+            one, other = (side[seed] for side in sides)
+            differences.append(100 * (other["none"] - one["none"]))
+            flagged.append(f"{DATASETS[dataset]} {seed}: {other['flagged']:.0f}")
+    return (
+        f"Clean texts, swap less unguided, {len(differences)} draws: {_interval(differences)} "
+        f"points; largest loss {-min(differences):.1f}. Words flagged: {', '.join(flagged)}."
+    )
+
+
+def _interval(values: Any) -> str:
+    """Write a mean with its 95 % interval by Student's t."""
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return f"{mean:+.1f}"
+    half = stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
+    return f"{mean:+.2f} ({mean - half:.2f} to {mean + half:.2f})"
+
+
 def main_table() -> str:
     """Write accuracy by mark: mean, standard deviation over draws where there are several."""
     kinds = {"speaker": "a writer's name", "reference": "a number"}
@@ -121,7 +188,7 @@ def _spread(values: list[float]) -> str:
 
 
 def main() -> None:
-    print(main_table())
+    print(main_table(), softer_table(), clean_cost(), sep="\n\n")
     import matplotlib
 
     matplotlib.use("Agg")
@@ -135,6 +202,9 @@ def main() -> None:
     figure, ax = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
     softer(ax)
     figure.savefig(IMAGES / "softer.png", dpi=110)
+    figure, ax = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
+    controls(ax)
+    figure.savefig(IMAGES / "controls.png", dpi=110)
 
 
 if __name__ == "__main__":
