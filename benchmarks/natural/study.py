@@ -154,8 +154,11 @@ def name_of(place: dict[str, Any]) -> str:
 
 def parser_of(doc: str) -> argparse.ArgumentParser:
     """Make the options that all studies have."""
-    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    epilog = f"Methods: {'; '.join(METHODS)}."
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0], epilog=epilog)
+    parser.add_argument(
+        "--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME"
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--tune", action="store_true", help="choose on validation texts instead")
     parser.add_argument("--render", action="store_true", help="only write the tables")
