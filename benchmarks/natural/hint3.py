@@ -1,31 +1,31 @@
-"""Questions of real users to two chatbots (HINT3): accuracy, and what is out of scope.
+"""Questions of real users: accuracy, and what is out of scope.
 
-    python -m benchmarks.natural.hint3 --bots SOFMattress --seeds 0 1 2
+    python -m benchmarks.natural.hint3 --sets hint3-SOFMattress-v1 --seeds 0 1 2
+    python -m benchmarks.natural.hint3 --sets hint3-SOFMattress-v1 --tune   # before: choices
     python -m benchmarks.natural.hint3 --render
 
-Trained on the full training sets of version v1, which the makers of the bots wrote; tested on what
-users sent. CAP by SmolLM2-135M; parameters are the defaults everywhere, so that nothing is chosen
-on test texts. Each run appends a line to ``results/hint3.jsonl``; a run that is there is not
-repeated. ``--render`` writes the table of means and paired differences to ``hint3.md``.
+HINT3: trained on what the makers of two chatbots wrote, tested on what their users sent. Further
+sets with questions out of scope: Banking77-OOS and CLINC150. CAP by SmolLM2-135M. ``--tune``
+chooses each method's main parameter by the accuracy on a fifth of the training texts, held out;
+nothing is chosen on test texts. ``--render`` writes ``hint3.md``. See `benchmarks.natural.study`
+for what is kept where.
 """
 
 from __future__ import annotations
 
-import argparse
-import itertools
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from benchmarks._record import environment
-from benchmarks.natural.methods import METHODS, data_for, make
-from benchmarks.paper.run import add_line, read_lines
+from benchmarks.natural.methods import data_for, make
+from benchmarks.natural.sets import SETS, TextSet
+from benchmarks.natural.study import Run, Study, parser_of
+from benchmarks.natural.table import Columns
 from benchmarks.paper.teachers import make_source
 from skcap import PriorMatrix
-from skcap.datasets import load_hint3
 from skcap.metrics import (
     auroc_out_of_scope,
     expected_calibration_error,
@@ -33,119 +33,87 @@ from skcap.metrics import (
     out_of_scope_scores,
 )
 
-HERE = Path(__file__).parent
-PATH = HERE / "results" / "hint3.jsonl"
-BOTS = ("SOFMattress", "Curekart")
-SHOWN = ("accuracy", "auroc", "fpr95", "auroc_energy", "ece")
-PUBLISHED = {"SOFMattress": 73.6, "Curekart": 83.6}  # BERT of the paper, in scope, in %
+PUBLISHED = {"SOFMattress": 73.6, "Curekart": 83.6}  # BERT of the paper, v1, in scope, in %
+KINDS = ("", ", in_domain", ", other_domains")  # of texts out of scope, as columns name them
+SHOWN = (
+    "accuracy",
+    *(f"{name}{kind}" for name in ("auroc", "fpr95", "auroc_energy") for kind in KINDS),
+    "ece",
+)
 
 
-def prior_of(bot: str, folder: Path | None) -> tuple[PriorMatrix, np.ndarray]:
-    """Make the prior of a bot's training texts, or read the one that was made before."""
-    X, y = load_hint3(bot, return_X_y=True)
-    path = None if folder is None else folder / f"hint3-{bot}.npz"
-    if path is not None and path.exists():
-        return PriorMatrix.load(path), y
-    made = make_source("cap").fit_transform(X, y)
-    if path is not None:
-        made.save(path)
-    return made, y
+@lru_cache(maxsize=2)
+def load(name: str, seed: int, split: str) -> TextSet:
+    """Load a set, or the part of its training texts that choices are made with."""
+    data = SETS[name](seed)
+    return data if split == "test" else data.for_choices()
 
 
-def measure(bot: str, method: str, seed: int, prior: PriorMatrix, y: np.ndarray) -> dict[str, Any]:
-    """Train one method with one seed, and ask it about users' texts in and out of scope."""
+@lru_cache(maxsize=2)
+def prior_of(name: str, seed: int, split: str) -> PriorMatrix:
+    """Make the prior of a set's training texts; what was scored before is in the cache."""
+    data = load(name, seed, split)
+    return make_source("cap").fit_transform(data.X, data.y)
+
+
+def measure(run: Run, **classifier: Any) -> dict[str, Any]:
+    """Train one method with one seed, and ask it about texts in and out of scope."""
+    where = (run.place["set"], run.seed, run.split)
+    data = load(*where)
+    texts = data_for(run.method, data.X, lambda: prior_of(*where), run.seed)
     start = time.perf_counter()
-    classifier = make(method, seed).fit(data_for(method, prior, seed), y)
-    fit_seconds = time.perf_counter() - start
-    X_in, y_in = load_hint3(bot, "test", return_X_y=True)
-    both, labels = load_hint3(bot, "test", out_of_scope=True, return_X_y=True)
-    X_out = [text for text, label in zip(both, labels, strict=True) if label not in set(y)]
-    p_in, p_out = classifier.predict_proba(X_in), classifier.predict_proba(X_out)
-    doubts = [out_of_scope_scores(p, method="max_probability") for p in (p_in, p_out)]
+    model = make(run.method, run.seed, run.parameters, **classifier).fit(texts, data.y)
+    seconds = round(time.perf_counter() - start, 1)
+    p_in = model.predict_proba(data.X_in)
     figures = {
-        "accuracy": np.mean(classifier.classes_[p_in.argmax(axis=1)] == y_in),
-        "auroc": auroc_out_of_scope(*doubts),
-        "fpr95": fpr_at_95_tpr(*doubts),
-        "ece": expected_calibration_error(y_in, p_in, classes=classifier.classes_),
+        "accuracy": np.mean(model.classes_[p_in.argmax(axis=1)] == data.y_in),
+        "ece": expected_calibration_error(data.y_in, p_in, classes=model.classes_),
     }
-    if method != "tfidf":  # a linear model's scores are its logits as well, but of another scale
-        logits = [classifier.decision_function(X) for X in (X_in, X_out)]
+    for kind, outside in data.outside.items():
+        found = out_of_scope(model, data.X_in, outside, energy=run.method != "tfidf")
+        figures |= {f"{name}, {kind}" if kind else name: f for name, f in found.items()}
+    figures = {name: round(float(value), 5) for name, value in figures.items()}
+    return {"figures": figures, **flagged_by(model), "seconds": seconds}
+
+
+def out_of_scope(model: Any, inside: list[str], outside: list[str], energy: bool) -> dict[str, Any]:
+    """Measure how well texts out of scope are told from those in scope.
+
+    By the energy only where a network gives logits: a linear model's scores have another scale.
+    """
+    doubts = [
+        out_of_scope_scores(model.predict_proba(X), method="max_probability")
+        for X in (inside, outside)
+    ]
+    figures = {"auroc": auroc_out_of_scope(*doubts), "fpr95": fpr_at_95_tpr(*doubts)}
+    if energy and hasattr(model, "decision_function"):
+        logits = [model.decision_function(X) for X in (inside, outside)]
         energies = [out_of_scope_scores(each, method="energy") for each in logits]
         figures["auroc_energy"] = auroc_out_of_scope(*energies)
         figures["fpr95_energy"] = fpr_at_95_tpr(*energies)
-    figures = {name: round(float(value), 5) for name, value in figures.items()}
-    if hasattr(classifier, "audit_"):
-        flagged = classifier.audit_.shortcuts_
-        figures["flagged"] = len(flagged)
-        figures["flagged_words"] = flagged["word"].tolist()
-    return {"figures": figures, "seconds": round(fit_seconds, 1)}
+    return figures
 
 
-def render(lines: list[dict[str, Any]]) -> str:
-    """Write a table for each bot: means over seeds, and differences to the unguided model."""
-    parts = []
-    for bot in BOTS:
-        own = [line for line in lines if line["settings"]["bot"] == bot]
-        if not own:
-            continue
-        parts += [
-            f"## {bot}\n",
-            "| method | seeds | " + " | ".join(SHOWN) + " | accuracy, paired |",
-        ]
-        parts += ["|---" * (len(SHOWN) + 3) + "|"]
-        runs = {
-            (line["settings"]["method"], line["settings"]["seed"]): line["figures"] for line in own
-        }
-        for method in METHODS:
-            seeds = sorted(seed for name, seed in runs if name == method)
-            if seeds:
-                parts.append(_row(method, seeds, runs))
-        parts.append("")
-    return "\n".join(parts)
+def flagged_by(model: Any) -> dict[str, list[str]]:
+    """Give the words that a model's audit flagged, where it made one."""
+    return {"flagged": model.audit_.shortcuts_["word"].tolist()} if hasattr(model, "audit_") else {}
 
 
-def _row(method: str, seeds: list[int], runs: dict[tuple[str, int], dict[str, Any]]) -> str:
-    cells = []
-    for name in SHOWN:
-        values = [100 * runs[method, seed][name] for seed in seeds if name in runs[method, seed]]
-        cells.append(f"{np.mean(values):.1f}" if values else "")
-    pairs = [
-        100 * (runs[method, seed]["accuracy"] - runs["unguided", seed]["accuracy"])
-        for seed in seeds
-        if ("unguided", seed) in runs
-    ]
-    return f"| {method} | {len(seeds)} | " + " | ".join(cells) + f" | {_interval(pairs)} |"
-
-
-def _interval(differences: list[float]) -> str:
-    """Mean of paired differences with a 95 % interval over seeds."""
-    if len(differences) < 2 or not np.std(differences):
-        return f"{np.mean(differences):+.1f}" if differences else ""
-    error = stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1)
-    mean = np.mean(differences)
-    return f"{mean:+.1f} ({mean - error:+.1f} to {mean + error:+.1f})"
+STUDY = Study(
+    "hint3",
+    measure,
+    judge=lambda figures: figures["accuracy"],
+    columns=Columns(SHOWN, paired=("accuracy",)),
+    folder=Path(__file__).parent,
+)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bots", nargs="+", choices=BOTS, default=list(BOTS))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--priors", type=Path, help="folder to keep priors in")
-    parser.add_argument("--render", action="store_true", help="only write the table")
+    parser = parser_of(__doc__)
+    first = ["hint3-SOFMattress-v1", "hint3-Curekart-v1"]
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=first)
     options = parser.parse_args()
-    if options.render:
-        (HERE / "hint3.md").write_text(render(read_lines(PATH)))
-        return
-    for bot in options.bots:
-        prior, y = prior_of(bot, options.priors)
-        for seed, method in itertools.product(options.seeds, options.methods):
-            settings = {"bot": bot, "method": method, "seed": seed, "version": "v1"}
-            if any(line["settings"] == settings for line in read_lines(PATH)):
-                continue
-            found = measure(bot, method, seed, prior, y)
-            add_line(PATH, {"settings": settings, **found, "environment": environment()})
-            print(settings, found["figures"], found["seconds"], flush=True)
+    STUDY.main([{"set": name} for name in options.sets], options)
 
 
 if __name__ == "__main__":

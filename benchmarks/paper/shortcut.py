@@ -100,6 +100,18 @@ def others(codes: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
     return (codes + np.random.default_rng(seed).integers(1, n_classes, codes.size)) % n_classes
 
 
+def marked_texts(
+    draw: Draw, marks: np.ndarray, seed: int, kind: str = "speaker"
+) -> dict[str, list[str]]:
+    """Give the test texts with their class's mark, without any, and with another class's."""
+    codes = np.searchsorted(np.unique(draw.y), draw.y_eval)
+    return {
+        "same": put(draw.X_eval, marks[codes], kind),
+        "none": draw.X_eval,
+        "misleading": put(draw.X_eval, marks[others(codes, len(marks), seed)], kind),
+    }
+
+
 @dataclass(frozen=True)
 class Run:
     """What tells one run from another."""
@@ -138,7 +150,6 @@ def measure(run: Run, draw: Draw) -> dict[str, Any]:
     """Train on texts with a shortcut and test with it, without it, and with a misleading one."""
     row, seed, kind = ROWS[run.row], run.seed, run.kind
     parameters = {**SHARED, **run.parameters()}
-    classes = np.unique(draw.y)
     start = time.perf_counter()
     signed, marks = sign(draw, seed, kind, run.share)
     signed = draw if run.clean else signed
@@ -148,17 +159,11 @@ def measure(run: Run, draw: Draw) -> dict[str, Any]:
     no_prior = row.kind == "unguided" or run.flagged_by != "prior"
     prior = None if no_prior else prior_of(run, signed, parameters)
     clf.fit(signed.X if prior is None else prior, draw.y)
-    codes = np.searchsorted(classes, draw.y_eval)
-    misled = put(draw.X_eval, marks[others(codes, len(classes), seed)], kind)
-    tests = {
-        "same": put(draw.X_eval, marks[codes], kind),
-        "none": draw.X_eval,
-        "misleading": misled,
-    }
+    tests = marked_texts(draw, marks, seed, kind)
     figures = {name: float(clf.score(texts, draw.y_eval)) for name, texts in tests.items()}
     place = KINDS[kind]
     figures["attributed"] = share_of_mark(
-        list(clf.explain(to_explain(misled), n_steps=8).scores), place
+        list(clf.explain(to_explain(tests["misleading"]), n_steps=8).scores), place
     )
     if prior is not None:
         figures["attributed_by_prior"] = share_of_mark(list(prior.scores), place)

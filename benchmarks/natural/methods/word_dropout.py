@@ -1,0 +1,33 @@
+"""Word dropout: a share of the words is hidden at random in one more pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from skcap.guidance import BaseGuidance
+from skcap.utils.validation import number
+
+
+class WordDropout(BaseGuidance):
+    """The class should be recognised with a share of the words hidden."""
+
+    parts = ("word_dropout",)
+    _parameter_constraints = {"share": [number(0, 1)]}
+
+    def __init__(self, share: float = 0.3) -> None:
+        self.share = share
+
+    def losses(self, step: Any) -> Iterator[tuple[str, torch.Tensor]]:
+        batch = step.batch
+        word = torch.rand(batch["word_ids"].shape)
+        # One draw per word, so that a word of several tokens is hidden whole.
+        drawn = word.gather(1, batch["word_ids"].clamp(min=0).cpu()).to(batch["word_ids"].device)
+        shown = (drawn >= self.share) | batch["special"]
+        rows = torch.arange(len(step.classes), device=shown.device)
+        yield (
+            "word_dropout",
+            step.cross_entropy(batch["input_ids"], batch["attention_mask"] * shown, rows),
+        )

@@ -1,0 +1,87 @@
+"""Tables of runs: means over seeds, and paired differences from the unguided model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+Line = dict[str, Any]
+BASELINE = "unguided"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Figures to show, where there are any, and figures to compare with those of the baseline."""
+
+    shown: tuple[str, ...]
+    paired: tuple[str, ...]
+
+
+def tables(by_place: dict[str, list[Line]], methods: Iterable[str], columns: Columns) -> str:
+    """Write a table for each place; figures are shares of 1, and shown in %."""
+    return "\n".join(_table(place, lines, methods, columns) for place, lines in by_place.items())
+
+
+def _table(place: str, lines: list[Line], methods: Iterable[str], columns: Columns) -> str:
+    runs = {(line["settings"]["method"], line["settings"]["seed"]): line for line in lines}
+    shown = [name for name in columns.shown if any(name in line["figures"] for line in lines)]
+    head = ["method", "seeds", "parameter", *shown, *(f"{name}, paired" for name in columns.paired)]
+    rows = []
+    for method in methods:
+        own = {seed: run for (name, seed), run in sorted(runs.items()) if name == method}
+        if own:
+            base = {seed: run for (name, seed), run in runs.items() if name == BASELINE}
+            rows.append(_row(method, own, base, shown, columns.paired))
+    parts = [f"## {place}\n", _cells(head), "|---" * len(head) + "|", *map(_cells, rows), ""]
+    return "\n".join(parts)
+
+
+def _row(
+    method: str,
+    own: dict[int, Line],
+    base: dict[int, Line],
+    shown: list[str],
+    paired: tuple[str, ...],
+) -> list[str]:
+    values = next(iter(own.values()))["settings"]["parameters"].values()
+    figures = [[100 * run["figures"].get(name, np.nan) for run in own.values()] for name in shown]
+    differences = [
+        [
+            100 * (run["figures"][name] - base[seed]["figures"][name])
+            for seed, run in own.items()
+            if seed in base
+        ]
+        for name in paired
+    ]
+    return [
+        method,
+        str(len(own)),
+        ", ".join(f"{value:g}" for value in values),
+        *map(spread, figures),
+        *map(interval, differences),
+    ]
+
+
+def _cells(texts: list[str]) -> str:
+    return "| " + " | ".join(texts) + " |"
+
+
+def spread(values: list[float]) -> str:
+    """Mean and standard deviation over seeds."""
+    if np.isnan(values).any():
+        return ""
+    deviation = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{deviation}"
+
+
+def interval(differences: list[float]) -> str:
+    """Mean of paired differences with a 95 % interval over seeds, by Student's t."""
+    if len(differences) < 2 or not np.std(differences):
+        return f"{np.mean(differences):+.1f}" if differences else ""
+    error = stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1)
+    mean = np.mean(differences)
+    return f"{mean:+.1f} ({mean - error:+.1f} to {mean + error:+.1f})"
