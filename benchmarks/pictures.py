@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from benchmarks.natural.table import interval, spread
 from benchmarks.paper.run import read_lines
 from benchmarks.paper.shortcut import PATH as PLANTED
 
@@ -116,7 +116,7 @@ def softer_table() -> str:
         sides = [by_seed("hwu64", "speaker", row, share=share) for row in ("baseline", "cap")]
         both = sorted(sides[0].keys() & sides[1].keys())
         one, other = ([100 * side[seed]["misleading"] for seed in both] for side in sides)
-        cells = [_spread(one), _spread(other), _interval(np.subtract(other, one))]
+        cells = [spread(one), spread(other), interval(np.subtract(other, one).tolist())]
         lines.append(f"| {share:.0%} | {len(both)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -131,18 +131,10 @@ def clean_cost() -> str:
             differences.append(100 * (other["none"] - one["none"]))
             flagged.append(f"{DATASETS[dataset]} {seed}: {other['flagged']:.0f}")
     return (
-        f"Clean texts, swap less unguided, {len(differences)} draws: {_interval(differences)} "
-        f"points; largest loss {-min(differences):.1f}. Words flagged: {', '.join(flagged)}."
+        f"Clean texts, swap less unguided, {len(differences)} draws: "
+        f"{interval(differences, digits=2)} points; "
+        f"largest loss {-min(differences):.1f}. Words flagged: {', '.join(flagged)}."
     )
-
-
-def _interval(values: Any) -> str:
-    """Write a mean with its 95 % interval by Student's t."""
-    mean, n = float(np.mean(values)), len(values)
-    if n < 2:
-        return f"{mean:+.1f}"
-    half = stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
-    return f"{mean:+.2f} ({mean - half:.2f} to {mean + half:.2f})"
 
 
 def main_table() -> str:
@@ -176,15 +168,9 @@ def main_table() -> str:
     for title, dataset, kind, wanted in rows:
         found = runs(dataset, kind, **wanted)
         if found:
-            cells = [_spread([100 * run[test] for run in found]) for test in TESTS]
+            cells = [spread([100 * run[test] for run in found]) for test in TESTS]
             lines.append(f"| {title} | {len(found)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def _spread(values: list[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.1f}"
-    return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
 
 
 def main() -> None:

@@ -78,10 +78,11 @@ def spread(values: list[float]) -> str:
     return f"{np.mean(values):.1f}{deviation}"
 
 
-def interval(differences: list[float]) -> str:
+def interval(differences: list[float], digits: int = 1) -> str:
     """Mean of paired differences with a 95 % interval over seeds, by Student's t."""
     if len(differences) < 2 or not np.std(differences):
-        return f"{np.mean(differences):+.1f}" if differences else ""
+        return f"{np.mean(differences):+.{digits}f}" if differences else ""
     error = stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1)
     mean = np.mean(differences)
-    return f"{mean:+.1f} ({mean - error:+.1f} to {mean + error:+.1f})"
+    low, high = (f"{end:+.{digits}f}" for end in (mean - error, mean + error))
+    return f"{mean:+.{digits}f} ({low} to {high})"
