@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.natural.methods import data_for, make
 from benchmarks.natural.sets import SETS, TextSet
-from benchmarks.natural.study import Run, Study, parser_of
+from benchmarks.natural.study import Run, Study, flagged_by, parser_of
 from benchmarks.natural.table import Columns
 from benchmarks.paper.teachers import make_source
 from skcap import PriorMatrix
@@ -65,38 +64,31 @@ def measure(run: Run, **classifier: Any) -> dict[str, Any]:
     model = make(run.method, run.seed, run.parameters, **classifier).fit(texts, data.y)
     seconds = round(time.perf_counter() - start, 1)
     p_in = model.predict_proba(data.X_in)
+    energy = run.method != "tfidf"  # a linear model's scores have another scale than logits
+    inside = doubts_of(model, data.X_in, p_in, energy)
     figures = {
         "accuracy": np.mean(model.classes_[p_in.argmax(axis=1)] == data.y_in),
         "ece": expected_calibration_error(data.y_in, p_in, classes=model.classes_),
     }
-    for kind, outside in data.outside.items():
-        found = out_of_scope(model, data.X_in, outside, energy=run.method != "tfidf")
-        figures |= {f"{name}, {kind}" if kind else name: f for name, f in found.items()}
+    for kind, X in data.outside.items():
+        outside = doubts_of(model, X, model.predict_proba(X), energy)
+        end = f", {kind}" if kind else ""
+        for name, own in inside.items():
+            figures[f"auroc{name}{end}"] = auroc_out_of_scope(own, outside[name])
+            figures[f"fpr95{name}{end}"] = fpr_at_95_tpr(own, outside[name])
     figures = {name: round(float(value), 5) for name, value in figures.items()}
     return {"figures": figures, **flagged_by(model), "seconds": seconds}
 
 
-def out_of_scope(model: Any, inside: list[str], outside: list[str], energy: bool) -> dict[str, Any]:
-    """Measure how well texts out of scope are told from those in scope.
+def doubts_of(model: Any, X: list[str], p: np.ndarray, energy: bool) -> dict[str, np.ndarray]:
+    """Say how much each text looks out of scope, by the ending of a figure's name.
 
-    By the energy only where a network gives logits: a linear model's scores have another scale.
+    By the highest probability, and by the energy if asked for and if there are logits.
     """
-    doubts = [
-        out_of_scope_scores(model.predict_proba(X), method="max_probability")
-        for X in (inside, outside)
-    ]
-    figures = {"auroc": auroc_out_of_scope(*doubts), "fpr95": fpr_at_95_tpr(*doubts)}
+    doubts = {"": out_of_scope_scores(p, method="max_probability")}
     if energy and hasattr(model, "decision_function"):
-        logits = [model.decision_function(X) for X in (inside, outside)]
-        energies = [out_of_scope_scores(each, method="energy") for each in logits]
-        figures["auroc_energy"] = auroc_out_of_scope(*energies)
-        figures["fpr95_energy"] = fpr_at_95_tpr(*energies)
-    return figures
-
-
-def flagged_by(model: Any) -> dict[str, list[str]]:
-    """Give the words that a model's audit flagged, where it made one."""
-    return {"flagged": model.audit_.shortcuts_["word"].tolist()} if hasattr(model, "audit_") else {}
+        doubts["_energy"] = out_of_scope_scores(model.decision_function(X), method="energy")
+    return doubts
 
 
 STUDY = Study(
@@ -104,7 +96,6 @@ STUDY = Study(
     measure,
     judge=lambda figures: figures["accuracy"],
     columns=Columns(SHOWN, paired=("accuracy",)),
-    folder=Path(__file__).parent,
 )
 
 

@@ -15,15 +15,13 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks._intents import LOADERS
-from benchmarks.natural.hint3 import flagged_by
 from benchmarks.natural.methods import data_for, make
-from benchmarks.natural.study import Run, Study, parser_of
+from benchmarks.natural.study import Run, Study, flagged_by, parser_of
 from benchmarks.natural.table import Columns
 from benchmarks.paper.draws import Draw, make_draw
 from benchmarks.paper.shortcut import count_flagged, marked_texts, sign
@@ -71,7 +69,6 @@ STUDY = Study(
     measure,
     judge=lambda figures: (figures["none"] + figures["misleading"]) / 2,
     columns=Columns(TESTS, paired=("none", "misleading")),
-    folder=Path(__file__).parent,
 )
 
 

@@ -141,6 +141,11 @@ def choose(lines: list[Line], judge: Callable[[dict[str, float]], float]) -> Cho
     return chosen
 
 
+def flagged_by(model: Any) -> dict[str, list[str]]:
+    """Give the words that a model's audit flagged, where it made one."""
+    return {"flagged": model.audit_.shortcuts_["word"].tolist()} if hasattr(model, "audit_") else {}
+
+
 def place_of(line: Line) -> dict[str, Any]:
     """Give the settings of a run that are the place's."""
     own = ("method", "seed", "split", "parameters")

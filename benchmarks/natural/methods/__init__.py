@@ -10,16 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-
 from benchmarks.natural.methods.afr import AFR
 from benchmarks.natural.methods.anchor import Anchor
 from benchmarks.natural.methods.experts import ProductOfExperts
 from benchmarks.natural.methods.jtt import JTT
 from benchmarks.natural.methods.masker import MaskedKeywords
 from benchmarks.natural.methods.setfit import SetFit
+from benchmarks.natural.methods.tfidf import make_tfidf
 from benchmarks.natural.methods.unirex import RationaleMargins
 from benchmarks.natural.methods.word_dropout import WordDropout
 from skcap import GuidedTextClassifier, PriorMatrix
@@ -113,7 +110,7 @@ def _build(name: str, plain: GuidedTextClassifier) -> Any:
     if name == "setfit":
         return SetFit(plain.model, random_state=plain.random_state)
     if name == "tfidf":
-        return make_pipeline(TfidfVectorizer(), LogisticRegression(C=10, max_iter=1000))
+        return make_tfidf()
     raise ValueError(f"There is no method {name!r}.")
 
 

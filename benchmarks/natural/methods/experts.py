@@ -13,12 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
-from sklearn.pipeline import make_pipeline
 from torch import Tensor
 
+from benchmarks.natural.methods.tfidf import make_tfidf
 from skcap.guidance import BaseGuidance
 from skcap.utils.validation import integer, number
 from skcap.utils.words import split_words
@@ -92,7 +90,7 @@ def bias_of(texts: list[str], codes: np.ndarray, n_classes: int, n_folds: int) -
     log_p = np.full((len(texts), n_classes), np.log(_LEAST))
     X = np.asarray(texts, dtype=object)
     for train, held in KFold(n_folds, shuffle=True, random_state=0).split(X):
-        model = make_pipeline(TfidfVectorizer(), LogisticRegression(C=10, max_iter=1000))
+        model = make_tfidf()
         model.fit(X[train], codes[train])
         found = np.log(np.maximum(model.predict_proba(X[held]), _LEAST))
         log_p[np.ix_(held, model.classes_)] = found

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from benchmarks.natural.methods.keywords import by_attention, by_frequency
+from benchmarks.natural.methods.word_dropout import draw_words
 from skcap import PriorMatrix
 from skcap.attribution import find_baseline_token
 from skcap.guidance import BaseGuidance
@@ -121,7 +122,7 @@ class MaskedKeywords(BaseGuidance):
     def reconstruction(self, step: Any) -> Tensor:
         """Cross-entropy of the masked keywords, the mean over those of a text."""
         batch, keywords = step.batch, step.batch["keyword"]
-        masked = (keywords >= 0) & _draw(keywords, self.mask_share)
+        masked = (keywords >= 0) & draw_words(keywords, self.mask_share)
         rows = masked.any(dim=1).nonzero().squeeze(1)
         if not len(rows):
             return batch["weight"].new_zeros(())
@@ -142,13 +143,8 @@ class MaskedKeywords(BaseGuidance):
         rows = (~keywords.isnan()).any(dim=1).nonzero().squeeze(1)  # no names of labels
         if not len(rows):
             return batch["weight"].new_zeros(())
-        hidden = (keywords == _NONE) & _draw(keywords, self.hide_share)
+        hidden = (keywords == _NONE) & draw_words(keywords, self.hide_share)
         tokens = tokens_of_words(batch["word_ids"], hidden)
         ids = batch["input_ids"].masked_fill(tokens, self.mask_token_)[rows]
         log_p = step.module(ids, batch["attention_mask"][rows]).float().log_softmax(dim=1)
         return step.mean(-log_p.mean(dim=1) - math.log(log_p.shape[1]), rows)
-
-
-def _draw(like: Tensor, share: float) -> Tensor:
-    """Draw a share of the words, from torch's generator on the CPU: the same on every device."""
-    return (torch.rand(like.shape) < share).to(like.device)

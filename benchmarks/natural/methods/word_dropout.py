@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from skcap.guidance import BaseGuidance
+from skcap.guidance.tokens import tokens_of_words
 from skcap.utils.validation import number
 
 
@@ -22,12 +23,16 @@ class WordDropout(BaseGuidance):
 
     def losses(self, step: Any) -> Iterator[tuple[str, torch.Tensor]]:
         batch = step.batch
-        word = torch.rand(batch["word_ids"].shape)
         # One draw per word, so that a word of several tokens is hidden whole.
-        drawn = word.gather(1, batch["word_ids"].clamp(min=0).cpu()).to(batch["word_ids"].device)
-        shown = (drawn >= self.share) | batch["special"]
+        words = draw_words(batch["word_ids"], self.share)
+        shown = ~tokens_of_words(batch["word_ids"], words)
         rows = torch.arange(len(step.classes), device=shown.device)
         yield (
             "word_dropout",
             step.cross_entropy(batch["input_ids"], batch["attention_mask"] * shown, rows),
         )
+
+
+def draw_words(like: torch.Tensor, share: float) -> torch.Tensor:
+    """Draw a share of the words, from torch's generator on the CPU: the same on every device."""
+    return (torch.rand(like.shape) < share).to(like.device)
