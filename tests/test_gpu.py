@@ -86,6 +86,18 @@ def test_language_model_scores_as_on_a_cpu(tiny_llm, reuse_prefix):
     release_models()
 
 
+def test_texts_are_asked_about_together_and_score_as_on_a_cpu(tiny_llm):
+    both = [
+        CAPPriorTransformer(
+            TransformersLLM(str(tiny_llm("llama")), device=device, dtype="float32"), cache=False
+        ).fit_transform(TEXTS, LABELS)
+        for device in ("cpu", "cuda")
+    ]
+    for one, other in zip(both[0].scores, both[1].scores, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+    release_models()
+
+
 def test_priors_in_half_precision_and_from_gradients(tiny_llm, make):
     for dtype in ("bfloat16", "float16"):
         llm = TransformersLLM(str(tiny_llm("llama")), dtype=dtype)

@@ -9,7 +9,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import delayed, effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import RepeatedStratifiedKFold, check_cv
@@ -22,6 +22,7 @@ from skcap.utils.progress import in_words, show_progress
 from skcap.utils.seeds import draw_seed
 from skcap.utils.validation import check_choice, check_number, integer
 from skcap.utils.words import check_texts
+from skcap.utils.workers import as_ready
 
 __all__ = ["compare_guidance"]
 
@@ -188,7 +189,7 @@ def _run(
         work = n_fits * fit_seconds + len(others) * prior_seconds
         _announce(work / min(effective_n_jobs(n_jobs), len(splits)), n_fits, timed, prior_seconds)
     tasks = [(arms[:-1], first, prior), *((arms, split, None) for split in others)]
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+    parallel = as_ready(n_jobs, ordered=True)
     done = [timed]
     with show_progress(len(tasks), "compare_guidance", "split", verbose=plan.verbose) as progress:
         for fits in parallel(delayed(plan.fit_all)(*task) for task in tasks):

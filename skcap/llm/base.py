@@ -126,6 +126,17 @@ class BaseLLM(BaseEstimator, ABC):
         """
         return [-(-4 * len(split_words(text)) // 3) for text in texts]
 
+    def tokens_at_once(self) -> int:
+        """Say how many tokens the model is best given at once.
+
+        Returns
+        -------
+        int
+            Priors ask about as many texts in one call as have about that many tokens together, and
+            about one at the least. The default, 1, is for models that gain nothing by more.
+        """
+        return 1
+
     def settled(self) -> BaseLLM:
         """Decide what is left to be found out on this machine, such as ``dtype="auto"``.
 

@@ -24,21 +24,32 @@ def resolve_dtype(dtype: str, device: str) -> str:
 
     Returns
     -------
-    {"float32", "bfloat16", "float16", "checkpoint"}
-        "checkpoint" is the type that the weights were saved in, which "auto" means on a GPU. On a
-        CPU, "auto" is float32, but bfloat16 on a CPU with AMX if a small matrix product is then at
-        least 1.3 times faster. (CPUs with AVX512-BF16 alone compute in bfloat16 up to 20 times
-        *slower*.) It is measured once per process.
+    {"float32", "bfloat16", "float16", "half", "checkpoint"}
+        What "auto" means on a GPU is "half" if it computes in bfloat16: the type that the weights
+        were saved in if that has 16 bits, and else bfloat16. On other devices it is "checkpoint",
+        the saved type, whatever it is. On a CPU, it is float32, but bfloat16 on a CPU with AMX if
+        a small matrix product is then at least 1.3 times faster. (CPUs with AVX512-BF16 alone
+        compute in bfloat16 up to 20 times *slower*.) It is measured once per process.
 
     Examples
     --------
     >>> from skcap.llm.dtypes import resolve_dtype
-    >>> resolve_dtype("float32", "cpu"), resolve_dtype("auto", "cuda")
+    >>> resolve_dtype("float32", "cpu"), resolve_dtype("auto", "mps")
     ('float32', 'checkpoint')
     """
     if dtype != "auto":
         return dtype
-    return _fastest_on_cpu() if device.split(":")[0] == "cpu" else "checkpoint"
+    kind = device.split(":")[0]
+    if kind == "cpu":
+        return _fastest_on_cpu()
+    return "half" if kind == "cuda" and _gpu_has_bfloat16() else "checkpoint"
+
+
+@functools.cache
+def _gpu_has_bfloat16() -> bool:
+    import torch
+
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
 
 
 @functools.cache

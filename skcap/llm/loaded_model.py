@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,9 +15,18 @@ import numpy as np
 from skcap.llm.base import PromptTooLongError
 from skcap.llm.batches import Batch, TokenBudget
 from skcap.llm.prompt_encoding import EncodedPrompt, PromptEncoder
-from skcap.llm.token_tree import TokenTree, common_prefix_length, grow_trees
+from skcap.llm.token_tree import (
+    TokenTree,
+    TreeRows,
+    common_prefix_length,
+    grow_trees,
+    put_in_rows,
+)
 
 __all__ = ["LoadedModel", "check_length"]
+
+# Longer trees would attend to more than they save: attention costs the square of a row's length.
+_ROW_TOKENS = 512
 
 
 class LoadedModel:
@@ -28,7 +38,8 @@ class LoadedModel:
         Alias, folder or hub id.
     device : str
         A torch device.
-    dtype : {"float32", "bfloat16", "float16", "checkpoint"}
+    dtype : {"float32", "bfloat16", "float16", "half", "checkpoint"}
+        As by :func:`skcap.llm.dtypes.resolve_dtype`.
     options : mapping
         Loading options of transformers: ``revision``, ``local_files_only``,
         ``trust_remote_code``, ``attn_implementation``.
@@ -51,10 +62,12 @@ class LoadedModel:
             self.tokenizer = AutoTokenizer.from_pretrained(resolved, **shared)
             weights: Any = AutoModelForCausalLM.from_pretrained(
                 resolved,
-                dtype="auto" if dtype == "checkpoint" else getattr(torch, dtype),
+                dtype="auto" if dtype in ("half", "checkpoint") else getattr(torch, dtype),
                 use_safetensors=True,
                 **options,
             )
+        if dtype == "half" and weights.dtype.itemsize > 2:
+            weights = weights.to(torch.bfloat16)
         self.model = weights.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)
         self.lock = threading.Lock()
@@ -97,9 +110,10 @@ class LoadedModel:
 
         def plan(left: list[EncodedPrompt], size: int) -> Iterator[Batch]:
             self._set_prefix(left[0].ids[:n_shared])
-            for tree in grow_trees(left, n_shared, size):
-                score = partial(self._score_tree, tree, n_shared)
-                yield Batch(np.unique(tree.prompts), len(tree.tokens), score)
+            for trees in _batches(grow_trees(left, n_shared, min(size, _ROW_TOKENS)), size):
+                n_tokens = len(trees) * max(len(tree.tokens) for tree in trees)
+                score = partial(self._score_rows_of_trees, trees, n_shared)
+                yield Batch(np.unique([p for tree in trees for p in tree.prompts]), n_tokens, score)
 
         return self.budget.score(prompts, batch_size, plan)
 
@@ -161,7 +175,7 @@ class LoadedModel:
                     input_ids=torch.tensor([ids[kept:]], device=self.device),
                     position_ids=torch.arange(kept, len(ids), device=self.device)[None],
                     past_key_values=cache,
-                    keep=torch.tensor([0], device=self.device),
+                    keep=1,
                 )
         self.prefix_ids, self.prefix_cache = ids, cache
 
@@ -170,36 +184,53 @@ class LoadedModel:
         cache, self.prefix_cache = self.prefix_cache, None
         return cache
 
-    def _score_tree(self, tree: TokenTree, n_shared: int) -> np.ndarray:
-        """Log-likelihood of each prompt of a tree that follows the cached prefix, by row."""
+    def _score_rows_of_trees(self, trees: list[TokenTree], n_shared: int) -> np.ndarray:
+        """Log-likelihood of each prompt of trees that follow the cached prefix, by prompt."""
         import torch
 
-        n_nodes = len(tree.tokens)
-        visible = np.concatenate([np.ones((n_nodes, n_shared), bool), tree.ancestors()], axis=1)
-        dtype = self.model.dtype
-        mask = torch.zeros(visible.shape, dtype=dtype, device=self.device)
-        mask.masked_fill_(~torch.as_tensor(visible, device=self.device), torch.finfo(dtype).min)
-        nodes, logit_of_target = np.unique(tree.sources, return_inverse=True)
-        cache = self._take_cache()
+        rows = put_in_rows(trees)
+        n_rows, n_nodes = rows.tokens.shape
+        cache = self._prefix_for(n_rows)
         with torch.inference_mode():
             logits = self._forward(
-                input_ids=torch.as_tensor(tree.tokens, device=self.device)[None],
-                attention_mask=mask[None, None],
-                position_ids=torch.as_tensor(tree.depths + n_shared, device=self.device)[None],
+                input_ids=torch.as_tensor(rows.tokens, device=self.device),
+                attention_mask=self._mask(rows, n_shared),
+                position_ids=torch.as_tensor(rows.depths + n_shared, device=self.device),
                 past_key_values=cache,
-                keep=torch.as_tensor(nodes, device=self.device),
+                keep=rows.n_kept,
             )
-        cache.crop(-n_nodes)
-        self.prefix_cache = cache
-        log_prob = _log_prob(logits, tree.targets, logit_of_target)
-        _, prompt_of_target = np.unique(tree.prompts, return_inverse=True)
+        if n_rows == 1:
+            cache.crop(-n_nodes)
+            self.prefix_cache = cache
+        log_prob = _log_prob(logits.flatten(0, 1), rows.targets, rows.sources)
+        _, prompt_of_target = np.unique(rows.prompts, return_inverse=True)
         return np.bincount(prompt_of_target, weights=log_prob)
 
-    def _forward(self, *, keep: Any, **inputs: Any) -> Any:
-        """Logits of the kept positions, shape (n_kept, n_tokens)."""
+    def _prefix_for(self, n_rows: int) -> Any:
+        """Give the cache of the prefix, which a single row borrows; several get a copy of it."""
+        if n_rows == 1:
+            return self._take_cache()
+        cache = copy.deepcopy(self.prefix_cache)
+        cache.batch_repeat_interleave(n_rows)
+        return cache
+
+    def _mask(self, rows: TreeRows, n_shared: int) -> Any:
+        """Let each node see the prefix, itself and those above it; what is added to attention."""
+        import torch
+
+        places, ends = (torch.as_tensor(a, device=self.device) for a in (rows.places, rows.ends))
+        own = places[:, :, None]
+        hidden = (places[:, None, :] > own) | (own >= ends[:, None, :])
+        hidden = torch.nn.functional.pad(hidden, (n_shared, 0))
+        dtype = self.model.dtype
+        mask = torch.zeros(hidden.shape, dtype=dtype, device=self.device)
+        return mask.masked_fill_(hidden, torch.finfo(dtype).min)[:, None]
+
+    def _forward(self, *, keep: int, **inputs: Any) -> Any:
+        """Logits of the last positions of each row, shape (n_rows, keep, n_tokens)."""
         if self._keeps_logits:
-            return self.model(**inputs, use_cache=True, logits_to_keep=keep).logits[0]
-        return self.model(**inputs, use_cache=True).logits[0, keep]
+            return self.model(**inputs, use_cache=True, logits_to_keep=keep).logits
+        return self.model(**inputs, use_cache=True).logits[:, -keep:]
 
     def _probe_trees(self) -> bool:
         """Try a small tree: not every model takes a mask in four dimensions."""
@@ -235,6 +266,19 @@ class LoadedModel:
         if error <= tolerance:
             return None
         return f"a probe was off by {error:.2g} in log probability"
+
+
+def _batches(trees: Iterable[TokenTree], max_tokens: int) -> Iterator[list[TokenTree]]:
+    """Put trees of like size together, as many as fit with their padding; at least one."""
+    batch: list[TokenTree] = []
+    # The largest come first, so that it is they that say how long the rows of a batch are.
+    for tree in sorted(trees, key=lambda tree: -len(tree.tokens)):
+        if batch and (len(batch) + 1) * len(batch[0].tokens) > max_tokens:
+            yield batch
+            batch = []
+        batch.append(tree)
+    if batch:
+        yield batch
 
 
 def _attention_window(config: Any) -> int | None:

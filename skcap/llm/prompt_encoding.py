@@ -1,7 +1,8 @@
 """From prompt and continuation to token ids: all that skcap knows about tokenizers of LLMs.
 
 A prompt is encoded *together* with its continuation, as one string, so that the tokens are those
-that the model would read. The continuation consists of all tokens that end after the prompt does:
+that the model would read (`shared_start.py` encodes what they begin with once, where that gives
+the same tokens). The continuation consists of all tokens that end after the prompt does:
 a token that spans the boundary belongs to it, so it is never empty.
 """
 
@@ -11,6 +12,8 @@ import re
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
+
+from skcap.llm.shared_start import SharedStart, find_start
 
 __all__ = ["EncodedPrompt", "PromptEncoder"]
 
@@ -58,13 +61,19 @@ class PromptEncoder:
         else:
             self.first_ids = self._begin_of_sequence()
         self._special = self._special_tokens()
+        self._start: tuple[str, SharedStart] | None = None  # of the prompts of the last call
 
-    def encode(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[EncodedPrompt]:
+    def encode(
+        self, prompts: Sequence[str], continuations: Sequence[str], *, shared: str = ""
+    ) -> list[EncodedPrompt]:
         """Encode each prompt with its continuation.
 
         Parameters
         ----------
         prompts, continuations : sequence of str, length n
+        shared : str, default=""
+            What all prompts begin with. As much of it as surely has the same tokens in all of them
+            is encoded once and kept for the next call.
 
         Returns
         -------
@@ -91,9 +100,11 @@ class PromptEncoder:
         rows = [row for row, is_plain in enumerate(plain) if is_plain]
         encoded: dict[int, EncodedPrompt] = {}
         if rows:
-            batch = self._tokenize([contexts[row] + tails[row] for row in rows])
+            start = self._start_of(self.head + shared)
+            batch = self._tokenize([(contexts[row] + tails[row])[start.n_chars :] for row in rows])
             for row, (ids, ends) in zip(rows, batch, strict=True):
-                encoded[row] = self._split(ids, ends, len(contexts[row]))
+                boundary = len(contexts[row]) - start.n_chars
+                encoded[row] = self._split(ids, ends, boundary, start.ids)
         for row, is_plain in enumerate(plain):
             if not is_plain:
                 encoded[row] = self._encode_with_markers(prompts[row], tails[row])
@@ -115,10 +126,18 @@ class PromptEncoder:
             for ids, offsets in zip(batch["input_ids"], batch["offset_mapping"], strict=True)
         ]
 
-    def _split(self, ids: list[int], ends: list[int], boundary: int) -> EncodedPrompt:
+    def _start_of(self, shared: str) -> SharedStart:
+        if self._start is None or self._start[0] != shared:
+            self._start = shared, find_start(self.tokenizer, shared)
+        return self._start[1]
+
+    def _split(
+        self, ids: list[int], ends: list[int], boundary: int, before: Sequence[int] = ()
+    ) -> EncodedPrompt:
+        """Find where the continuation begins; `before` are tokens that were encoded before."""
         n_context = next((i for i, end in enumerate(ends) if end > boundary), len(ids))
-        n_context += len(self.first_ids)
-        ids = self.first_ids + ids
+        n_context += len(self.first_ids) + len(before)
+        ids = [*self.first_ids, *before, *ids]
         if n_context == len(ids):
             raise ValueError(
                 "A continuation has no tokens in this tokenizer; give the labels better names "

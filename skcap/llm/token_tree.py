@@ -3,6 +3,7 @@
 The variants of a text differ by a few words. As a prefix tree, the tokens of all of them fit into
 one sequence; an attention mask lets each token attend to its own ancestors only, and its position
 is its depth. A causal model then computes for each node what it would compute in its own prompt.
+Several trees make the rows of a batch (`TreeRows`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from skcap.llm.prompt_encoding import EncodedPrompt
 
-__all__ = ["TokenTree", "common_prefix_length", "grow_trees"]
+__all__ = ["TokenTree", "TreeRows", "common_prefix_length", "grow_trees", "put_in_rows"]
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class TokenTree:
     Attributes
     ----------
     tokens : ndarray of int64, shape (n_nodes,)
-        Parents come before their children.
-    parents : ndarray of int64, shape (n_nodes,)
-        Position of the parent; -1 for a child of the common prefix.
+        Parents come before their children, and all below a node follow it without a gap.
+    ends : ndarray of int64, shape (n_nodes,)
+        One past the last node below each; a node without children ends one past itself.
     depths : ndarray of int64, shape (n_nodes,)
         Distance from the end of the common prefix, starting at 0.
     prompts : ndarray of int64, shape (n_targets,)
@@ -38,26 +39,72 @@ class TokenTree:
     """
 
     tokens: np.ndarray
-    parents: np.ndarray
+    ends: np.ndarray
     depths: np.ndarray
     prompts: np.ndarray
     sources: np.ndarray
     targets: np.ndarray
 
-    def ancestors(self) -> np.ndarray:
-        """Which nodes each node may attend to: itself and those above it.
 
-        Returns
-        -------
-        ndarray of bool, shape (n_nodes, n_nodes)
-        """
-        n_nodes = len(self.tokens)
-        visible = np.zeros((n_nodes, n_nodes), dtype=bool)
-        for node, parent in enumerate(self.parents):
-            if parent >= 0:
-                visible[node] = visible[parent]
-            visible[node, node] = True
-        return visible
+@dataclass(frozen=True)
+class TreeRows:
+    """Trees side by side, as the rows of one forward pass.
+
+    In each row, the nodes that predict something come last, so that logits are wanted of the last
+    `n_kept` of every row. Shorter trees have padding before them, which no node attends to.
+
+    Attributes
+    ----------
+    tokens, depths : ndarray of int64, shape (n_rows, n_nodes)
+    places, ends : ndarray of int64, shape (n_rows, n_nodes)
+        Where each node stood in its tree, and where what is below it ended; -1 for padding. A node
+        attends to those with ``place <= own place < end``.
+    n_kept : int
+    prompts, targets : ndarray of int64, shape (n_targets,)
+        As of the trees, one after the other.
+    sources : ndarray of int64, shape (n_targets,)
+        Which of the ``n_rows * n_kept`` rows of logits predicts the target.
+    """
+
+    tokens: np.ndarray
+    depths: np.ndarray
+    places: np.ndarray
+    ends: np.ndarray
+    n_kept: int
+    prompts: np.ndarray
+    targets: np.ndarray
+    sources: np.ndarray
+
+
+def put_in_rows(trees: Sequence[TokenTree]) -> TreeRows:
+    """Put trees side by side.
+
+    Parameters
+    ----------
+    trees : sequence of TokenTree
+
+    Returns
+    -------
+    TreeRows
+    """
+    shape = len(trees), max(len(tree.tokens) for tree in trees)
+    tokens, depths = np.zeros((2, *shape), dtype=np.int64)
+    places, ends = np.full((2, *shape), -1, dtype=np.int64)
+    predicting = [np.unique(tree.sources) for tree in trees]
+    n_kept = max(map(len, predicting))
+    sources = []
+    for row, (tree, nodes) in enumerate(zip(trees, predicting, strict=True)):
+        n_nodes = len(tree.tokens)
+        order = np.concatenate([np.setdiff1d(np.arange(n_nodes), nodes), nodes])
+        tokens[row, -n_nodes:] = tree.tokens[order]
+        depths[row, -n_nodes:] = tree.depths[order]
+        places[row, -n_nodes:] = order
+        ends[row, -n_nodes:] = tree.ends[order]
+        first = (row + 1) * n_kept - len(nodes)  # of this row's among all that are kept
+        sources.append(first + np.searchsorted(nodes, tree.sources))
+    prompts = np.concatenate([tree.prompts for tree in trees])
+    targets = np.concatenate([tree.targets for tree in trees])
+    return TreeRows(tokens, depths, places, ends, n_kept, prompts, targets, np.concatenate(sources))
 
 
 def common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
@@ -106,7 +153,7 @@ class _TreeBuilder:
     def __init__(self, n_shared: int):
         self.n_shared = n_shared
         self.tokens: list[int] = []
-        self.parents: list[int] = []
+        self.ends: list[int] = []
         self.path: list[int] = []  # nodes of the last prompt, by depth
         self.path_tokens: list[int] = []
         self.prompts: list[int] = []
@@ -121,9 +168,9 @@ class _TreeBuilder:
     def add(self, row: int, prompt: EncodedPrompt) -> None:
         inputs = prompt.ids[self.n_shared : -1]  # the last token is predicted, not read
         kept = common_prefix_length(inputs, self.path_tokens)
-        del self.path[kept:]
+        self._leave(kept)
         for token in inputs[kept:]:
-            self.parents.append(self.path[-1] if self.path else -1)
+            self.ends.append(-1)  # known once the path leaves it
             self.depths.append(len(self.path))
             self.path.append(len(self.tokens))
             self.tokens.append(token)
@@ -133,13 +180,12 @@ class _TreeBuilder:
             self.sources.append(self.path[position - 1 - self.n_shared])
             self.targets.append(prompt.ids[position])
 
+    def _leave(self, kept: int) -> None:
+        for node in self.path[kept:]:
+            self.ends[node] = len(self.tokens)
+        del self.path[kept:]
+
     def build(self) -> TokenTree:
-        columns = (
-            self.tokens,
-            self.parents,
-            self.depths,
-            self.prompts,
-            self.sources,
-            self.targets,
-        )
+        self._leave(0)
+        columns = (self.tokens, self.ends, self.depths, self.prompts, self.sources, self.targets)
         return TokenTree(*(np.asarray(column, dtype=np.int64) for column in columns))

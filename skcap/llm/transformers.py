@@ -19,6 +19,8 @@ from skcap.utils.words import check_encodable
 
 __all__ = ["TransformersLLM"]
 
+_ON_CPU, _ON_GPU = 512, 16_384  # tokens at once
+
 
 class TransformersLLM(BaseLLM):
     r"""A causal language model that runs in this process.
@@ -37,15 +39,17 @@ class TransformersLLM(BaseLLM):
     device : str, default="auto"
         A torch device; "auto" is "cuda" if there is a GPU, else "cpu".
     dtype : {"auto", "float32", "bfloat16", "float16"}, default="auto"
-        Number type to compute in. "auto" is the checkpoint's own type on a GPU. On a CPU it is
-        float32, unless the CPU has AMX and multiplies matrices at least 1.3 times faster in
-        bfloat16, which is measured once per process; then it is bfloat16. The fingerprint, and
-        with it the cache, names the type that is really used.
-    batch_size : int, default=512
-        Tokens (not prompts) to put through the model at once, beyond the shared prefix. Raise it
-        on a GPU. A prompt that is longer goes alone. If memory runs out, it is lowered for as long
-        as the model is loaded, with a warning. (But Linux often kills a process that asks for more
-        memory than the machine has, instead of refusing it.)
+        Number type to compute in. On a GPU "auto" is the checkpoint's own type if that has 16
+        bits, and else bfloat16 where the GPU computes in it: priors then keep their order
+        (``benchmarks/speed.md``). On a CPU it is float32, unless the CPU has AMX and multiplies
+        matrices at least 1.3 times faster in bfloat16, which is measured once per process; then it
+        is bfloat16. The fingerprint, and with it the cache, names the type that is really used.
+    batch_size : int or "auto", default="auto"
+        Tokens (not prompts) to put through the model at once, beyond the shared prefix. "auto" is
+        512 on a CPU, which more does not make faster, and 16,384 on a GPU, which fewer leave idle.
+        A prompt that is longer goes alone. If memory runs out, it is lowered for as long as the
+        model is loaded, with a warning. (But Linux often kills a process that asks for more memory
+        than the machine has, instead of refusing it.)
     chat_template : {"auto"} or bool, default="auto"
         Whether to wrap the prompt as a user's message with the tokenizer's chat template. "auto"
         does so if the model has one, except for the alias "smollm2-135m", whose priors turned
@@ -72,7 +76,7 @@ class TransformersLLM(BaseLLM):
 
     _parameter_constraints: dict[str, Any] = {
         **LOADING_CONSTRAINTS,
-        "batch_size": [integer(1)],
+        "batch_size": [integer(1), StrOptions({"auto"})],
         "chat_template": [StrOptions({"auto"}), "boolean"],
         "reuse_prefix": ["boolean"],
     }
@@ -83,7 +87,7 @@ class TransformersLLM(BaseLLM):
         *,
         device: str = "auto",
         dtype: str = "auto",
-        batch_size: int = 512,
+        batch_size: int | str = "auto",
         chat_template: str | bool = "auto",
         reuse_prefix: bool = True,
         model_kwargs: Mapping[str, Any] | None = None,
@@ -112,8 +116,8 @@ class TransformersLLM(BaseLLM):
         with loaded.lock:
             prompts = self._encode(loaded, pairs, prefix, suffix)
             if self.reuse_prefix and loaded.scores_as_trees(prompts):
-                return loaded.score_trees(prompts, int(self.batch_size))
-            return loaded.score_padded(prompts, int(self.batch_size))
+                return loaded.score_trees(prompts, self._batch_size())
+            return loaded.score_padded(prompts, self._batch_size())
 
     def check_context(
         self,
@@ -140,6 +144,21 @@ class TransformersLLM(BaseLLM):
             encoded = loaded.tokenizer(list(texts), add_special_tokens=False, verbose=False)
         return [len(ids) for ids in encoded["input_ids"]]
 
+    def tokens_at_once(self) -> int:
+        """Say what fills a device; see :meth:`BaseLLM.tokens_at_once`.
+
+        On a CPU that is 1, a text at a time: more are not faster there, and a process that is
+        killed loses what it is at.
+        """
+        check_loading(self)
+        return 1 if check_device(self.device).startswith("cpu") else self._batch_size()
+
+    def _batch_size(self) -> int:
+        if self.batch_size != "auto":
+            return int(self.batch_size)
+        on_cpu = check_device(self.device).startswith("cpu")
+        return _ON_CPU if on_cpu else _ON_GPU
+
     def fingerprint(self) -> str:
         """Identify weights, number type and chat template; see :meth:`BaseLLM.fingerprint`."""
         from skcap.models import model_fingerprint
@@ -161,8 +180,8 @@ class TransformersLLM(BaseLLM):
         """Fix what ``dtype="auto"`` means here; see :meth:`BaseLLM.settled`."""
         check_loading(self)
         dtype = resolve_dtype(self.dtype, check_device(self.device))
-        if dtype in (self.dtype, "checkpoint"):
-            return self
+        if dtype in (self.dtype, "half", "checkpoint"):
+            return self  # decided by the weights, the same in every process
         return clone(self).set_params(dtype=dtype)
 
     def _chat(self) -> str | bool:
@@ -185,7 +204,9 @@ class TransformersLLM(BaseLLM):
         check_encodable((body for body, _ in pairs), "bodies")
         check_encodable([prefix, suffix, *(name for _, name in pairs)], "the rest of the prompts")
         prompts = loaded.encoder(self._chat()).encode(
-            [prefix + body + suffix for body, _ in pairs], [name for _, name in pairs]
+            [prefix + body + suffix for body, _ in pairs],
+            [name for _, name in pairs],
+            shared=prefix,
         )
         check_length(prompts, loaded.context_length)
         return prompts

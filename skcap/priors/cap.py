@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from skcap.llm import BaseLLM
 from skcap.priors.cost import Work
-from skcap.priors.llm_prior import BaseLLMPrior
+from skcap.priors.llm_prior import BaseLLMPrior, Question
 from skcap.priors.masks import apply_mask, draw_masks
 from skcap.priors.ridge import solve_ridge
 from skcap.priors.units import UNITS, Splitter, find_units, spread_scores
@@ -223,11 +223,17 @@ class CAPPriorTransformer(BaseLLMPrior):
         n_answers = len(self._answers(text, name))
         return Work(len(masks) * n_answers, int(masks[:, units].sum()) * n_answers)
 
-    def _evidence(self, llm: BaseLLM, text: str, name: str) -> np.ndarray:
-        words, units = split_words(text), find_units(text, self.unit)
-        variants = [apply_mask(words, mask[units]) for mask in self._masks(text, name, units)]
-        own, *rivals = self._score(llm, variants, self._answers(text, name))
-        return own - np.mean(rivals, axis=0) if rivals else own
+    def _evidence(self, llm: BaseLLM, asked: Sequence[tuple[str, str]]) -> list[np.ndarray]:
+        questions = []
+        for text, name in asked:
+            words, units = split_words(text), find_units(text, self.unit)
+            masks = self._masks(text, name, units)
+            variants = [apply_mask(words, mask[units]) for mask in masks]
+            questions.append(Question(variants, self._answers(text, name)))
+        return [
+            own - np.mean(rivals, axis=0) if rivals else own
+            for own, *rivals in self._score(llm, questions)
+        ]
 
     def _solve(
         self, texts: list[str], names: list[str], evidence: list[np.ndarray]

@@ -25,7 +25,8 @@ from skcap.attribution import (
 )
 from skcap.prior_matrix import PriorMatrix
 from skcap.priors.base import BasePrior
-from skcap.utils.cache import PriorCache, compute_cached, resolve_cache
+from skcap.utils.cache import PriorCache, resolve_cache
+from skcap.utils.cached_work import compute_cached
 from skcap.utils.validation import Options, StrOptions, integer
 from skcap.utils.words import split_words
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import delayed, effective_n_jobs
 
 from skcap.llm import BaseLLM, resolve_llm
 from skcap.prior_matrix import PriorMatrix
@@ -19,14 +19,16 @@ from skcap.priors import cost
 from skcap.priors.base import BasePrior
 from skcap.priors.cost import CostEstimate, Work
 from skcap.priors.prompts import build_prompt
-from skcap.utils.cache import PriorCache, compute_cached, resolve_cache
+from skcap.utils.cache import PriorCache, resolve_cache
+from skcap.utils.cached_work import compute_groups
 from skcap.utils.labels import LabelNames, check_labels, name_labels
 from skcap.utils.progress import in_words, show_progress
 from skcap.utils.seeds import draw_seed
 from skcap.utils.validation import JOBS, Options
 from skcap.utils.words import check_encodable, check_texts, split_words
+from skcap.utils.workers import as_ready
 
-__all__ = ["BaseLLMPrior"]
+__all__ = ["BaseLLMPrior", "Question"]
 
 _FEW = 12  # texts that are scored without a look at how long they will take
 _SIZED = 200  # texts whose size stands for that of all, before they are scored
@@ -40,11 +42,22 @@ class _Request(NamedTuple):
     text: str
     name: str
 
+    @property
+    def asked(self) -> tuple[str, str]:
+        return self.text, self.name
+
+
+class Question(NamedTuple):
+    """Variants of a text, and the names of labels whose likelihood is asked for after each."""
+
+    variants: Sequence[str]
+    names: Sequence[str]
+
 
 class BaseLLMPrior(BasePrior):
     """A prior whose evidence is what a language model makes of variants of a text.
 
-    Subclasses say what the evidence of one text is (`_evidence`, an array that is cached), what it
+    Subclasses say what the evidence of texts is (`_evidence`, arrays that are cached), what it
     depends on (`_evidence_parameters`), and how it becomes word scores (`_solve`).
     """
 
@@ -164,21 +177,45 @@ class BaseLLMPrior(BasePrior):
             # Several workers have a model each, and this process should not need another one.
             yield from self._compute(llm, cache, requests)
             return
-        sample = requests[:: max(1, len(requests) // _SIZED)]
-        sizes = np.array([self._size(request) for request in sample])
         done: dict[int, np.ndarray] = {}
 
-        def run(request: _Request) -> None:
-            same = [r for r in requests if r.key == request.key and r.row not in done]
+        def run(trial: list[_Request]) -> None:
+            keys = {request.key for request in trial}
+            same = [r for r in requests if r.key in keys and r.row not in done]
             done.update(_compute_share(self, llm, cache, same))
 
-        rate = cost.seconds_per_unit(
-            (partial(run, sample[place]), sizes[place]) for place in cost.choose_trial(sizes)
-        )
+        sample = requests[:: max(1, len(requests) // _SIZED)]
+        rate = self._rate(llm, sample, run)
         yield from done.items()
         left = [request for request in requests if request.row not in done]
-        self._warn_if_long(rate * sizes.mean() * len(left), len(left))
+        mean_size = float(np.mean([self._size(request) for request in sample]))
+        self._warn_if_long(rate * mean_size * len(left), len(left))
         yield from self._compute(llm, cache, left)
+
+    def _rate(
+        self, llm: BaseLLM, requests: list[_Request], run: Callable[[list[_Request]], object]
+    ) -> float:
+        """Seconds per unit of size, from a trial on up to four groups of texts."""
+        groups = [[requests[place] for place in group] for group in self._groups(llm, requests)]
+        sizes = np.array([sum(map(self._size, group)) for group in groups])
+        return cost.seconds_per_unit(
+            (partial(run, groups[place]), sizes[place]) for place in cost.choose_trial(sizes)
+        )
+
+    def _groups(self, llm: BaseLLM, requests: list[_Request]) -> Iterator[list[int]]:
+        """Put texts together that the model is best asked about at once."""
+        limit = llm.tokens_at_once()
+        group: list[int] = []
+        size = 0.0
+        for place, request in enumerate(requests):
+            own = self._size(request) if limit > 1 else limit
+            if group and size + own > limit:
+                yield group
+                group, size = [], 0.0
+            group.append(place)
+            size += own
+        if group:
+            yield group
 
     def _warn_if_long(self, seconds: float, n_texts: int) -> None:
         if seconds > cost.LONG_SECONDS:
@@ -202,7 +239,7 @@ class BaseLLMPrior(BasePrior):
             return
         # Small shares, so that workers finish together and progress is seen.
         n_shares = min(len(requests), 8 * n_workers)
-        results = _workers(self.n_jobs)(
+        results = as_ready(self.n_jobs, ordered=False)(
             delayed(_list_share)(self, llm, cache, [requests[row] for row in rows])
             for rows in np.array_split(np.arange(len(requests)), n_shares)
         )
@@ -298,12 +335,13 @@ class BaseLLMPrior(BasePrior):
         """Extrapolate from a few texts to the seconds of all."""
         if not requests:
             return 0.0
-        sizes = np.array([self._size(request) for request in requests])
-        rate = cost.seconds_per_unit(
-            (partial(self._evidence, llm, requests[place].text, requests[place].name), sizes[place])
-            for place in cost.choose_trial(sizes)
-        )
-        return float(rate * sizes.sum()) / min(effective_n_jobs(self.n_jobs), len(requests))
+
+        def run(trial: list[_Request]) -> None:
+            self._evidence(llm, [request.asked for request in trial])
+
+        size = sum(map(self._size, requests))
+        rate = self._rate(llm, requests, run)
+        return float(rate * size) / min(effective_n_jobs(self.n_jobs), len(requests))
 
     def _count_tokens(self, llm: BaseLLM, requests: list[_Request], work: list[Work]) -> int:
         """Count the tokens of all prompts, by those of some texts and of what frames them."""
@@ -325,27 +363,36 @@ class BaseLLMPrior(BasePrior):
         """Names of the labels whose likelihood is asked for, the text's own first."""
         return [name]
 
-    def _score(self, llm: BaseLLM, variants: Sequence[str], names: Sequence[str]) -> np.ndarray:
-        """Log-likelihoods of label names for each variant of a text; equal variants once.
+    def _score(self, llm: BaseLLM, questions: Sequence[Question]) -> list[np.ndarray]:
+        """Log-likelihoods of the names after the variants of each text; equal pairs once.
 
-        Of shape (n_names, n_variants).
+        One array of shape (n_names, n_variants) per question.
         """
-        unique = list(dict.fromkeys(variants))
+        pairs = [
+            (v, name)
+            for question in questions
+            for name in question.names
+            for v in question.variants
+        ]
+        place = {pair: column for column, pair in enumerate(dict.fromkeys(pairs))}
         scores = llm.log_likelihood(
-            unique * len(names),
-            [name for name in names for _ in unique],
+            [variant for variant, _ in place],
+            [name for _, name in place],
             prefix=self.prompt_.prefix,
             suffix=self.prompt_.suffix,
-        ).reshape(len(names), len(unique))
+        )
         if not np.isfinite(scores).all():
             # It would be cached for good, and NaN means "no supervision" in training.
-            wrong = np.argwhere(~np.isfinite(scores))[0]
+            wrong = int(np.flatnonzero(~np.isfinite(scores))[0])
             raise FloatingPointError(
-                f"The language model gave the log-likelihood {scores[tuple(wrong)]} for the label "
-                f"{names[wrong[0]]!r}. If its dtype is float16, use 'bfloat16' or 'float32'."
+                f"The language model gave the log-likelihood {scores[wrong]} for the label "
+                f"{list(place)[wrong][1]!r}. If its dtype is float16, use 'bfloat16' or 'float32'."
             )
-        place = {variant: column for column, variant in enumerate(unique)}
-        return scores[:, [place[variant] for variant in variants]]
+        found = scores[[place[pair] for pair in pairs]]
+        shapes = [(len(question.names), len(question.variants)) for question in questions]
+        ends = np.cumsum([n_names * n_variants for n_names, n_variants in shapes])[:-1]
+        parts = np.split(found, ends)
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
     @abstractmethod
     def _work(self, text: str, name: str) -> Work:
@@ -360,8 +407,11 @@ class BaseLLMPrior(BasePrior):
         """Parameters that go into the provenance."""
 
     @abstractmethod
-    def _evidence(self, llm: BaseLLM, text: str, name: str) -> np.ndarray:
-        """Question the model about one text; shape (n_values,), float64."""
+    def _evidence(self, llm: BaseLLM, asked: Sequence[tuple[str, str]]) -> list[np.ndarray]:
+        """Question the model about texts with the names of their labels.
+
+        One array of shape (n_values,), float64, per text.
+        """
 
     @abstractmethod
     def _solve(
@@ -370,21 +420,14 @@ class BaseLLMPrior(BasePrior):
         """Turn the evidence of all texts into one score per word."""
 
 
-def _workers(n_jobs: int | None) -> Parallel:
-    """Give results as they get ready, or, with a backend that cannot (Ray's), all at the end."""
-    try:
-        return Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    except ValueError:
-        return Parallel(n_jobs=n_jobs)
-
-
 def _compute_share(
     prior: BaseLLMPrior, llm: BaseLLM, cache: PriorCache | None, requests: list[_Request]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    computed = compute_cached(
+    computed = compute_groups(
         cache,
         [request.key for request in requests],
-        lambda place: prior._evidence(llm, requests[place].text, requests[place].name),
+        lambda places: prior._evidence(llm, [requests[place].asked for place in places]),
+        prior._groups(llm, requests),
     )
     return ((requests[place].row, values) for place, values in computed)
 

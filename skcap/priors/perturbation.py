@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcap.llm import BaseLLM
 from skcap.llm.estimator import LEAST_LOG_PROB, EstimatorLLM
 from skcap.priors.cost import Work
-from skcap.priors.llm_prior import BaseLLMPrior
+from skcap.priors.llm_prior import BaseLLMPrior, Question
 from skcap.priors.masks import apply_mask
 from skcap.priors.prompts import Prompt
 from skcap.utils.seeds import content_seed
@@ -99,13 +99,18 @@ class BasePerturbationPrior(BaseLLMPrior):
     def _evidence_parameters(self, text: str, name: str) -> dict[str, Any]:
         return self._solve_parameters()
 
-    def _evidence(self, llm: BaseLLM, text: str, name: str) -> np.ndarray:
+    def _evidence(self, llm: BaseLLM, asked: Sequence[tuple[str, str]]) -> list[np.ndarray]:
+        # The packages ask about one text at a time.
+        return [self._evidence_of(llm, text, name) for text, name in asked]
+
+    def _evidence_of(self, llm: BaseLLM, text: str, name: str) -> np.ndarray:
         words = split_words(text)
         if not words:
             return np.zeros(0)
 
         def value(masks: np.ndarray) -> np.ndarray:
-            log_p = self._score(llm, [apply_mask(words, mask) for mask in masks], [name])[0]
+            variants = [apply_mask(words, mask) for mask in masks]
+            ((log_p,),) = self._score(llm, [Question(variants, [name])])
             if self._resolved_target() == "prob":
                 return np.exp(log_p)
             if log_p.min() <= LEAST_LOG_PROB:

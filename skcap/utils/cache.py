@@ -1,7 +1,7 @@
 """The prior cache: arrays on disk under the hash of what produced them.
 
 There is one entry per scored text. Each is written in a transaction of its own as soon as it is
-computed, so a process that is killed loses the text in flight and nothing else. Per-key claims
+computed, so a process that is killed loses what is in flight and nothing else. Per-key claims
 keep two processes from computing the same entry; the operating system drops them when a process
 dies.
 """
@@ -13,7 +13,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,7 @@ from platformdirs import user_cache_path
 
 from skcap.utils.cache_store import Store, pack, unpack, unusable, use_store, warn_once
 
-__all__ = ["PriorCache", "compute_cached", "resolve_cache"]
+__all__ = ["PriorCache", "as_values", "resolve_cache"]
 
 _ARRAY_TAG = "__ndarray__"
 
@@ -192,7 +192,7 @@ class PriorCache:
             If the folder cannot be written to, as on a full disk. Entries that were stored stay.
         """
         name = _digest(key)
-        entry = pack(name, _as_values(values))
+        entry = pack(name, as_values(values))
         use_store(self.path, lambda store: store.put(name, entry))
 
     def clear(self) -> None:
@@ -233,134 +233,58 @@ class PriorCache:
         OSError
             If the folder cannot be written to.
         """
+        with self._claiming([key], blocking=blocking) as claimed:
+            yield bool(claimed)
+
+    @contextmanager
+    def claim_free(self, keys: Sequence[str]) -> Iterator[list[str]]:
+        """Claim the computation of those entries that nobody else has claimed, without waiting.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            As made by :meth:`key`.
+
+        Yields
+        ------
+        list of str
+            The keys whose claims are held until the ``with`` block ends.
+
+        Raises
+        ------
+        RuntimeError, OSError
+            As by :meth:`claim`.
+        """
+        with self._claiming(keys, blocking=False) as claimed:
+            yield claimed
+
+    @contextmanager
+    def _claiming(self, keys: Sequence[str], *, blocking: bool) -> Iterator[list[str]]:
         if getattr(_claims, "held_by", None) == os.getpid():
             raise RuntimeError(
                 "This thread already holds a claim on a prior cache, and a second one could "
                 "deadlock. Leave the first `with cache.claim(...)` before entering the next."
             )
+        names = [f"{_digest(key)[0]:02x}.lock" for key in keys]
+        with ExitStack() as stack:
+            held = {name for name in dict.fromkeys(names) if self._lock(stack, name, blocking)}
+            _claims.held_by = os.getpid()  # a forked child inherits the mark, but not the claim
+            stack.callback(setattr, _claims, "held_by", None)
+            yield [key for key, name in zip(keys, names, strict=True) if name in held]
+
+    def _lock(self, stack: ExitStack, name: str, blocking: bool) -> bool:
+        """Lock one of the lock files until the stack is left; False if another one holds it."""
         folder = self.path / "claims"
-        lock = filelock.FileLock(folder / f"{_digest(key)[0]:02x}.lock")
+        lock = filelock.FileLock(folder / name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(blocking=blocking)
         except filelock.Timeout:
-            yield False
-            return
+            return False
         except OSError as error:
             raise unusable(self.path, error) from error
-        _claims.held_by = os.getpid()  # a forked child inherits the mark, but not the claim
-        try:
-            yield True
-        finally:
-            _claims.held_by = None
-            lock.release()
-
-
-def compute_cached(
-    cache: PriorCache | None,
-    keys: Sequence[str],
-    compute: Callable[[int], ArrayLike],
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield one array per key, from the cache where it is there, else computed and stored.
-
-    Processes that work on the same keys at once share the work: each entry is computed by one of
-    them, and keys that another one has claimed are put off to the end. Each array is stored before
-    it is yielded, and no claim is held while the caller has the turn.
-
-    Parameters
-    ----------
-    cache : PriorCache or None
-        None computes everything and stores nothing.
-    keys : sequence of str, length n
-        As made by :meth:`PriorCache.key`. Equal keys are computed once.
-    compute : callable
-        Takes the position of a key in `keys`, returns its array, shape (n_values,). It must not
-        claim entries of a cache itself.
-
-    Yields
-    ------
-    index : int
-        Position in `keys`. Each position comes once, in the order in which arrays become ready.
-    values : ndarray of float64, shape (n_values,)
-
-    Raises
-    ------
-    OSError
-        If the cache can be neither read nor made; before anything is computed.
-
-    Warns
-    -----
-    RuntimeWarning
-        If the cache cannot be written to, because it is read-only or the disk is full. The arrays
-        are yielded all the same, but not stored.
-
-    Examples
-    --------
-    >>> from skcap.utils.cache import compute_cached
-    >>> dict(compute_cached(None, ["a", "b", "a"], lambda i: [float(i)]))
-    {0: array([0.]), 2: array([0.]), 1: array([1.])}
-    """
-    positions: dict[str, list[int]] = {}
-    for index, key in enumerate(keys):
-        positions.setdefault(key, []).append(index)
-    if cache is None:
-        for indices in positions.values():
-            yield from _copies(_as_values(compute(indices[0])), indices)
-        return
-    if positions:
-        cache.get(keys[0])  # raises where there can be no cache
-    busy = []
-    for key, indices in positions.items():
-        values = _stored(cache, key)
-        if values is None:
-            values = _compute_claimed(cache, key, compute, indices[0], blocking=False)
-        if values is None:
-            busy.append(key)
-        else:
-            yield from _copies(values, indices)
-    for key in busy:
-        values = _compute_claimed(cache, key, compute, positions[key][0], blocking=True)
-        assert values is not None
-        yield from _copies(values, positions[key])
-
-
-def _copies(values: np.ndarray, indices: list[int]) -> Iterator[tuple[int, np.ndarray]]:
-    return ((index, values.copy()) for index in indices)
-
-
-def _stored(cache: PriorCache, key: str) -> np.ndarray | None:
-    """Read an entry; one that cannot be read is missing."""
-    try:
-        return cache.get(key)
-    except OSError as error:
-        _tell_not_kept(cache, error)
-        return None
-
-
-def _compute_claimed(
-    cache: PriorCache, key: str, compute: Callable[[int], ArrayLike], index: int, *, blocking: bool
-) -> np.ndarray | None:
-    """Compute and store one entry; None if another process holds the claim."""
-    with ExitStack() as stack:
-        try:
-            claimed = stack.enter_context(cache.claim(key, blocking=blocking))
-        except OSError as error:
-            _tell_not_kept(cache, error)
-            claimed = True  # where nothing can be written, no other process can share the work
-        if not claimed:
-            return None
-        values = _stored(cache, key)  # whoever held the claim before may have stored it
-        if values is None:
-            values = _as_values(compute(index))
-            try:
-                cache.set(key, values)
-            except OSError as error:
-                _tell_not_kept(cache, error)
-        return values
-
-
-def _tell_not_kept(cache: PriorCache, error: OSError) -> None:
-    warn_once(cache.path, "cannot be written to, so results are not kept.", f"({error.__cause__})")
+        stack.callback(lock.release)
+        return True
 
 
 def resolve_cache(
@@ -454,7 +378,22 @@ def _digest(key: str) -> bytes:
     return bytes.fromhex(key)
 
 
-def _as_values(values: ArrayLike) -> np.ndarray:
+def as_values(values: ArrayLike) -> np.ndarray:
+    """Make what an entry holds, a float64 array of one dimension.
+
+    Parameters
+    ----------
+    values : array-like of float, shape (n_values,)
+
+    Returns
+    -------
+    ndarray of float64, shape (n_values,)
+
+    Raises
+    ------
+    ValueError
+        If it has another number of dimensions.
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError(f"values must be one-dimensional, got shape {array.shape}.")

@@ -18,10 +18,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from joblib import register_parallel_backend
+from joblib import Parallel, register_parallel_backend
 from joblib.parallel import LokyBackend
 
-__all__ = ["Processes", "start_worker"]
+__all__ = ["Processes", "as_ready", "start_worker"]
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -48,6 +48,27 @@ class Processes(LokyBackend):
         options["initializer"] = start_worker
         options["initargs"] = (given.get("initializer"), given.get("initargs", ()))
         return super().configure(n_jobs, parallel, **options)
+
+
+def as_ready(n_jobs: int | None, *, ordered: bool) -> Parallel:
+    """Give joblib's workers, whose results come as they get ready.
+
+    With a backend that cannot do that (Ray's), they all come at the end.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+    ordered : bool
+        Whether results keep the order of the tasks.
+
+    Returns
+    -------
+    joblib.Parallel
+    """
+    try:
+        return Parallel(n_jobs=n_jobs, return_as="generator" if ordered else "generator_unordered")
+    except ValueError:
+        return Parallel(n_jobs=n_jobs)
 
 
 def start_worker(initializer: Callable[..., Any] | None, initargs: tuple[Any, ...]) -> None:

@@ -15,6 +15,7 @@ from cluster_llms import DeadlyLLM, WatchedLLM, read_notes
 from sklearn.model_selection import GridSearchCV
 
 from skcap import CAPPriorTransformer, FakeLLM, GuidedTextClassifier
+from skcap.inspection import compare_guidance
 
 pytestmark = pytest.mark.slow
 
@@ -142,6 +143,22 @@ def test_search_is_that_of_one_process(cluster, tiny_model):
     np.testing.assert_allclose(
         spread.predict_proba(TEXTS), alone.predict_proba(TEXTS), rtol=1e-4, atol=1e-5
     )
+
+
+def test_a_comparison_is_that_of_one_process(cluster, tiny_model):
+    classifier = GuidedTextClassifier(
+        tiny_model("bert"), guidance="alignment", device="cpu", max_epochs=1, random_state=0
+    )
+    prior = CAPPriorTransformer(FakeLLM(), cache=False)
+
+    def compare(backend, n_jobs):
+        with joblib.parallel_config(backend=backend):
+            return compare_guidance(
+                classifier, TEXTS, LABELS, prior=prior, cv=2, n_jobs=n_jobs, verbose=0
+            )
+
+    spread, alone = compare(cluster, 2), compare("sequential", 1)
+    np.testing.assert_allclose(spread.scores, alone.scores)
 
 
 def test_what_was_scored_stays_scored_when_a_worker_is_killed(cluster, tmp_path):

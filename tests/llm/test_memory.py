@@ -70,10 +70,11 @@ def finished(monkeypatch):
 
         return score
 
-    def n_in_tree(tree):
-        return len(set(tree.prompts.tolist()))
+    def n_in_trees(trees):
+        return len({prompt for tree in trees for prompt in tree.prompts.tolist()})
 
-    monkeypatch.setattr(LoadedModel, "_score_tree", counted(LoadedModel._score_tree, n_in_tree))
+    of_trees = counted(LoadedModel._score_rows_of_trees, n_in_trees)
+    monkeypatch.setattr(LoadedModel, "_score_rows_of_trees", of_trees)
     monkeypatch.setattr(LoadedModel, "_score_rows", counted(LoadedModel._score_rows, len))
     return counts
 

@@ -14,6 +14,7 @@ from skcap.llm import (
     PromptTooLongError,
     TransformersLLM,
     dtypes,
+    loaded_model,
     loading,
     release_models,
     resolve_llm,
@@ -135,6 +136,21 @@ def test_batch_size_changes_nothing(tiny_llm, reference, batch_size, reuse_prefi
     llm = TransformersLLM(tiny_llm(), batch_size=batch_size, reuse_prefix=reuse_prefix)
     got = llm.log_likelihood(BODIES, LABELS, prefix=PREFIX, suffix=SUFFIX)
     assert_close(got, reference()(BODIES, LABELS, PREFIX, SUFFIX))
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_trees_side_by_side_change_nothing(tiny_llm, reference, forwards, monkeypatch, family):
+    monkeypatch.setattr(loaded_model, "_ROW_TOKENS", 30)
+    llm = TransformersLLM(tiny_llm(family), batch_size=100)
+    loaded(llm)
+    for counts in forwards.values():
+        counts.clear()
+    for _ in range(2):  # the second call finds the prefix that the first one had copied
+        got = llm.log_likelihood(BODIES, LABELS, prefix=PREFIX, suffix=SUFFIX)
+        assert_close(got, reference(family)(BODIES, LABELS, PREFIX, SUFFIX))
+    assert len(forwards["prefix"]) == 1
+    assert max(n_rows for n_rows, _ in forwards["tree"]) > 1
+    assert all(n_rows == 1 or n_rows * n_nodes <= 100 for n_rows, n_nodes in forwards["tree"])
 
 
 def test_without_chat_template_equals_plain_prompts(tiny_llm, reference):
@@ -271,13 +287,13 @@ def test_bfloat16_is_close_and_reads_trees(tiny_llm, reference):
 
 @pytest.fixture
 def forwards(monkeypatch):
-    """Number of tokens of each forward, of prefixes and of trees."""
+    """Rows, and tokens of a row, of each forward, of prefixes and of trees."""
     counts = {"prefix": [], "tree": []}
     forward = LoadedModel._forward
 
     def counted(self, **inputs):
         kind = "tree" if "attention_mask" in inputs else "prefix"
-        counts[kind].append(inputs["input_ids"].shape[1])
+        counts[kind].append(tuple(inputs["input_ids"].shape))
         return forward(self, **inputs)
 
     monkeypatch.setattr(LoadedModel, "_forward", counted)
@@ -295,8 +311,8 @@ def test_prefix_is_computed_once_over_many_calls(tiny_llm, forwards):
         variants = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
         llm.log_likelihood(variants, ["card"] * len(words), prefix=PREFIX, suffix=SUFFIX)
     n_prefix = len(reference_ids(llm, PREFIX))
-    assert n_prefix - 2 <= sum(forwards["prefix"]) <= n_prefix
-    assert len(forwards["prefix"]) == 1
+    ((_, n_computed),) = forwards["prefix"]
+    assert n_prefix - 2 <= n_computed <= n_prefix
     assert len(forwards["tree"]) == len(bodies)
 
 
@@ -312,7 +328,7 @@ def test_a_tree_computes_shared_tokens_once(tiny_llm, forwards):
     llm.log_likelihood(prompts, ["!"] * 3)
     ids = [reference_ids(llm, prompt + " !")[:-1] for prompt in prompts]
     distinct = {tuple(row[:end]) for row in ids for end in range(1, len(row) + 1)}
-    assert forwards["tree"] == [len(distinct)]
+    assert forwards["tree"] == [(1, len(distinct))]
 
 
 def test_batch_size_bounds_the_tokens_of_a_forward(tiny_llm, forwards):
@@ -321,7 +337,7 @@ def test_batch_size_bounds_the_tokens_of_a_forward(tiny_llm, forwards):
     forwards["tree"].clear()
     llm.log_likelihood(BODIES, LABELS, prefix=PREFIX, suffix=SUFFIX)
     assert len(forwards["tree"]) > 2
-    assert max(forwards["tree"]) <= 40
+    assert max(n_rows * n_nodes for n_rows, n_nodes in forwards["tree"]) <= 40
 
 
 # -- errors ---------------------------------------------------------------------------------------
@@ -447,9 +463,9 @@ def test_tokenizer_settings_change_under_the_lock_only(tiny_llm, monkeypatch):
     held = []
     encode = PromptEncoder.encode
 
-    def watched(self, *args):
+    def watched(self, *args, **kwargs):
         held.append(loaded(llm).lock.locked())
-        return encode(self, *args)
+        return encode(self, *args, **kwargs)
 
     monkeypatch.setattr(PromptEncoder, "encode", watched)
     llm.log_likelihood(["a"], ["b"])
@@ -578,8 +594,27 @@ has_amx_here = dtypes._has_amx  # a fixture replaces it, for all tests
 def test_the_probe_of_this_machine():
     assert has_amx_here() in (True, False)
     assert 0.001 < dtypes._bfloat16_speedup() < 1000
-    assert dtypes.resolve_dtype("auto", "cuda:0") == "checkpoint"
+    assert dtypes.resolve_dtype("auto", "mps") == "checkpoint"
     assert dtypes.resolve_dtype("float16", "cpu") == "float16"
+
+
+@pytest.mark.parametrize(("has_bfloat16", "expected"), [(True, "half"), (False, "checkpoint")])
+def test_on_a_gpu_auto_has_sixteen_bits_where_it_can(monkeypatch, has_bfloat16, expected):
+    monkeypatch.setattr(dtypes, "_gpu_has_bfloat16", lambda: has_bfloat16)
+    assert dtypes.resolve_dtype("auto", "cuda:0") == expected
+    assert dtypes.resolve_dtype("float32", "cuda:0") == "float32"
+
+
+@pytest.mark.parametrize(
+    ("saved", "used"),
+    [("float32", "bfloat16"), ("bfloat16", "bfloat16"), ("float16", "float16")],
+)
+def test_half_keeps_a_type_that_has_sixteen_bits(tiny_llm, tmp_path, saved, used):
+    shutil.copytree(tiny_llm(), tmp_path, dirs_exist_ok=True)
+    weights = LoadedModel(tiny_llm(), "cpu", saved, {}).model
+    weights.save_pretrained(tmp_path)
+    assert LoadedModel(str(tmp_path), "cpu", "half", {}).model.dtype == getattr(torch, used)
+    assert LoadedModel(str(tmp_path), "cpu", "checkpoint", {}).model.dtype == getattr(torch, saved)
 
 
 def test_resolve_llm(tiny_llm):

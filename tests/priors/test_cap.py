@@ -1,5 +1,6 @@
 import json
 import pickle
+import warnings
 from typing import ClassVar
 
 import joblib
@@ -103,6 +104,39 @@ def test_is_the_method_written_out(target, fit_intercept):
             M, z = M - M.mean(0), z - z.mean()
         expected = np.linalg.solve(M.T @ M + 0.7 * np.eye(len(words)), M.T @ z)
         np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
+
+
+class ManyLLM(RecordingLLM):
+    """Takes about 200 words at once, and keeps how many prompts each call had."""
+
+    calls: ClassVar[list[int]] = []
+
+    def log_likelihood(self, bodies, continuations, **frame):
+        self.calls.append(len(bodies))
+        return super().log_likelihood(bodies, continuations, **frame)
+
+    def tokens_at_once(self):
+        return 200
+
+
+@pytest.mark.parametrize("n_rivals", [0, 2])
+def test_texts_asked_about_together_score_as_alone(tmp_path, n_rivals):
+    def answer(body):
+        return -float(content_seed(0, body) % 97) - 1
+
+    texts, labels = [*TEXTS, "", TEXTS[0]], ["cancel_alarm", "set_alarm", "query_alarm"] * 3
+    labels = labels[: len(texts)]
+    parameters = {"template": "{labels} {text}", "n_masks": 4, "n_rivals": n_rivals}
+    scores = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of the text without words
+        for kind in (RecordingLLM, ManyLLM):
+            ManyLLM.calls.clear()
+            prior = CAPPriorTransformer(kind(answer), cache=tmp_path / kind.__name__, **parameters)
+            scores.append(prior.fit_transform(texts, labels).scores)
+    for one, other in zip(*scores, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert 1 < len(ManyLLM.calls) < len(texts)
 
 
 def test_default_is_the_form_that_did_best_and_the_papers_has_a_name():

@@ -16,15 +16,17 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 
 import skcap.utils.cache
-from skcap.utils.cache import PriorCache, compute_cached, resolve_cache
+from skcap.utils.cache import PriorCache, resolve_cache
 from skcap.utils.cache_store import use_store
+from skcap.utils.cached_work import compute_cached, compute_groups
 
 KEYS = [PriorCache.key({"text": f"text {i}"}) for i in range(30)]
 
 # Computes the 30 entries with a slow function that logs each computation.
 WORKER = """
     import os, sys, time
-    from skcap.utils.cache import PriorCache, compute_cached
+    from skcap.utils.cache import PriorCache
+    from skcap.utils.cached_work import compute_cached
     folder, log, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
 
     def slow(i):
@@ -293,6 +295,70 @@ class TestComputeCached:
         assert set(computed) | set(begun) == set(range(30))
         assert set(computed) & set(begun) <= {begun[-1]}
         assert len(PriorCache(tmp_path / "cache")) == 30
+
+
+class TestComputeGroups:
+    def test_computes_each_group_in_one_call_less_what_is_there(self, cache):
+        calls = []
+
+        def compute(places):
+            calls.append(places)
+            return [[float(place)] for place in places]
+
+        cache.set(KEYS[1], [-1.0])
+        keys = [*KEYS[:4], KEYS[0]]
+        results = dict(compute_groups(cache, keys, compute, [[0, 1, 2], [3, 4]]))
+        assert calls == [[0, 2], [3]]
+        assert {i: r[0] for i, r in results.items()} == {0: 0, 1: -1, 2: 2, 3: 3, 4: 0}
+        assert len(cache) == 4
+        list(compute_groups(cache, keys, compute, [[0, 1, 2, 3, 4]]))
+        assert len(calls) == 2
+
+    def test_one_that_cannot_be_computed_costs_no_other(self, cache):
+        def compute(places):
+            if 1 in places:
+                raise KeyError("bad text")
+            return [[0.0] for _ in places]
+
+        with pytest.raises(KeyError, match="bad text"):
+            list(compute_groups(cache, KEYS[:3], compute, [[2, 0, 1]]))
+        assert cache.get(KEYS[0]) is not None
+        assert cache.get(KEYS[2]) is not None
+        with cache.claim(KEYS[1], blocking=False) as claimed:
+            assert claimed
+
+    def test_busy_ones_are_put_off_and_not_computed_twice(self, cache):
+        holding, go_on = threading.Event(), threading.Event()
+
+        def other():
+            with cache.claim_free(KEYS[:2]) as claimed:
+                assert claimed == KEYS[:2]
+                holding.set()
+                go_on.wait(10)
+                cache.set(KEYS[0], [5.0])
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        assert holding.wait(10)
+        calls = []
+        results = compute_groups(
+            cache,
+            KEYS[:4],
+            lambda places: calls.append(places) or [[1.0]] * len(places),
+            [[*range(4)]],
+        )
+        assert [next(results)[0] for _ in range(2)] == [2, 3]
+        go_on.set()
+        assert {place: values[0] for place, values in results} == {0: 5.0, 1: 1.0}
+        thread.join()
+        assert calls == [[2, 3], [1]]
+
+    def test_keys_of_one_lock_file_are_claimed_together(self, cache):
+        one, same = KEYS[0], KEYS[0][:2] + "0" * 62
+        with cache.claim_free([one, same]) as claimed:
+            assert claimed == [one, same]
+        with cache.claim(one, blocking=False) as claimed:
+            assert claimed
 
 
 class TestClaim:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from skcap.utils import cache_store
-from skcap.utils.cache import PriorCache, compute_cached
+from skcap.utils.cache import PriorCache
 from skcap.utils.cache_store import use_store
+from skcap.utils.cached_work import compute_cached
 
 KEYS = [PriorCache.key({"text": f"text {i}"}) for i in range(60)]
 
@@ -144,7 +145,8 @@ class TestDamage:
         (cache.path / "entries-0.sqlite").write_bytes(DAMAGE["middle zeroed"](filled))
         script = """
             import sys, numpy as np
-            from skcap.utils.cache import PriorCache, compute_cached
+            from skcap.utils.cache import PriorCache
+            from skcap.utils.cached_work import compute_cached
             keys = [PriorCache.key({"text": f"text {i}"}) for i in range(60)]
             compute = lambda i: np.arange(150.0) * i
             results = dict(compute_cached(PriorCache(sys.argv[1]), keys, compute))
@@ -291,7 +293,8 @@ class TestFullDisk:
 def test_a_file_too_large_for_the_process_is_told(tmp_path):
     script = """
         import resource, sys, warnings, numpy as np
-        from skcap.utils.cache import PriorCache, compute_cached
+        from skcap.utils.cache import PriorCache
+        from skcap.utils.cached_work import compute_cached
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         keys = [PriorCache.key({"row": i}) for i in range(300)]
         with warnings.catch_warnings(record=True) as told:
