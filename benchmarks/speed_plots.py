@@ -24,7 +24,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from skcap.guidance import AlignmentGuidance
 
-SCRIPTS = ("scoring", "training", "prediction", "imports", "scaling")
+SCRIPTS = ("scoring", "together", "training", "alignment", "prediction", "imports", "scaling")
 # Hues that the colour-blind can tell apart; markers and line styles say the same again.
 BLUE, ORANGE, GREEN, PINK, BLACK = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000"
 COLORS = (BLUE, ORANGE, GREEN, PINK, BLACK, "#56b4e9", "#e69f00")
@@ -67,6 +67,11 @@ REASONS = {
     7: (
         "* **7.** One point costs one more forward pass, its gradient, and the derivative of\n"
         "  both, without fused attention kernels, which have no second derivative."
+    ),
+    20: (
+        "* **20.** An alignment step is four passes more than a plain one, by whichever way its\n"
+        "  gradient is found. The one way that saves passes looks at the text itself alone, and\n"
+        "  what is seen from there is not what integrated gradients say (see above)."
     ),
 }
 
@@ -410,6 +415,51 @@ def scoring_lines(parts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def together_lines(record: Mapping[str, Any]) -> list[str]:
+    """Tell what texts cost one at a time and together."""
+    names = ("one at a time", "together")
+    rows = [
+        row_of(
+            name,
+            *(number_of(record[name][key]) for key in ("seconds_per_text", "tokens_per_second")),
+            number_of(record[name]["forwards_per_text"]),
+            f"{100 * record[name]['share_of_bare_products']:.0f} %",
+        )
+        for name in names
+    ]
+    return [
+        "",
+        "## Scoring: texts one at a time and together",
+        "",
+        f"On a {record['device'].upper()}, {record['n_texts']} texts of Banking77, together as",
+        f"many as have {record['tokens_at_once']:,} tokens. Log-probabilities differ by at most",
+        f"{record['largest_difference_in_log_p']:.0e}.",
+        "",
+        row_of("", "s a text", "tokens a second", "forwards a text", "of its bare products"),
+        "|---" * 5 + "|",
+        *rows,
+    ]
+
+
+def alignment_lines(record: Mapping[str, Any]) -> list[str]:
+    """Tell what three ways to an alignment loss's gradient cost, and what they are worth."""
+    times, cosines = record["times_a_plain_step"], record["cosine_of_gradients"]
+    fidelity = record["cosine_to_integrated_gradients"]
+    return [
+        "",
+        "## Training: ways to the gradient of an alignment loss",
+        "",
+        f"One batch of {record['n_texts']} texts of Banking77, one point, {threads_of(record)};",
+        "time as a multiple of a plain step. Differentiating twice takes",
+        f"{times['twice']:.2f}, a difference of two passes close by {times['difference']:.2f}",
+        f"(cosine of the two gradients {min(1, cosines['difference']):.3f}), and a one-sided",
+        "difference at the text itself, which shares the pass of the cross-entropy,",
+        f"{times['one-sided']:.2f}. But attributions at the text itself have a cosine of",
+        f"{fidelity['the text itself']:.2f} to integrated gradients, those in the middle of the",
+        f"path {fidelity['the middle']:.2f}. So `AlignmentGuidance` differentiates twice.",
+    ]
+
+
 def threads_of(part: Mapping[str, Any]) -> str:
     return f"{part['threads']} thread{'s' if part['threads'] > 1 else ''}"
 
@@ -428,6 +478,8 @@ def page(records: Mapping[str, dict[str, Any]], runs: Mapping[str, list[dict[str
     ]
     if "scoring" in records:
         lines += scoring_lines(records["scoring"]["parts"])
+    if "together" in records:
+        lines += together_lines(records["together"])
     if "training" in records:
         lines += [
             "",
@@ -444,6 +496,8 @@ def page(records: Mapping[str, dict[str, Any]], runs: Mapping[str, list[dict[str
             *cost_table(records["training"], runs),
             *against_eight_points(DEFAULT, runs),
         ]
+    if "alignment" in records:
+        lines += alignment_lines(records["alignment"])
     if "scaling" in records:
         lines += [
             "",

@@ -43,11 +43,12 @@ from skcap import CAPPriorTransformer, TransformersLLM
 from skcap.llm import loaded_model as engine
 from skcap.llm import release_models
 from skcap.llm.prompt_encoding import EncodedPrompt, PromptEncoder
-from skcap.llm.token_tree import TokenTree, common_prefix_length, grow_trees
+from skcap.llm.token_tree import common_prefix_length, grow_trees
 from skcap.models import resolve_model
 from skcap.priors.lime import LimePriorTransformer
 from skcap.priors.masks import apply_mask
 from skcap.priors.shap import ShapPriorTransformer
+from skcap.priors.units import find_units
 
 MODEL = "smollm2-135m"
 PADDED_BATCH = 4096  # tokens: about as many full prompts as the plain loop takes at once
@@ -84,8 +85,8 @@ def jobs_of(prior: CAPPriorTransformer, X: list[str], y: np.ndarray) -> list[Job
     names = dict(zip(prior.classes_, prior.label_names_, strict=True))
     jobs = []
     for text, label in zip(X, y, strict=True):
-        words, name = text.split(), names[label]
-        masks = {apply_mask(words, mask): mask for mask in prior._masks(text, name)}
+        words, name, units = text.split(), names[label], find_units(text, prior.unit)
+        masks = {apply_mask(words, mask): mask for mask in prior._masks(text, name, units)}
         jobs.append(Job(text, name, list(masks), np.array(list(masks.values()))))
     return jobs
 
@@ -178,33 +179,44 @@ def recorded_products(model: torch.nn.Module) -> Iterator[Products]:
             handle.remove()
 
 
+def now(device: torch.device) -> float:
+    """Give the time once the device has done what it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 def seconds_of_linear(products: Products) -> float:
     """Time the products of linear layers with nothing around them."""
+    device = products.linear[0][0].device
     inputs = {
-        (rows, weight.shape[1]): torch.randn(rows, weight.shape[1]).to(weight.dtype)
+        (rows, weight.shape[1]): torch.randn(rows, weight.shape[1], device=device).to(weight.dtype)
         for weight, rows in products.linear
     }
     with torch.inference_mode():
-        start = time.perf_counter()
+        start = now(device)
         for weight, rows in products.linear:
             inputs[rows, weight.shape[1]] @ weight.T
-        return time.perf_counter() - start
+        return now(device) - start
 
 
 def seconds_of_attention(products: Products, dtype: torch.dtype) -> float:
     """Time the two products of each attention, without mask, softmax or copies."""
+    device = products.linear[0][0].device
     sides = {}
     for query, key in dict.fromkeys(products.attention):
         heads = (*query[:2], *key[2:])  # each query's head has keys, shared or not
         scores = (*query[:3], key[2])
-        sides[query, key] = [torch.randn(shape).to(dtype) for shape in (query, heads, scores)]
+        sides[query, key] = [
+            torch.randn(shape, device=device).to(dtype) for shape in (query, heads, scores)
+        ]
     with torch.inference_mode():
-        start = time.perf_counter()
+        start = now(device)
         for shapes in products.attention:
             queries, keys, scores = sides[shapes]
             queries @ keys.transpose(-1, -2)
             scores @ keys
-        return time.perf_counter() - start
+        return now(device) - start
 
 
 def compare_with_products(work: Work, dtype: str) -> dict[str, Any]:
@@ -235,7 +247,8 @@ def compare_with_products(work: Work, dtype: str) -> dict[str, Any]:
 STAGES = {
     "tokenising": (PromptEncoder, "encode"),
     "tree building": (engine, "grow_trees"),
-    "ancestors": (TokenTree, "ancestors"),
+    "rows": (engine, "put_in_rows"),
+    "masks": (engine.LoadedModel, "_mask"),
     "forward": (engine.LoadedModel, "_forward"),
     "log-softmax": (engine, "_log_prob"),
 }
@@ -269,7 +282,7 @@ def profile_stages(work: Work) -> dict[str, float]:
     parts["products"] = spent["aten::linear"]
     parts["attention"] = spent["aten::scaled_dot_product_attention"]
     parts["rest of the forward"] = parts.pop("forward") - parts["products"] - parts["attention"]
-    parts["masks and the rest"] = total - sum(parts.values())
+    parts["the rest"] = total - sum(parts.values())
     return {name: round(seconds / total, 4) for name, seconds in parts.items()}
 
 
@@ -378,7 +391,7 @@ def peak_with_long_prefix(n_masks: int, threads: int) -> dict[str, float]:
         "seconds": time.perf_counter() - start,
         "prefix_tokens": len(loaded.prefix_ids),
         "n_variants": len(job.variants),
-        "batch_size": llm.batch_size,
+        "batch_size": llm._batch_size(),
         "mib_of_the_weights": sum(p.nbytes for p in loaded.model.parameters()) / 2**20,
         "mib_before": before,
         "mib_above_the_weights": resident("VmHWM") - before,
@@ -410,16 +423,16 @@ def measure_sources(work: Work, options: Any) -> dict[str, Any]:
     for source in (work.prior, LimePriorTransformer(), ShapPriorTransformer()):
         source = source.set_params(cache=False).fit(X, y)
         for llm in llms.values():  # shap compiles some of its code when it is first used
-            source._evidence(llm, "where is my new card by the way", jobs[0].name)
+            source._evidence(llm, [("where is my new card by the way", jobs[0].name)])
         seconds = dict.fromkeys(llms, 0.0)
         worst = 0.0
         for turn, job in enumerate(jobs):
             scores = {}
             for name in list(llms)[:: -1 if turn % 2 else 1]:
                 start = time.perf_counter()
-                evidence = source._evidence(llms[name], job.text, job.name)
+                evidence = source._evidence(llms[name], [(job.text, job.name)])
                 seconds[name] += time.perf_counter() - start
-                (scores[name],) = source._solve([job.text], [job.name], [evidence])
+                (scores[name],) = source._solve([job.text], [job.name], evidence)
             worst = max(worst, float(np.abs(scores["tree"] - scores["padded"]).max()))
         figures[source.source] = {
             "seconds": seconds,
@@ -441,7 +454,7 @@ def padding_of(load: Callable, n_texts: int | None, n_masks: int) -> Counter[str
     X, y = load("train", shots="published", return_X_y=True)
     prior = CAPPriorTransformer(MODEL, n_masks=n_masks, cache=False).fit(X, y)
     prefix, suffix = prior.prompt_
-    batch_size = TransformersLLM().batch_size
+    batch_size = TransformersLLM()._batch_size()
     count: Counter[str] = Counter()
     for job in jobs_of(prior, X[:n_texts], y[:n_texts]):
         full = [prefix + variant + suffix for variant in job.variants]
@@ -496,7 +509,7 @@ def measure_bfloat16(work: Work, options: Any) -> dict[str, Any]:
         evidence = {}
         for dtype in list(llms)[:: -1 if turn % 2 else 1]:
             start = time.perf_counter()
-            evidence[dtype] = work.prior._evidence(llms[dtype], job.text, job.name)
+            (evidence[dtype],) = work.prior._evidence(llms[dtype], [(job.text, job.name)])
             seconds[dtype] += time.perf_counter() - start
         differences.append(np.abs(evidence["float32"] - evidence["bfloat16"]).mean())
         for form, (regressed, fit_intercept) in FORMS.items():

@@ -40,7 +40,7 @@ from _suite import finish, parse, parser_of, target
 from skorch.callbacks import Callback
 
 from skcap import CAPPriorTransformer, FakeLLM, GuidedTextClassifier, PriorMatrix
-from skcap.attribution import attribute_words
+from skcap.attribution import attribute_words, find_baseline_token
 from skcap.classifier.batches import TextDataset
 from skcap.guidance import AlignmentGuidance, MaskerGuidance, RationaleGuidance, SwapGuidance
 from skcap.utils.norms import normalize_scores
@@ -65,6 +65,7 @@ TIMED = {
 # What a step costs depends on how many points there are, not on where they lie.
 KINDS = ["swap", "rationale", "rationale, composed", "masker", "adversarial"]
 COSTED = ["unguided", DEFAULT, *KINDS, *(f"gausslegendre {points}" for points in (1, 2, 4, 8))]
+LIMITS = {DEFAULT: 2, "swap": 1.5, "rationale": 1.5}  # times an unguided step
 WARM_UP = 2  # steps
 WEIGHED = ("unguided", DEFAULT, "gausslegendre 8")  # whose memory is measured: a process for each
 PARTS = ("costs", "fidelity")
@@ -192,7 +193,7 @@ def attributions(
             n_words=n_words,
             n_steps=points,
             path=path,
-            baseline_token=clf._baseline_token(),
+            baseline_token=find_baseline_token(clf.tokenizer_, clf.ig_baseline),
             internal_batch_size=64,
         )
         for batch, classes in batches
@@ -345,6 +346,11 @@ def measured_costs(options: argparse.Namespace) -> dict[str, Any]:
         "targets": [
             target(7, "guided step, one point", default["time_ratio"], 3),
             target(7, "memory of a guided step, one point", default["memory_ratio"], 1.6),
+            *(
+                target(20, f"guided step, {name}", costs[name]["time_ratio"], limit)
+                for name, limit in LIMITS.items()
+                if name in costs
+            ),
         ],
     }
 
