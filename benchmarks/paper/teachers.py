@@ -11,7 +11,7 @@ import torch
 from scipy.special import log_softmax
 from tqdm.auto import tqdm
 
-from benchmarks.paper import second_teacher
+from benchmarks import packed_models
 from benchmarks.paper.draws import Draw
 from benchmarks.paper.settings import Row
 from skcap import (
@@ -56,7 +56,7 @@ def make_source(
     if name == "cap_rivals":
         return CAPPriorTransformer(teacher(), n_rivals=4, verbose=1)
     if name == "cap_gemma":
-        return CAPPriorTransformer(teacher(model=second_teacher.folder()), verbose=1)
+        return CAPPriorTransformer(teacher(model=packed_models.folder("gemma-3-270m")), verbose=1)
     if name == "cap_paper":
         return CAPPriorTransformer(teacher(), **PAPER_FORM, verbose=1)
     if name == "lime":

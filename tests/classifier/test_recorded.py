@@ -14,8 +14,9 @@ pytestmark = pytest.mark.slow
 
 RECORDED = json.loads((Path(__file__).parents[1] / "data/recorded_predictions.json").read_text())
 TEXTS, LABELS, NEW = RECORDED["texts"], RECORDED["y"], RECORDED["X_test"]
-# Processors differ in the last digits of a product, and training adds that up.
-CLOSE = 2e-3
+# Processors differ in the last digits of a product, and training adds that up; most so where a
+# gradient is taken of a gradient. Half the weight of alignment moves these predictions by 0.1.
+CLOSE = {"unguided": 2e-3, "alignment": 1e-2, "rationale": 2e-3}
 
 
 def prior():
@@ -39,8 +40,8 @@ def fit(X, guidance):
 )
 def test_same_predictions_as_before(name, guidance):
     classifier = fit(TEXTS if guidance is None else prior(), guidance)
-    np.testing.assert_allclose(classifier.predict_proba(NEW), RECORDED[name], atol=CLOSE)
+    np.testing.assert_allclose(classifier.predict_proba(NEW), RECORDED[name], atol=CLOSE[name])
     if name == "alignment":
         explained = classifier.explain(NEW, n_steps=8).scores
         for found, recorded in zip(explained, RECORDED["explained"], strict=True):
-            np.testing.assert_allclose(found, recorded, atol=50 * CLOSE)
+            np.testing.assert_allclose(found, recorded, atol=0.15)  # of 1.1
