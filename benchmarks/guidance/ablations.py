@@ -84,6 +84,18 @@ class SignAttack(AdversarialGuidance):
         return self.epsilon * length / own * signs
 
 
+class MiddlePoint(AdversarialGuidance):
+    """Explains at the middle of each text's path, not at a random point."""
+
+    _points = {"n_steps": 1, "path": "gausslegendre"}
+
+
+class FourPoints(AdversarialGuidance):
+    """Explains at four points of each text's path, not at a random one."""
+
+    _points = {"n_steps": 4, "path": "gausslegendre"}
+
+
 def _slope(step: Any) -> tuple[Tensor, Tensor]:
     """Gradient of each text's loss by the embeddings of its words, and the embeddings."""
     point = step.module.embed(step.batch["input_ids"]).detach().requires_grad_()
@@ -98,6 +110,8 @@ GUIDANCE: dict[tuple[str, str], type[BaseGuidance]] = {
     ("adversarial", ""): AdversarialGuidance,
     ("adversarial", "token"): TokenAttack,
     ("adversarial", "sign"): SignAttack,
+    ("adversarial", "middle"): MiddlePoint,
+    ("adversarial", "four points"): FourPoints,
 }
 
 
@@ -252,7 +266,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = sorted({name for name, _ in GUIDANCE})
     parser.add_argument("--guidance", nargs="+", choices=["none", *names], default=names)
-    parser.add_argument("--variant", choices=["", "attention", "token", "sign"], default="")
+    parser.add_argument(
+        "--variant", choices=["", "attention", "token", "sign", "four points"], default=""
+    )
     parser.add_argument("--extra", nargs="+", default=["{}"], help="JSON of parameters")
     parser.add_argument("--beta", type=float, default=1.0)
     parser.add_argument("--marks", choices=["none", "speaker"], default="none")

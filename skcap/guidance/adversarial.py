@@ -54,6 +54,7 @@ class AdversarialGuidance(BaseGuidance):
     >>> clf.fit(["wake me at six", "play jazz"], ["alarm", "music"])  # doctest: +SKIP
     """
 
+    _points: Mapping[str, Any] = {"n_steps": 1, "path": "random"}  # of the path of attributions
     _parameter_constraints = {
         "epsilon": [number(0)],
         "n_steps": [integer(1)],
@@ -143,6 +144,7 @@ class AdversarialGuidance(BaseGuidance):
                 baseline,
                 step.classes,
                 create_graph=create_graph,
+                **self._points,
             )
         n_words = batch["prior"].shape[1] if "prior" in batch else int(batch["word_ids"].max()) + 1
         counts = words_from_tokens(torch.ones_like(tokens), batch["word_ids"], n_words)

@@ -53,8 +53,10 @@ def attribute_tokens(
     classes: Tensor,
     *,
     create_graph: bool,
+    n_steps: int = 1,
+    path: str = "random",
 ) -> Tensor:
-    """Attribute logits to tokens by integrated gradients at one random point of each text's path.
+    """Attribute logits to tokens by integrated gradients.
 
     Parameters
     ----------
@@ -66,6 +68,9 @@ def attribute_tokens(
         The class of each text whose logit is explained.
     create_graph : bool
         Keep the graph, so that the attributions can be differentiated.
+    n_steps, path : int, str
+        Points of each text's path: one at random by default. See
+        :func:`skcap.attribution.integrated_gradients`.
 
     Returns
     -------
@@ -73,14 +78,15 @@ def attribute_tokens(
     """
 
     def score(points: Tensor) -> Tensor:
-        logits = module(attention_mask=attention_mask, inputs_embeds=points).float()
-        return logits.gather(1, classes.unsqueeze(1)).squeeze(1)
+        repeats = len(points) // len(classes)
+        logits = module(attention_mask=attention_mask.repeat(repeats, 1), inputs_embeds=points)
+        return logits.float().gather(1, classes.repeat(repeats).unsqueeze(1)).squeeze(1)
 
     return integrated_gradients(
         score,
         embeddings,
         baseline,
-        n_steps=1,
-        path="random",
+        n_steps=n_steps,
+        path=path,
         create_graph=create_graph,
     )
