@@ -206,6 +206,7 @@ COLUMNS = {
     "explanation_kept": "explanation kept",
     "comprehensiveness": "comprehensiveness",
     "sufficiency": "sufficiency",
+    "mask_mean": "mean mask",
 }
 MARKED = {"same": "own name", "accuracy": "no name", "misleading": "another's name"}
 MARKED |= {"attributed": "attributed to the name", "masked_in": "mask of the name"}
