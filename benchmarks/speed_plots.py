@@ -71,7 +71,10 @@ REASONS = {
     20: (
         "* **20.** An alignment step is four passes more than a plain one, by whichever way its\n"
         "  gradient is found. The one way that saves passes looks at the text itself alone, and\n"
-        "  what is seen from there is not what integrated gradients say (see above)."
+        "  what is seen from there is not what integrated gradients say (see above). A\n"
+        "  rationale and its complement are two more texts as long as the text, so a step with\n"
+        "  rationales is three passes. On a CPU one text fills a pass already, and texts side by\n"
+        "  side gain nothing; so there they are put through the model one at a time."
     ),
 }
 
