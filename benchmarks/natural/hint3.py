@@ -95,7 +95,7 @@ STUDY = Study(
     "hint3",
     measure,
     judge=lambda figures: figures["accuracy"],
-    columns=Columns(SHOWN, paired=("accuracy",)),
+    columns=Columns(SHOWN, paired=("accuracy", "auroc", "ece")),
 )
 
 
