@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmarks.natural.table import as_table
 from benchmarks.paper.run import read_lines
 
 HERE = Path(__file__).parent
@@ -55,9 +56,7 @@ def table(lines: list[dict[str, Any]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     columns = [c for c in columns if c not in ("cpu", "torch", "date")] + ["cpu", "torch", "date"]
     body = [[row.get(column, "") for column in columns] for row in rows]
-    return "\n".join(
-        "| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *body)
-    )
+    return as_table(columns, body)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ import argparse
 import itertools
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks._record import environment
+from benchmarks.natural.table import as_table
 from benchmarks.paper.cell import faithfulness, to_explain
 from benchmarks.paper.draws import Draw, make_draw
-from benchmarks.paper.run import add_line, read_lines
+from benchmarks.paper.run import keep_run, read_lines
 from benchmarks.paper.settings import ROWS, SHARED
 from benchmarks.paper.shortcut import others, put, share_of_mark, sign
 from benchmarks.paper.teachers import make_prior
 from skcap import GuidedTextClassifier, PriorMatrix
-from skcap.attribution import baseline_embeddings, find_baseline_token, integrated_gradients
+from skcap.attribution import baseline_embeddings, find_baseline_token
 from skcap.classifier.predicting import batches_by_length
 from skcap.guidance import AdversarialGuidance, BaseGuidance, MaskerGuidance
 from skcap.guidance import masker as masker_module
 from skcap.guidance.adversarial import find_perturbation
+from skcap.guidance.explaining import attribute_tokens
 
 PATH = Path(__file__).parent / "results" / "ablations.jsonl"
 SEED = 0
@@ -128,13 +130,16 @@ def attacked(clf: GuidedTextClassifier, draw: Draw) -> dict[str, float]:
         embeddings = module.embed(batch["input_ids"]).detach()
         start = baseline_embeddings(module, embeddings, batch["special"], token)
 
-        def explain(points: Tensor) -> Tensor:  # used within this turn of the loop only
-            def score(rows: Tensor) -> Tensor:
-                repeats = len(rows) // len(mask)
-                logits = module(attention_mask=mask.repeat(repeats, 1), inputs_embeds=rows)
-                return logits.gather(1, classes.repeat(repeats)[:, None]).squeeze(1)
-
-            return integrated_gradients(score, points, start, n_steps=N_POINTS)
+        explain = partial(
+            attribute_tokens,
+            module,
+            mask,
+            baseline=start,
+            classes=classes,
+            create_graph=False,
+            n_steps=N_POINTS,
+            path="gausslegendre",
+        )
 
         for epsilon in EPSILONS:
             change = find_perturbation(
@@ -230,16 +235,16 @@ def render() -> None:
         "cosine of a text's attributions (16 points) before and after; blank where not measured. "
         f"{environment['cpu']}, torch {environment['torch']}, {environment['date']}.",
         "",
-        *_table(by_marks["none"], COLUMNS),
+        _table(by_marks["none"], COLUMNS),
         "",
         "Trained on texts that each begin with a name, the same for all of a class:",
         "",
-        *_table(by_marks["speaker"], MARKED),
+        _table(by_marks["speaker"], MARKED),
     ]
     PATH.parents[1].joinpath("ablations.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _table(runs: list[dict[str, Any]], columns: dict[str, str]) -> list[str]:
+def _table(runs: list[dict[str, Any]], columns: dict[str, str]) -> str:
     head = ["guidance", *columns.values()]
     rows = [
         [
@@ -248,7 +253,7 @@ def _table(runs: list[dict[str, Any]], columns: dict[str, str]) -> list[str]:
         ]
         for run in sorted(runs, key=lambda run: _order_of(run["settings"]))
     ]
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+    return as_table(head, rows)
 
 
 def _order_of(setting: dict[str, Any]) -> tuple[bool, str]:
@@ -272,9 +277,8 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = sorted({name for name, _ in GUIDANCE})
     parser.add_argument("--guidance", nargs="+", choices=["none", *names], default=names)
-    parser.add_argument(
-        "--variant", choices=["", "attention", "token", "sign", "four points"], default=""
-    )
+    variants = sorted({variant for _, variant in GUIDANCE})
+    parser.add_argument("--variant", choices=variants, default="")
     parser.add_argument("--extra", nargs="+", default=["{}"], help="JSON of parameters")
     parser.add_argument("--beta", type=float, default=1.0)
     parser.add_argument("--marks", choices=["none", "speaker"], default="none")
@@ -298,15 +302,13 @@ def main() -> None:
             raise SystemExit(f"{options.prior_file} holds the scores of other texts.")
     elif options.prior != "none":
         prior = make_prior(ROWS[options.prior], draw, SEED, SHARED)
-    done = [run["settings"] for run in read_lines(PATH)]
     for guidance, extra in itertools.product(options.guidance, options.extra):
         setting = {"guidance": guidance, "variant": options.variant, "extra": json.loads(extra)}
         setting |= {"beta": options.beta, "marks": options.marks, "seed": SEED}
         setting |= {"prior": "none" if prior is None else "cap", "data": draw.data_hash}
-        if setting not in done:
-            record = {"settings": setting, **measure(setting, draw, marks, prior)}
-            add_line(PATH, {**record, "environment": environment()})
-            print(json.dumps(record), flush=True)
+        record = keep_run(PATH, setting, partial(measure, setting, draw, marks, prior))
+        if record is not None:
+            print(setting, record["figures"], record["seconds"], flush=True)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks._record import environment
 from benchmarks.natural.sets import SETS, TextSet
-from benchmarks.paper.run import add_line, read_lines
+from benchmarks.paper.run import keep_run
 from benchmarks.paper.teachers import make_source
 from skcap import GuidedTextClassifier
 from skcap.inspection import compare_guidance
@@ -45,6 +45,17 @@ def compare(data: TextSet, guidance: str) -> Any:
     )
 
 
+def measure(name: str, guidance: str) -> dict[str, Any]:
+    """Compare, and draw the plot."""
+    start = time.perf_counter()
+    comparison = compare(SETS[name](0), guidance)
+    seconds = round(time.perf_counter() - start, 1)
+    figure = comparison.plot().figure
+    figure.savefig(IMAGES / f"compare_{guidance}.png", dpi=110, bbox_inches="tight")
+    figures = comparison.to_frame().round(4).to_dict("index")
+    return {"figures": figures, "says": comparison.summary(), "seconds": seconds}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", choices=SETS, default=["hint3-SOFMattress-v1"])
@@ -52,17 +63,9 @@ def main() -> None:
     options = parser.parse_args()
     for name, guidance in itertools.product(options.sets, options.guidance):
         settings = {"set": name, "guidance": guidance, "folds": N_FOLDS}
-        if any(line["settings"] == settings for line in read_lines(PATH)):
-            continue
-        start = time.perf_counter()
-        comparison = compare(SETS[name](0), guidance)
-        figures = comparison.to_frame().round(4).to_dict("index")
-        line = {"settings": settings, "figures": figures, "says": comparison.summary()}
-        seconds = round(time.perf_counter() - start, 1)
-        add_line(PATH, {**line, "seconds": seconds, "environment": environment()})
-        print(comparison.summary(), flush=True)
-        figure = comparison.plot().figure
-        figure.savefig(IMAGES / f"compare_{guidance}.png", dpi=110, bbox_inches="tight")
+        line = keep_run(PATH, settings, partial(measure, name, guidance))
+        if line is not None:
+            print(line["says"], flush=True)
 
 
 if __name__ == "__main__":

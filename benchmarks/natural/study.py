@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks._record import environment
 from benchmarks.natural.methods import METHODS, defaults, tuned
 from benchmarks.natural.table import Columns, tables
-from benchmarks.paper.run import add_line, read_lines
+from benchmarks.paper.run import keep_run, read_lines
 
 HERE = Path(__file__).parent
 Line = dict[str, Any]
@@ -69,12 +68,9 @@ class Study:
         return self.choices().get(name_of(place), {}).get(method, defaults(method))
 
     def run_missing(self, run: Run) -> None:
-        settings = run.settings()
-        if any(line["settings"] == settings for line in read_lines(self.lines_path)):
-            return
-        line = {"settings": settings, **self.measure(run), "environment": environment()}
-        add_line(self.lines_path, line)
-        print(settings, line["figures"], line["seconds"], flush=True)
+        line = keep_run(self.lines_path, run.settings(), lambda: self.measure(run))
+        if line is not None:
+            print(line["settings"], line["figures"], line["seconds"], flush=True)
 
     def tune(self, place: dict[str, Any], method: str) -> None:
         """Try a method's values on validation texts, and keep the choice."""

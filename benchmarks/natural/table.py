@@ -36,8 +36,7 @@ def _table(place: str, lines: list[Line], methods: Iterable[str], columns: Colum
         if own:
             base = {seed: run for (name, seed), run in runs.items() if name == BASELINE}
             rows.append(_row(method, own, base, shown, columns.paired))
-    parts = [f"## {place}\n", _cells(head), "|---" * len(head) + "|", *map(_cells, rows), ""]
-    return "\n".join(parts)
+    return f"## {place}\n\n{as_table(head, rows)}\n"
 
 
 def _row(
@@ -66,8 +65,10 @@ def _row(
     ]
 
 
-def _cells(texts: list[str]) -> str:
-    return "| " + " | ".join(texts) + " |"
+def as_table(head: list[str], rows: list[list[str]]) -> str:
+    """Write a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def spread(values: list[float]) -> str:

@@ -15,14 +15,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
+from functools import partial
 from typing import Any
 
 from benchmarks import packed_models
 from benchmarks._intents import LOADERS
-from benchmarks._record import environment
-from benchmarks.natural.table import spread
+from benchmarks.natural.table import as_table, spread
 from benchmarks.paper.draws import make_draw
-from benchmarks.paper.run import RESULTS, add_line, read_lines
+from benchmarks.paper.run import RESULTS, keep_run, read_lines
 from skcap import GuidedTextClassifier
 
 PATH = RESULTS / "encoders.jsonl"
@@ -59,7 +59,8 @@ def render() -> str:
         if own["split"] == "test" and own["lr"] == ENCODERS[own["encoder"]]:
             key = (own["encoder"], own["dataset"])
             found.setdefault(key, []).append(100 * line["figures"]["accuracy"])
-    rows = [["encoder (millions of weights)", *PUBLISHED], ["---"] * (1 + len(PUBLISHED))]
+    head = ["encoder (millions of weights)", *PUBLISHED]
+    rows = []
     for name in ENCODERS:
         cells = [found.get((name, dataset), []) for dataset in PUBLISHED]
         said = [f"{spread(cell)} ({len(cell)})" if cell else "" for cell in cells]
@@ -72,7 +73,7 @@ def render() -> str:
         for line in lines
         if line["settings"]["split"] == "valid"
     ]
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    table = as_table(head, rows)
     return INTRODUCTION.format(**lines[-1]["environment"], table=table, tried="\n".join(choices))
 
 
@@ -102,14 +103,12 @@ def main() -> None:
     if options.render:
         PAGE.write_text(render(), encoding="utf-8")
         return
-    done = [line["settings"] for line in read_lines(PATH)]
     for seed, name, dataset in itertools.product(options.seeds, options.encoders, options.datasets):
         for lr in options.lr or [ENCODERS[name]]:
             settings = {"encoder": name, "dataset": dataset, "seed": seed, "lr": lr}
             settings["split"] = options.split
-            if settings not in done:
-                line = {"settings": settings, **measure(settings), "environment": environment()}
-                add_line(PATH, line)
+            line = keep_run(PATH, settings, partial(measure, settings))
+            if line is not None:
                 print(settings, line["figures"], line["seconds"], flush=True)
 
 

@@ -14,6 +14,7 @@ import argparse
 import itertools
 import json
 import platform
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,17 @@ def add_line(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record, default=str) + "\n")
+
+
+def keep_run(
+    path: Path, settings: dict[str, Any], measure: Callable[[], dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Measure a run and keep it, with its settings and environment; None if it is there."""
+    if any(line["settings"] == settings for line in read_lines(path)):
+        return None
+    line = {"settings": settings, **measure(), "environment": environment()}
+    add_line(path, line)
+    return line
 
 
 def parse() -> argparse.Namespace:

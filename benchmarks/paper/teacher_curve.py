@@ -21,20 +21,20 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from benchmarks import packed_models
-from benchmarks._record import environment
-from benchmarks.natural.table import spread
+from benchmarks.natural.table import as_table, spread
+from benchmarks.paper import teachers
 from benchmarks.paper.agreement import agreement
 from benchmarks.paper.draws import Draw, make_draw
-from benchmarks.paper.run import RESULTS, add_line, read_lines
+from benchmarks.paper.run import RESULTS, keep_run, read_lines
 from benchmarks.paper.settings import SHARED
 from benchmarks.paper.shortcut import count_flagged, marked_texts, sign
-from benchmarks.paper.teachers import oracle
-from skcap import CAPPriorTransformer, GuidedTextClassifier, PriorMatrix, TransformersLLM
+from skcap import CAPPriorTransformer, GuidedTextClassifier, PriorMatrix
 from skcap.shortcuts import ShortcutAudit
 from skcap.utils.words import bare
 
@@ -52,7 +52,7 @@ N_TIMED = 4  # texts
 def teacher(name: str, chat: bool, cache: Literal[False] | None = None) -> CAPPriorTransformer:
     """Make CAP with a teacher, in float32 so that machines compare."""
     model = packed_models.folder(name) if name in packed_models.PACKED else name
-    llm = TransformersLLM(model, chat_template=chat, dtype="float32", batch_size=512)
+    llm = teachers.teacher(model=model).set_params(chat_template=chat)
     return CAPPriorTransformer(llm, cache=cache, verbose=1)
 
 
@@ -75,7 +75,7 @@ def measure(name: str, chat: bool, seed: int) -> dict[str, Any]:
     tests = marked_texts(draw, marks, seed)
     scores = {test: float(clf.score(texts, draw.y_eval)) for test, texts in tests.items()}
     found = count_flagged(set(clf.audit_.shortcuts_["word"]), planted)
-    agreed = agreement(without_mark(prior, draw), oracle(draw))
+    agreed = agreement(without_mark(prior, draw), teachers.oracle(draw))
     figures = {
         **{key: agreed[key] for key in ("spearman", "same_first_word")},
         "mark_last": float(np.mean([np.argmin(scores) == 0 for scores in prior.scores])),
@@ -84,7 +84,7 @@ def measure(name: str, chat: bool, seed: int) -> dict[str, Any]:
         **scores,
         "seconds_a_text": seconds,
     }
-    return {key: round(value, 4) for key, value in figures.items()}
+    return {"figures": {key: round(value, 4) for key, value in figures.items()}}
 
 
 def seconds_a_text(name: str, chat: bool, draw: Draw) -> float:
@@ -137,8 +137,7 @@ def render() -> str:
                 f"{np.mean([run['seconds_a_text'] for run in found]):.2f}",
             ]
         )
-    table = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
-    return INTRODUCTION.format(**where) + "\n".join(table) + "\n"
+    return INTRODUCTION.format(**where) + as_table(head, rows) + "\n"
 
 
 INTRODUCTION = """# What a larger teacher is worth
@@ -163,13 +162,11 @@ def main() -> None:
     if options.render:
         PAGE.write_text(render(), encoding="utf-8")
         return
-    done = [line["settings"] for line in read_lines(PATH)]
     for seed, name in itertools.product(options.seeds, options.teachers):
         settings = {"teacher": name, "chat": options.chat, "seed": seed}
-        if settings not in done:
-            figures = measure(name, options.chat, seed)
-            add_line(PATH, {"settings": settings, "figures": figures, "environment": environment()})
-            print(settings, figures, flush=True)
+        line = keep_run(PATH, settings, partial(measure, name, options.chat, seed))
+        if line is not None:
+            print(settings, line["figures"], flush=True)
 
 
 if __name__ == "__main__":

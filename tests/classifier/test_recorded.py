@@ -16,7 +16,7 @@ RECORDED = json.loads((Path(__file__).parents[1] / "data/recorded_predictions.js
 TEXTS, LABELS, NEW = RECORDED["texts"], RECORDED["y"], RECORDED["X_test"]
 # Processors differ in the last digits of a product, and training adds that up; most so where a
 # gradient is taken of a gradient. Half the weight of alignment moves these predictions by 0.1.
-CLOSE = {"unguided": 2e-3, "alignment": 1e-2, "rationale": 2e-3}
+CLOSE = {"unguided": 2e-3, "alignment": 5e-3, "rationale": 2e-3}
 
 
 def prior():
@@ -44,4 +44,4 @@ def test_same_predictions_as_before(name, guidance):
     if name == "alignment":
         explained = classifier.explain(NEW, n_steps=8).scores
         for found, recorded in zip(explained, RECORDED["explained"], strict=True):
-            np.testing.assert_allclose(found, recorded, atol=0.15)  # of 1.1
+            np.testing.assert_allclose(found, recorded, atol=0.1)
