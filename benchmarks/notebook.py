@@ -19,7 +19,7 @@ RECORDS = {
     "paper/results/shortcut.jsonl": "benchmarks.paper.shortcut",
     "shortcuts/results/audit_planted.jsonl": "benchmarks.shortcuts.audit_planted",
     "natural/results/planted.jsonl": "benchmarks.natural.planted",
-    "natural/results/hint3.jsonl": "benchmarks.natural.hint3",
+    "natural/results/scope.jsonl": "benchmarks.natural.scope",
     "guidance/results/ablations.jsonl": "benchmarks.guidance.ablations",
     "paper/results/teacher_curve.jsonl": "benchmarks.paper.teacher_curve",
     "paper/results/encoders.jsonl": "benchmarks.paper.encoders",

@@ -14,7 +14,7 @@ import pytest
 import torch
 from keyword_task import KEYWORDS, LABELS, NEW_LABELS, NEW_TEXTS, PRIOR, TEXTS, step_of
 
-from benchmarks.natural import hint3, planted, sets
+from benchmarks.natural import planted, robust, scope, sets
 from benchmarks.natural.methods import METHODS, PLAIN, TUNED, data_for, defaults
 from benchmarks.natural.methods import make as make_method
 from benchmarks.natural.methods.experts import ProductOfExperts, bias_of, complement
@@ -331,9 +331,12 @@ def test_both_studies_measure(
     small = {"model": tiny_model("bert"), "device": "cpu", **QUICK, "max_epochs": 1}
     data = sets.TextSet(TEXTS, LABELS, NEW_TEXTS, NEW_LABELS, {"": ["the"], "far": ["on it"]})
     monkeypatch.setitem(sets.SETS, "small", lambda seed: data)
-    found = hint3.measure(Run({"set": "small"}, "unguided", 0, {}), **small)["figures"]
+    cap = CAPPriorTransformer(FakeLLM(), cache=False)
+    monkeypatch.setattr(robust, "make_source", lambda name: cap)
+    found = scope.measure(Run({"set": "small"}, "unguided", 0, {}), **small)["figures"]
     assert {"accuracy", "ece", "auroc", "auroc, far", "fpr95_energy, far"} <= found.keys()
-    found = hint3.measure(Run({"set": "small"}, "tfidf", 0, {}, "valid"))["figures"]
+    assert {"adversarial", "comprehensiveness", "sufficiency"} <= found.keys()
+    found = scope.measure(Run({"set": "small"}, "tfidf", 0, {}, "valid"))["figures"]
     assert found.keys() == {"accuracy", "ece"}
 
     draw = Draw(TEXTS, LABELS, NEW_TEXTS, NEW_LABELS, TEXTS, LABELS)
@@ -341,7 +344,6 @@ def test_both_studies_measure(
     place = {"dataset": "small", "share": 1.0}
     found = planted.measure(Run(place, "unguided", 0, {}), **small)["figures"]
     assert found.keys() == {"same", "none", "misleading"}
-    cap = CAPPriorTransformer(FakeLLM(), cache=False)
     monkeypatch.setattr(planted, "make_source", lambda name: cap)
     found = planted.measure(Run(place, "swap", 0, {}), **small)
     assert found["figures"]["marks"] == 3

@@ -197,7 +197,7 @@ def measure(
     clf.fit(draw.X if prior is None else prior, draw.y)
     seconds = {"fit": round(time.perf_counter() - start, 1)}
     figures = {"accuracy": float(clf.score(draw.X_eval, draw.y_eval))}
-    figures |= attacked(clf, draw) | faithfulness(clf, draw) | masks(clf, draw)
+    figures |= attacked(clf, draw) | faithfulness(clf, draw.X_eval) | masks(clf, draw)
     if marks is not None:
         figures |= shortcut(clf, draw, marks)
     seconds["all"] = round(time.perf_counter() - start, 1)

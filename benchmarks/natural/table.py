@@ -52,7 +52,7 @@ def _row(
         [
             100 * (run["figures"][name] - base[seed]["figures"][name])
             for seed, run in own.items()
-            if seed in base
+            if seed in base and name in run["figures"] and name in base[seed]["figures"]
         ]
         for name in paired
     ]

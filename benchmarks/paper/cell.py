@@ -90,7 +90,7 @@ def run_cell(cell: Cell, draw: Draw, attacked: Any) -> dict[str, Any]:
     withstood = np.asarray(clf.predict(attacked.texts)) == attacked.labels
     figures = {"accuracy": float(is_right.mean()), **by_attack(withstood, attacked)}
     if hasattr(clf, "explain"):
-        figures |= faithfulness(clf, draw)
+        figures |= faithfulness(clf, draw.X_eval)
     seconds = {
         "prior": round(prior_seconds, 1),
         "fit": round(fit_seconds, 1),
@@ -114,9 +114,9 @@ def to_explain(texts: list[str]) -> list[str]:
     return sorted(texts, key=lambda text: content_seed(0, "explained", text))[:N_EXPLAINED]
 
 
-def faithfulness(clf: GuidedTextClassifier, draw: Draw) -> dict[str, float]:
+def faithfulness(clf: Any, X_eval: list[str]) -> dict[str, float]:
     """Comprehensiveness and sufficiency by the model's own explanation of what it predicts."""
-    texts = to_explain(draw.X_eval)
+    texts = to_explain(X_eval)
     explained = clf.explain(texts, n_steps=EXPLAIN_STEPS)
     rules = RationaleRules(k=(RATIONALE, *ERASER_BINS))
     curve = faithfulness_curve(clf.predict_proba, texts, explained, rules=rules)

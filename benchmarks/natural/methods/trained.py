@@ -21,5 +21,8 @@ class Trained(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         return self.model_.predict_proba(X)
 
+    def explain(self, X: Any, **how: Any) -> Any:
+        return self.model_.explain(X, **how)
+
     def predict(self, X: Any) -> np.ndarray:
         return self.model_.predict(X)

@@ -1,14 +1,15 @@
-"""Questions of real users: accuracy, and what is out of scope.
+"""Questions of real users: accuracy in scope, and what is out of scope.
 
-    python -m benchmarks.natural.hint3 --sets hint3-SOFMattress-v1 --seeds 0 1 2
-    python -m benchmarks.natural.hint3 --sets hint3-SOFMattress-v1 --tune   # before: choices
-    python -m benchmarks.natural.hint3 --render
+    python -m benchmarks.natural.scope --sets hint3-SOFMattress-v1 --seeds 0 1 2
+    python -m benchmarks.natural.scope --sets hint3-SOFMattress-v1 --tune   # before: choices
+    python -m benchmarks.natural.scope --render
 
 HINT3: trained on what the makers of two chatbots wrote, tested on what their users sent. Further
 sets with questions out of scope: Banking77-OOS and CLINC150. CAP by SmolLM2-135M. ``--tune``
 chooses each method's main parameter by the accuracy on a fifth of the training texts, held out;
-nothing is chosen on test texts. ``--render`` writes ``hint3.md``. See `benchmarks.natural.study`
-for what is kept where.
+nothing is chosen on test texts. Where a model is tested, it is attacked and its explanations are
+measured as well, see `benchmarks.natural.robust`. ``--render`` writes ``scope.md``. See
+`benchmarks.natural.study` for what is kept where.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.natural.methods import data_for, make
+from benchmarks.natural.robust import attack, explained, withstood
 from benchmarks.natural.sets import SETS, TextSet
 from benchmarks.natural.study import Run, Study, flagged_by, parser_of
 from benchmarks.natural.table import Columns
 from benchmarks.paper.teachers import make_source
 from skcap import PriorMatrix
+from skcap.adversarial import AdversarialSet
 from skcap.metrics import (
     auroc_out_of_scope,
     expected_calibration_error,
@@ -38,6 +41,9 @@ SHOWN = (
     "accuracy",
     *(f"{name}{kind}" for name in ("auroc", "fpr95", "auroc_energy") for kind in KINDS),
     "ece",
+    "adversarial",
+    "comprehensiveness",
+    "sufficiency",
 )
 
 
@@ -53,6 +59,12 @@ def prior_of(name: str, seed: int, split: str) -> PriorMatrix:
     """Make the prior of a set's training texts; what was scored before is in the cache."""
     data = load(name, seed, split)
     return make_source("cap").fit_transform(data.X, data.y)
+
+
+@lru_cache(maxsize=2)
+def attack_on(name: str, seed: int) -> AdversarialSet:
+    """Attack a set's test texts, the same for all methods."""
+    return attack(load(name, seed, "test"))
 
 
 def measure(run: Run, **classifier: Any) -> dict[str, Any]:
@@ -76,6 +88,8 @@ def measure(run: Run, **classifier: Any) -> dict[str, Any]:
         for name, own in inside.items():
             figures[f"auroc{name}{end}"] = auroc_out_of_scope(own, outside[name])
             figures[f"fpr95{name}{end}"] = fpr_at_95_tpr(own, outside[name])
+    if run.split == "test":
+        figures |= withstood(model, attack_on(where[0], run.seed)) | explained(model, data)
     figures = {name: round(float(value), 5) for name, value in figures.items()}
     return {"figures": figures, **flagged_by(model), "seconds": seconds}
 
@@ -92,10 +106,10 @@ def doubts_of(model: Any, X: list[str], p: np.ndarray, energy: bool) -> dict[str
 
 
 STUDY = Study(
-    "hint3",
+    "scope",
     measure,
     judge=lambda figures: figures["accuracy"],
-    columns=Columns(SHOWN, paired=("accuracy", "auroc", "ece")),
+    columns=Columns(SHOWN, paired=("accuracy", "auroc", "adversarial")),
 )
 
 
