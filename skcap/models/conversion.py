@@ -8,12 +8,14 @@ import importlib.util
 import json
 import os
 import shutil
+import tempfile
 import warnings
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from skcap.models.errors import ModelLoadError
-from skcap.models.integrity import changed_files, file_digest, file_digests
+from skcap.models.integrity import MODEL_FILES, changed_files, file_digest, file_digests
 from skcap.models.packages import ModelPackage
 from skcap.models.quiet import no_loading_bars
 
@@ -27,54 +29,64 @@ _RECIPE = "2"  # raised whenever _convert_gguf writes something else, so that co
 
 
 def package_folder(package: ModelPackage) -> Path:
-    """Return the folder to load an installed alias from; a GGUF file is converted on first use."""
-    location = package.location()
-    assert location is not None, "the package is not installed"
-    if not location.exists():
-        raise _spoilt(package, f"{location} is missing although the package is installed")
+    """Return the folder to load an installed alias from; a copy is made on first use if need be."""
+    locations = package.locations()
+    assert locations is not None, "the package is not installed"
+    for location in locations:
+        if not location.exists():
+            raise _spoilt(package, f"{location} is missing although the package is installed")
+    if package.is_split:
+        return _safetensors_copy(package, locations, package.alias, {})
     if package.is_gguf:
-        return _safetensors_copy(package, location)
+        # Configurations that transformers 5 writes are misread by transformers 4.
+        major = importlib.metadata.version("transformers").split(".")[0]
+        made_with = {"transformers": major, "recipe": _RECIPE}
+        return _safetensors_copy(
+            package, locations, f"{package.alias}-transformers{major}", made_with
+        )
     _check_installed(package)
-    return location
+    return locations[0]
 
 
 def _check_installed(package: ModelPackage) -> None:
     """Raise if the files of a package are not what was installed."""
-    for path, expected in package.recorded_hashes().items():
-        if not path.is_file() or file_digest(path) != expected:
-            raise _spoilt(package, f"{path} is damaged")
+    for wheel in package.wheels:
+        for path, expected in wheel.recorded_hashes().items():
+            if not path.is_file() or file_digest(path) != expected:
+                raise _spoilt(package, f"{path} is damaged")
 
 
 def _spoilt(package: ModelPackage, problem: str) -> ModelLoadError:
+    names = " ".join(wheel.distribution for wheel in package.wheels)
     return ModelLoadError(
-        f"Model {package.alias!r}: {problem}. Run: python -m pip uninstall {package.distribution}, "
+        f"Model {package.alias!r}: {problem}. Run: python -m pip uninstall {names}, "
         f"and then: python -m skcap install {package.alias}"
     )
 
 
-def _safetensors_copy(package: ModelPackage, gguf: Path) -> Path:
-    """Return the safetensors copy of a GGUF file; the first process to ask makes it.
+def _safetensors_copy(
+    package: ModelPackage, locations: list[Path], name: str, made_with: dict[str, str]
+) -> Path:
+    """Return the copy of a GGUF file or of a model in parts; the first process to ask makes it.
 
-    Reading GGUF takes half a minute, so it is done once. Configurations that transformers 5
-    writes are misread by transformers 4, so each has its own copy. A copy that is damaged is made
-    again.
+    That takes half a minute, so it is done once. A copy that is damaged is made again.
     """
     import filelock
     import platformdirs
 
-    major = importlib.metadata.version("transformers").split(".")[0]
+    first = package.wheels[0]
     source = {
-        "package": package.distribution,
-        "version": package.version,
-        "sha256": package.sha256,
-        "transformers": major,
-        "recipe": _RECIPE,
+        "package": first.distribution,
+        "version": first.version,
+        "sha256": package.digest,
+        **made_with,
     }
     models = platformdirs.user_cache_path("skcap") / "models"
-    folder = models / f"{package.alias}-transformers{major}"
+    folder = models / name
     if _problem(folder, source) is None:
         return folder
-    check_gguf_readers(package.alias)
+    if package.is_gguf:
+        check_gguf_readers(package.alias)
     models.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(f"{folder}.lock"):
         problem = _problem(folder, source)
@@ -83,12 +95,12 @@ def _safetensors_copy(package: ModelPackage, gguf: Path) -> Path:
             if problem:
                 warnings.warn(
                     f"The copy of model {package.alias!r} in {folder} is damaged ({problem}). It "
-                    "is removed and made again from the installed package.",
+                    "is removed and made again from what is installed.",
                     RuntimeWarning,
                     stacklevel=2,
                 )
             with no_loading_bars():
-                _make_copy(gguf, folder, source)
+                _make_copy(locations, folder, source)
     return folder
 
 
@@ -107,14 +119,35 @@ def _problem(folder: Path, source: dict[str, str]) -> str | None:
     return f"changed or missing: {', '.join(changed)}" if changed else None
 
 
-def _make_copy(gguf: Path, folder: Path, source: dict[str, str]) -> None:
+def _make_copy(locations: list[Path], folder: Path, source: dict[str, str]) -> None:
     unfinished = Path(f"{folder}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
-    _convert_gguf(gguf, unfinished)
+    if len(locations) > 1:
+        _unpack(locations, unfinished)
+    else:
+        _convert_gguf(locations[0], unfinished)
     record = {**source, "files": file_digests(unfinished)}
     (unfinished / _RECORD).write_text(json.dumps(record, indent=2) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(unfinished, folder)
+
+
+def _unpack(parts: list[Path], target: Path) -> None:
+    """Join the parts of a zipped folder, and write those of its files that make up the model.
+
+    Folders inside, such as sentence-transformers has for its own layers, are left out.
+    """
+    target.mkdir()
+    with tempfile.TemporaryFile(dir=target.parent) as joined:
+        for part in parts:
+            with part.open("rb") as file:
+                shutil.copyfileobj(file, joined)
+        with zipfile.ZipFile(joined) as archive:
+            for member in archive.infolist():
+                _, _, name = member.filename.partition("/")
+                if any(PurePosixPath(name).match(own) for own in MODEL_FILES) and "/" not in name:
+                    with archive.open(member) as source, (target / name).open("wb") as file:
+                        shutil.copyfileobj(source, file)
 
 
 def check_gguf_readers(alias: str) -> None:

