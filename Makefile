@@ -15,7 +15,7 @@ export SKCAP_DATA
 # Two test processes with one thread each: threads of several torch processes slow each other down.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: help venv models test demo lint layers types docs-test docs oldest test-servers test-clusters reliability table1 clean
+.PHONY: help venv models test demo lint layers types figures docs-test docs oldest test-servers test-clusters reliability table1 clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -56,6 +56,12 @@ layers: venv  ## who may import whom: the contracts in pyproject.toml
 
 types: venv  ## type hints
 	$(BIN)/mypy
+
+# -p: what the tables are made by; the records themselves are in benchmarks/**/results.
+figures: venv  ## the tables and pictures of README.md and docs/evidence.md: CHECK=1 only compares
+	PYTHONPATH=. $(BIN)/cog -r -p "from benchmarks.account import *" -P $(if $(CHECK),--check --diff) \
+		README.md docs/evidence.md
+	$(if $(CHECK),,$(BIN)/python -m benchmarks.pictures && $(BIN)/python -m benchmarks.notebook)
 
 docs-test: venv models  ## runs the examples in docstrings, README.md and docs/
 	@echo "== examples in the documentation"

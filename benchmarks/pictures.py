@@ -1,6 +1,6 @@
-"""Draw the pictures, and print the tables, of README.md and docs/evidence.md.
+"""Draw the pictures of README.md and docs/evidence.md, from the runs on record.
 
-They come from the runs on record: ``python -m benchmarks.pictures``.
+``make figures`` runs this, and writes the tables of `benchmarks.account`.
 """
 
 from __future__ import annotations
@@ -11,34 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.natural.table import interval, spread
-from benchmarks.paper.run import read_lines
-from benchmarks.paper.shortcut import PATH as PLANTED
+from benchmarks.account import NAMES as DATASETS
+from benchmarks.account import runs_by_seed
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 TESTS = {"same": "its own", "none": "none", "misleading": "another"}
 BLUE, ORANGE, GREY, LIGHT = "#1f5fa8", "#d9822b", "#6b6b6b", "#b5c7dd"
-DATASETS = {"hwu64": "HWU64", "banking77": "Banking77", "clinc150": "CLINC150"}
 
 
 def runs(dataset: str, kind: str, row: str, **wanted: Any) -> list[dict[str, float]]:
     """Figures of the runs on the test split with these settings, and no other than the defaults."""
-    return list(by_seed(dataset, kind, row, **wanted).values())
-
-
-def by_seed(dataset: str, kind: str, row: str, **wanted: Any) -> dict[int, dict[str, float]]:
-    """Figures of these runs, by the seed of their draw."""
-    expected = {"share": 1.0, "flagged_by": "prior", **wanted}
-    found = {}
-    for line in read_lines(PLANTED):
-        settings = line["settings"]
-        own = (settings["dataset"], settings["kind"], settings["row"], settings["split"])
-        swaps = settings["parameters"] in ({"guidance": "swap"}, {"beta": 0})
-        special = {"share": settings.get("share", 1.0)}
-        special["flagged_by"] = settings.get("flagged_by", "prior")
-        if own == (dataset, kind, row, "test") and swaps and special == expected:
-            found[settings["seed"]] = line["figures"]
-    return found
+    return list(runs_by_seed(dataset, kind, row, **wanted).values())
 
 
 def shortcut(axes: Any) -> None:
@@ -106,75 +89,7 @@ def controls(ax: Any) -> None:
     ax.legend(frameon=False, loc="upper left")
 
 
-def softer_table() -> str:
-    """Write accuracy with a misleading mark, by the share of the training texts that have one."""
-    lines = [
-        "| texts marked | draws | unguided | swap | difference, paired |",
-        "|---|---|---|---|---|",
-    ]
-    for share in (1.0, 0.8, 0.6, 0.4):
-        sides = [by_seed("hwu64", "speaker", row, share=share) for row in ("baseline", "cap")]
-        both = sorted(sides[0].keys() & sides[1].keys())
-        one, other = ([100 * side[seed]["misleading"] for seed in both] for side in sides)
-        cells = [spread(one), spread(other), interval(np.subtract(other, one).tolist())]
-        lines.append(f"| {share:.0%} | {len(both)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def clean_cost() -> str:
-    """Write what swap costs on clean texts, paired, and how many words each audit flagged."""
-    differences, flagged = [], []
-    for dataset in DATASETS:
-        sides = [by_seed(dataset, "none", row) for row in ("baseline", "cap")]
-        for seed in sorted(sides[0].keys() & sides[1].keys()):
-            one, other = (side[seed] for side in sides)
-            differences.append(100 * (other["none"] - one["none"]))
-            flagged.append(f"{DATASETS[dataset]} {seed}: {other['flagged']:.0f}")
-    return (
-        f"Clean texts, swap less unguided, {len(differences)} draws: "
-        f"{interval(differences, digits=2)} points; "
-        f"largest loss {-min(differences):.1f}. Words flagged: {', '.join(flagged)}."
-    )
-
-
-def main_table() -> str:
-    """Write accuracy by mark: mean, standard deviation over draws where there are several."""
-    kinds = {"speaker": "a writer's name", "reference": "a number"}
-    rows: list[tuple[str, str, str, dict[str, Any]]] = []
-    for dataset, kind in [(d, "speaker") for d in DATASETS] + [("hwu64", "reference")]:
-        what = f"{DATASETS[dataset]}, {kinds[kind]}"
-        rows += [
-            (f"{what}, unguided", dataset, kind, {"row": "baseline"}),
-            (f'{what}, `guidance="swap"`', dataset, kind, {"row": "cap"}),
-            (f"{what}, swap by the shuffled prior", dataset, kind, {"row": "shuffled"}),
-            (
-                f"{what}, swap by reliance, no prior",
-                dataset,
-                kind,
-                {"row": "cap", "flagged_by": "reliance"},
-            ),
-            (
-                f"{what}, swap by association alone",
-                dataset,
-                kind,
-                {"row": "cap", "flagged_by": "association"},
-            ),
-        ]
-        if kind == "speaker":
-            rows += [(f"{what}, clean texts, unguided", dataset, "none", {"row": "baseline"})]
-            rows += [(f"{what}, clean texts, swap", dataset, "none", {"row": "cap"})]
-    lines = ["| accuracy in %, tested with the mark of ... | draws | own class | none | another |"]
-    lines += ["|---|---|---|---|---|"]
-    for title, dataset, kind, wanted in rows:
-        found = runs(dataset, kind, **wanted)
-        if found:
-            cells = [spread([100 * run[test] for run in found]) for test in TESTS]
-            lines.append(f"| {title} | {len(found)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def main() -> None:
-    print(main_table(), softer_table(), clean_cost(), sep="\n\n")
     import matplotlib
 
     matplotlib.use("Agg")

@@ -87,17 +87,20 @@ class Study:
         draft.write_text(text + "\n", encoding="utf-8")
         draft.replace(self.choices_path)
 
-    def render(self) -> None:
-        """Write the tables of all runs with the parameters that hold now."""
-        lines = [
+    def lines(self) -> list[Line]:
+        """Read all runs on test texts with the parameters that hold now."""
+        return [
             line
             for line in read_lines(self.lines_path)
             if line["settings"]["split"] == "test"
             and line["settings"]["parameters"]
             == self.parameters(place_of(line), line["settings"]["method"])
         ]
+
+    def render(self) -> None:
+        """Write the tables of all runs."""
         by_place: dict[str, list[Line]] = {}
-        for line in lines:
+        for line in self.lines():
             by_place.setdefault(name_of(place_of(line)), []).append(line)
         page = tables(by_place, METHODS, self.columns)
         (self.folder / f"{self.name}.md").write_text(page, encoding="utf-8")

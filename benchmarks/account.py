@@ -1,0 +1,212 @@
+"""The tables of README.md and docs/evidence.md, from the runs on record.
+
+    make figures           # writes them into the pages, and draws the pictures
+    make figures CHECK=1   # fails if a page shows anything else
+
+A page has a line such as ``[[[cog softer() ]]]`` in a comment: what that function prints stands
+below it. See `benchmarks.pictures` for the pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.natural import planted, scope
+from benchmarks.natural.table import BASELINE, as_table, interval, spread
+from benchmarks.paper.run import read_lines
+from benchmarks.paper.shortcut import PATH as SHORTCUTS
+
+__all__ = ["clean_texts", "headline", "rivals", "shortcut", "softer", "users"]
+
+TESTS = ("same", "none", "misleading")
+NAMES = {"hwu64": "HWU64", "banking77": "Banking77", "clinc150": "CLINC150"}
+SWAP = '`guidance="swap"`'
+UNGUIDED = {"kind": "speaker", "row": "baseline"}
+PRIOR = {"kind": "speaker", "row": "cap"}
+SHUFFLED = {"kind": "speaker", "row": "shuffled"}
+RELIANCE = {**PRIOR, "flagged_by": "reliance"}
+COUNTING = {**PRIOR, "flagged_by": "association"}
+CLEAN = {"kind": "none", "row": "baseline"}
+NUMBER = {"kind": "reference"}
+METHODS = {
+    "tfidf": "TF-IDF and logistic regression",
+    "probe": "logistic regression on the frozen encoder",
+    "setfit": "SetFit",
+    "unguided": "unguided",
+    "swap": SWAP,
+    "swap, shuffled": "control: swap, prior shuffled",
+    "rationale": '`guidance="rationale"`',
+    "rationale, shuffled": "control: rationale, prior shuffled",
+    "word_dropout": "word dropout",
+    "anchor": "encoder held to its start",
+    "jtt": "JTT",
+    "afr": "AFR, last layer retrained",
+    "masker_tfidf": "MASKER, keywords by frequency",
+    "masker_attention": "MASKER, keywords by attention",
+    "masker_audit": "MASKER, keywords by the audit",
+    "experts": "product of experts",
+    "unirex": "UNIREX's margins",
+}
+
+
+def runs_by_seed(dataset: str, kind: str, row: str, **wanted: Any) -> dict[int, dict[str, float]]:
+    """Figures of the test runs with these settings and no others than the defaults, by seed."""
+    expected = {"share": 1.0, "flagged_by": "prior", **wanted}
+    found = {}
+    for line in read_lines(SHORTCUTS):
+        settings = line["settings"]
+        own = (settings["dataset"], settings["kind"], settings["row"], settings["split"])
+        swaps = settings["parameters"] in ({"guidance": "swap"}, {"beta": 0})
+        special = {"share": settings.get("share", 1.0)}
+        special["flagged_by"] = settings.get("flagged_by", "prior")
+        if own == (dataset, kind, row, "test") and swaps and special == expected:
+            found[settings["seed"]] = line["figures"]
+    return found
+
+
+def by_mark(rows: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+    """Print accuracy by the mark of a test text, one row for a title, data set and settings."""
+    head = ["tested with the name of ...", "draws", "own class", "none", "another class"]
+    body = []
+    for title, dataset, wanted in rows:
+        found = runs_by_seed(dataset, **wanted).values()
+        cells = [spread([100 * run[test] for run in found]) for test in TESTS]
+        body.append([title, str(len(found)), *cells])
+    print(as_table(head, body))
+
+
+def headline() -> None:
+    """Print what README.md shows of `shortcut`."""
+    by_mark(
+        [
+            ("HWU64, unguided", "hwu64", UNGUIDED),
+            (f"HWU64, {SWAP}", "hwu64", PRIOR),
+            ("HWU64, control: swap by the prior, shuffled", "hwu64", SHUFFLED),
+            ("HWU64, control: swap without a prior", "hwu64", RELIANCE),
+            ("HWU64, ceiling: trained on texts without marks", "hwu64", CLEAN),
+            ("Banking77, unguided", "banking77", UNGUIDED),
+            (f"Banking77, {SWAP}", "banking77", PRIOR),
+            ("CLINC150, unguided", "clinc150", UNGUIDED),
+            (f"CLINC150, {SWAP}", "clinc150", PRIOR),
+            ("HWU64, a number as mark, unguided", "hwu64", {**UNGUIDED, **NUMBER}),
+            (f"HWU64, a number as mark, {SWAP}", "hwu64", {**PRIOR, **NUMBER}),
+        ]
+    )
+
+
+def shortcut() -> None:
+    """Print accuracy by mark, with all controls that were run."""
+    number = "HWU64, a number at the end in place of a name, unguided"
+    by_mark(
+        [
+            ("HWU64, unguided", "hwu64", UNGUIDED),
+            (SWAP, "hwu64", PRIOR),
+            ("control: swap by the shuffled prior", "hwu64", SHUFFLED),
+            ("control: swap without a prior, by what the model relies on", "hwu64", RELIANCE),
+            ("control: swap by counting alone", "hwu64", COUNTING),
+            ("ceiling: trained on clean texts", "hwu64", CLEAN),
+            ("Banking77, unguided", "banking77", UNGUIDED),
+            (SWAP, "banking77", PRIOR),
+            ("ceiling: trained on clean texts", "banking77", CLEAN),
+            ("CLINC150, unguided", "clinc150", UNGUIDED),
+            (SWAP, "clinc150", PRIOR),
+            ("ceiling: trained on clean texts", "clinc150", CLEAN),
+            (number, "hwu64", {**UNGUIDED, **NUMBER}),
+            (SWAP, "hwu64", {**PRIOR, **NUMBER}),
+        ]
+    )
+
+
+def softer() -> None:
+    """Print accuracy with a misleading mark, by the share of the training texts that have one."""
+    head = ["texts of a class with its name", "draws", "unguided", SWAP]
+    body = []
+    for share in (1.0, 0.8, 0.6, 0.4):
+        one, other = (runs_by_seed("hwu64", share=share, **own) for own in (UNGUIDED, PRIOR))
+        both = sorted(one.keys() & other.keys())
+        sides = [[100 * side[seed]["misleading"] for seed in both] for side in (one, other)]
+        gain = interval(np.subtract(sides[1], sides[0]).tolist())
+        body.append([f"{share:.0%}", str(len(both)), *map(spread, sides), gain])
+    print(as_table([*head, "difference, paired, 95 % interval"], body))
+
+
+def clean_texts() -> None:
+    """Print what swap costs on clean texts, paired, and how many words audits flagged there."""
+    differences, flagged = [], []
+    for dataset in NAMES:
+        one, other = (runs_by_seed(dataset, kind="none", row=row) for row in ("baseline", "cap"))
+        for seed in sorted(one.keys() & other.keys()):
+            differences.append(100 * (other[seed]["none"] - one[seed]["none"]))
+            flagged.append(int(other[seed]["flagged"]))
+    counts = ", ".join(f"{n} in {flagged.count(n)} of them" for n in sorted(set(flagged)))
+    print(
+        f"Over {len(differences)} clean draws accuracy changes by {interval(differences, digits=2)}"
+        f" points,\nat worst by {min(differences):.1f}, at best by {max(differences):+.1f}. "
+        f"Words flagged: {counts}."
+    )
+
+
+Figures = dict[int, dict[str, float]]  # by seed
+
+
+def by_method(lines: Iterable[dict[str, Any]]) -> dict[str, Figures]:
+    """Sort the runs of a study by method and seed."""
+    found: dict[str, Figures] = {}
+    for line in lines:
+        own = line["settings"]
+        found.setdefault(own["method"], {})[own["seed"]] = line["figures"]
+    return found
+
+
+def gain(own: Figures, base: Figures, figure: str) -> str:
+    """Compare a method with the unguided model, paired by seed."""
+    both = [seed for seed in own if seed in base]
+    return interval([100 * (own[seed][figure] - base[seed][figure]) for seed in both])
+
+
+def print_methods(found: dict[str, Figures], columns: dict[str, Callable[..., str]]) -> None:
+    """Print a row for each method that was run, in the order of `METHODS`."""
+    body = [
+        [title, str(len(found[name])), *(cell(found[name]) for cell in columns.values())]
+        for name, title in METHODS.items()
+        if name in found
+    ]
+    print(as_table(["", "seeds", *columns], body))
+
+
+def mean_of(figure: str) -> Callable[[Figures], str]:
+    def cell(own: Figures) -> str:
+        return spread([100 * run.get(figure, np.nan) for run in own.values()])
+
+    return cell
+
+
+def users(name: str) -> None:
+    """Print accuracy in scope, out-of-scope detection, calibration and attacks of one set."""
+    found = by_method(line for line in scope.STUDY.lines() if line["settings"]["set"] == name)
+    base = found[BASELINE]
+    columns = {
+        "accuracy in scope": mean_of("accuracy"),
+        "paired, 95 % interval": lambda own: "" if own is base else gain(own, base, "accuracy"),
+        "out of scope, AUROC": mean_of("auroc"),
+        "FPR at 95 %": mean_of("fpr95"),
+        "calibration error": mean_of("ece"),
+        "accuracy attacked": mean_of("adversarial"),
+    }
+    print_methods(found, columns)
+
+
+def rivals(share: float) -> None:
+    """Print what methods make of HWU64 where a share of each class's texts has a mark."""
+    found = by_method(line for line in planted.STUDY.lines() if line["settings"]["share"] == share)
+    base = found[BASELINE]
+    columns = {
+        "own class": mean_of("same"),
+        "none": mean_of("none"),
+        "another class": mean_of("misleading"),
+        "paired, 95 % interval": lambda own: "" if own is base else gain(own, base, "misleading"),
+    }
+    print_methods(found, columns)
