@@ -16,10 +16,11 @@ import numpy as np
 
 from benchmarks.natural import planted, scope
 from benchmarks.natural.table import BASELINE, as_table, interval, spread
+from benchmarks.paper import encoders as larger
 from benchmarks.paper.run import read_lines
 from benchmarks.paper.shortcut import PATH as SHORTCUTS
 
-__all__ = ["clean_texts", "headline", "rivals", "shortcut", "softer", "users"]
+__all__ = ["clean_texts", "encoders", "headline", "rivals", "shortcut", "softer", "users"]
 
 TESTS = ("same", "none", "misleading")
 NAMES = {"hwu64": "HWU64", "banking77": "Banking77", "clinc150": "CLINC150"}
@@ -210,3 +211,8 @@ def rivals(share: float) -> None:
         "paired, 95 % interval": lambda own: "" if own is base else gain(own, base, "misleading"),
     }
     print_methods(found, columns)
+
+
+def encoders() -> None:
+    """Print the accuracy of unguided encoders, beside what is published."""
+    print(larger.table())

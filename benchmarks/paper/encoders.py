@@ -51,11 +51,10 @@ def measure(settings: dict[str, Any]) -> dict[str, Any]:
     return {"figures": {"accuracy": accuracy}, "seconds": seconds}
 
 
-def render() -> str:
+def table() -> str:
     """Write accuracies by encoder and data set, the published ones below."""
-    lines = read_lines(PATH)
     found: dict[tuple[str, str], list[float]] = {}
-    for line in lines:
+    for line in read_lines(PATH):
         own = line["settings"]
         if own["split"] == "test" and own["lr"] == ENCODERS[own["encoder"]]:
             key = (own["encoder"], own["dataset"])
@@ -68,14 +67,19 @@ def render() -> str:
         rows.append([f"{name} ({WEIGHTS[name]})", *said])
     rows.append(["highest published known (ICDA)", *map(str, PUBLISHED.values())])
     rows.append(["wanted", "85", "84", "93"])
+    return as_table(head, rows)
+
+
+def render() -> str:
+    """Write the table, and what was tried to choose the learning rates."""
+    lines = read_lines(PATH)
     choices = [
         f"* {line['settings']['encoder']}, {line['settings']['lr']:g}: "
         f"{100 * line['figures']['accuracy']:.1f}"
         for line in lines
         if line["settings"]["split"] == "valid"
     ]
-    table = as_table(head, rows)
-    return INTRODUCTION.format(**lines[-1]["environment"], table=table, tried="\n".join(choices))
+    return INTRODUCTION.format(**lines[-1]["environment"], table=table(), tried="\n".join(choices))
 
 
 INTRODUCTION = """# Accuracy as such, without guidance
