@@ -39,6 +39,8 @@ METHODS = {
     "unguided": "unguided",
     "swap": SWAP,
     "swap, shuffled": "control: swap, prior shuffled",
+    "swap_all": "swap, plain words as well",
+    "swap_all, shuffled": "control: the same, prior shuffled",
     "rationale": '`guidance="rationale"`',
     "rationale, shuffled": "control: rationale, prior shuffled",
     "word_dropout": "word dropout",
@@ -135,7 +137,7 @@ def softer() -> None:
 
 
 def clean_texts() -> None:
-    """Print what swap costs on clean texts, paired, and how many words audits flagged there."""
+    """Print what swap costs on clean texts, paired, and how many words are swapped there."""
     differences, flagged = [], []
     for dataset in NAMES:
         one, other = (runs_by_seed(dataset, kind="none", row=row) for row in ("baseline", "cap"))
@@ -146,7 +148,7 @@ def clean_texts() -> None:
     print(
         f"Over {len(differences)} clean draws accuracy changes by {interval(differences, digits=2)}"
         f" points,\nat worst by {min(differences):.1f}, at best by {max(differences):+.1f}. "
-        f"Words flagged: {counts}."
+        f"Words swapped: {counts}."
     )
 
 

@@ -141,8 +141,14 @@ def choose(lines: list[Line], judge: Callable[[dict[str, float]], float]) -> Cho
 
 
 def flagged_by(model: Any) -> dict[str, list[str]]:
-    """Give the words that a model's audit flagged, where it made one."""
-    return {"flagged": model.audit_.shortcuts_["word"].tolist()} if hasattr(model, "audit_") else {}
+    """Give the words that a model's audit flagged, and those that were swapped, if it made one."""
+    if not hasattr(model, "audit_"):
+        return {}
+    words = {"flagged": model.audit_.shortcuts_["word"].tolist()}
+    for guidance in model.guidance_:
+        if hasattr(guidance, "shortcuts_"):
+            words["swapped"] = guidance.shortcuts_["word"].tolist()
+    return words
 
 
 def place_of(line: Line) -> dict[str, Any]:

@@ -118,6 +118,27 @@ def test_words_of_a_table_are_swapped_at_their_place_only(tokenizer):
     }
 
 
+@pytest.mark.parametrize(
+    ("plain_words", "swapped"),
+    [(False, ["paris", "number at the start"]), (True, ["paris", "rain", "number at the start"])],
+)
+def test_plain_words_that_an_audit_flags_are_swapped_on_request_only(
+    tokenizer, monkeypatch, plain_words, swapped
+):
+    found = pd.DataFrame(
+        {
+            "word": ["paris", "rain", "number at the start"],
+            "kind": ["word", "word", "pattern"],
+            "family": ["first word", "", ""],
+        }
+    )
+    audit = SimpleNamespace(shortcuts_=found)
+    monkeypatch.setattr(SwapGuidance, "_audit", lambda self, task, classifier: audit)
+    guidance, _ = prepared(tokenizer, MARKED, shortcuts=None, plain_words=plain_words)
+    assert guidance.shortcuts_["word"].tolist() == swapped
+    assert guidance.audit_ is audit
+
+
 def test_a_mark_that_does_not_fit_is_dropped(tokenizer):
     guidance, step = prepared(tokenizer, MARKED, drop=0.0)
     tight = Step(SimpleNamespace(max_tokens=7), step.batch, step.classes, None)

@@ -37,7 +37,7 @@ PLAIN = (
     "unirex",
 )
 #: Methods that need one.
-GUIDED = ("swap", "rationale", "alignment", "masker_audit", "experts")
+GUIDED = ("swap", "swap_all", "rationale", "alignment", "masker_audit", "experts")
 METHODS = (*PLAIN, *GUIDED, *(f"{name}, shuffled" for name in GUIDED))
 
 
@@ -77,6 +77,7 @@ _GUIDANCE: dict[str, Callable[[], BaseGuidance]] = {
     "unirex": RationaleMargins,
     "experts": ProductOfExperts,
     "swap": SwapGuidance,
+    "swap_all": lambda: SwapGuidance(plain_words=True),
     "rationale": RationaleGuidance,
     "alignment": AlignmentGuidance,
 }
