@@ -66,7 +66,6 @@ def table() -> str:
         said = [f"{spread(cell)} ({len(cell)})" if cell else "" for cell in cells]
         rows.append([f"{name} ({WEIGHTS[name]})", *said])
     rows.append(["highest published known (ICDA)", *map(str, PUBLISHED.values())])
-    rows.append(["wanted", "85", "84", "93"])
     return as_table(head, rows)
 
 

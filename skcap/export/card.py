@@ -190,7 +190,8 @@ def _audit(audit: Mapping[str, Any] | None) -> str:
     table = _table(("flagged", "kind", "class", "why"), rows)
     return (
         f"{audit['summary']} This is the audit of a model that was trained without guidance, "
-        f"before the flagged words were dealt with.\n\n{table}"
+        "before guidance dealt with what was flagged. Guidance by swapping leaves plain words as "
+        f"they are unless it is told otherwise.\n\n{table}"
     )
 
 

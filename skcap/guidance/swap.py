@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,11 @@ class SwapGuidance(BaseGuidance):
     n_rounds_ : int
         Rounds of training.
 
+    Warns
+    -----
+    UserWarning
+        If flagged plain words are left as they are.
+
     Notes
     -----
     Flagged patterns that are no word of their own, such as capital letters or the length of a text,
@@ -78,7 +84,7 @@ class SwapGuidance(BaseGuidance):
 
     Why plain words are left alone: of the 600 training texts of a real chatbot (HINT3 Curekart), an
     audit flags eleven words, such as "cod" for ordering and "tracking" for the state of an order.
-    Training without them costs 4 points of accuracy (docs/evidence.md).
+    Training without them costs 4.5 points of accuracy (docs/evidence.md).
 
     Examples
     --------
@@ -147,9 +153,18 @@ class SwapGuidance(BaseGuidance):
     def _to_swap(self, audit: ShortcutAudit) -> pd.DataFrame:
         """Give what is swapped of all that an audit flags."""
         found = audit.shortcuts_
-        if not self.plain_words:
-            found = found[(found["family"] != "") | ~found["kind"].isin(["word", "phrase"])]
-        return check_shortcuts(found)
+        plain = (found["family"] == "") & found["kind"].isin(["word", "phrase"])
+        if self.plain_words or not plain.any():
+            return check_shortcuts(found)
+        warnings.warn(
+            f"The audit flags {', '.join(map(repr, found.loc[plain, 'word']))}: plain words, which "
+            "stay as they are, since a language model takes some real keywords for shortcuts. Look "
+            "at audit_.shortcuts_, and pass what is a shortcut as SwapGuidance(shortcuts=...), or "
+            "pass plain_words=True to swap them all.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return check_shortcuts(found[~plain])
 
     def _audit(self, task: Task, classifier: Any) -> ShortcutAudit:
         audit = ShortcutAudit(verbose=task.verbose) if self.audit is None else clone(self.audit)
