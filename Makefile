@@ -57,11 +57,16 @@ layers: venv  ## who may import whom: the contracts in pyproject.toml
 types: venv  ## type hints
 	$(BIN)/mypy
 
-# -p: what the tables are made by; the records themselves are in benchmarks/**/results.
-figures: venv  ## the tables and pictures of README.md and docs/evidence.md: CHECK=1 only compares
+figures: venv  ## tables and pictures of README.md, docs/evidence.md and benchmarks/: CHECK=1 only compares
 	PYTHONPATH=. $(BIN)/cog -r -p "from benchmarks.account import *" -P $(if $(CHECK),--check --diff) \
 		README.md docs/evidence.md
-	$(if $(CHECK),,$(BIN)/python -m benchmarks.pictures && $(BIN)/python -m benchmarks.notebook)
+ifndef CHECK
+	for study in natural.scope natural.planted paper.encoders paper.teacher_curve; do \
+		$(BIN)/python -m benchmarks.$$study --render || exit 1; \
+	done
+	$(BIN)/python -m benchmarks.pictures
+	$(BIN)/python -m benchmarks.notebook
+endif
 
 docs-test: venv models  ## runs the examples in docstrings, README.md and docs/
 	@echo "== examples in the documentation"

@@ -20,6 +20,7 @@ RECORDS = {
     "shortcuts/results/audit_planted.jsonl": "benchmarks.shortcuts.audit_planted",
     "natural/results/planted.jsonl": "benchmarks.natural.planted",
     "natural/results/scope.jsonl": "benchmarks.natural.scope",
+    "natural/results/compare.jsonl": "benchmarks.natural.compare",
     "guidance/results/ablations.jsonl": "benchmarks.guidance.ablations",
     "paper/results/teacher_curve.jsonl": "benchmarks.paper.teacher_curve",
     "paper/results/encoders.jsonl": "benchmarks.paper.encoders",
@@ -36,7 +37,7 @@ where and when. The runs of the paper's own tables are in `paper/results/cells`.
 def cells_of(line: dict[str, Any]) -> dict[str, str]:
     """Name and write everything in a run's line; the hash of its data tells a reader nothing."""
     found = {k: v for k, v in line["settings"].items() if k != "data"} | line["figures"]
-    found |= {key: line[key] for key in ("flagged", "seconds") if key in line}
+    found |= {key: line[key] for key in ("flagged", "swapped", "seconds") if key in line}
     where = line["environment"]
     found |= {"cpu": where["cpu"], "torch": where["torch"], "date": where["date"]}
     return {name: _short(value) for name, value in found.items()}
