@@ -188,6 +188,7 @@ def test_train_predict_and_audit(run, data, new_data, tmp_path, tiny_model):
     assert "candidates that go with a class" in run("audit", data, "--model", folder).stdout
 
 
+@pytest.mark.filterwarnings("ignore:The audit flags:UserWarning")  # the prior is of random numbers
 def test_train_prints_what_swapping_found(run, data, tmp_path, tiny_model):
     shown = run(
         "train", data, "-o", tmp_path / "model", "--model", tiny_model("bert"), "--epochs", 1,
