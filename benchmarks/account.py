@@ -12,10 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
 from benchmarks.natural import planted, scope
-from benchmarks.natural.table import BASELINE, as_table, interval, spread
+from benchmarks.natural.table import (
+    BASELINE,
+    Figures,
+    as_table,
+    differences,
+    interval,
+    percent,
+    spread,
+)
 from benchmarks.paper import encoders as larger
 from benchmarks.paper.run import read_lines
 from benchmarks.paper.shortcut import PATH as SHORTCUTS
@@ -56,7 +62,7 @@ METHODS = {
 IN_SCOPE_PAGE_ONLY = ("probe", "afr", "jtt", "word_dropout", "alignment", "alignment, shuffled")
 
 
-def runs_by_seed(dataset: str, kind: str, row: str, **wanted: Any) -> dict[int, dict[str, float]]:
+def runs_by_seed(dataset: str, kind: str, row: str, **wanted: Any) -> Figures:
     """Figures of the test runs with these settings and no others than the defaults, by seed."""
     expected = {"share": 1.0, "flagged_by": "prior", **wanted}
     found = {}
@@ -76,8 +82,8 @@ def by_mark(rows: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
     head = ["tested with the name of ...", "draws", "own class", "none", "another class"]
     body = []
     for title, dataset, wanted in rows:
-        found = runs_by_seed(dataset, **wanted).values()
-        cells = [spread([100 * run[test] for run in found]) for test in TESTS]
+        found = runs_by_seed(dataset, **wanted)
+        cells = [spread(percent(found, test)) for test in TESTS]
         body.append([title, str(len(found)), *cells])
     print(as_table(head, body))
 
@@ -126,9 +132,7 @@ def softer() -> None:
     gains = []
     for share in (1.0, 0.8, 0.6, 0.4):
         one, other = (runs_by_seed("hwu64", share=share, **own) for own in (UNGUIDED, PRIOR))
-        both = sorted(one.keys() & other.keys())
-        sides = [[100 * side[seed]["misleading"] for seed in both] for side in (one, other)]
-        gain = interval(np.subtract(sides[1], sides[0]).tolist())
+        gain = interval(differences(other, one, "misleading"))
         gains.append(f"{gain} at {100 * share:.0f} %")
     print("Points that swap gains with a misleading name:", ", ".join(gains[:2]) + ",")
     print(f"{gains[2]}, {gains[3]} (HWU64, five draws, paired, 95 % intervals).")
@@ -136,21 +140,17 @@ def softer() -> None:
 
 def clean_texts() -> None:
     """Print what swap costs on clean texts, paired, and how many words are swapped there."""
-    differences, flagged = [], []
+    changes, swapped = [], []
     for dataset in NAMES:
         one, other = (runs_by_seed(dataset, kind="none", row=row) for row in ("baseline", "cap"))
-        for seed in sorted(one.keys() & other.keys()):
-            differences.append(100 * (other[seed]["none"] - one[seed]["none"]))
-            flagged.append(int(other[seed]["flagged"]))
-    counts = ", ".join(f"{n} in {flagged.count(n)} of them" for n in sorted(set(flagged)))
+        changes += differences(other, one, "none")
+        swapped += [int(run["flagged"]) for seed, run in other.items() if seed in one]
+    counts = ", ".join(f"{n} in {swapped.count(n)} of them" for n in sorted(set(swapped)))
     print(
-        f"Over {len(differences)} clean draws accuracy changes by {interval(differences, digits=2)}"
-        f" points,\nat worst by {min(differences):.1f}, at best by {max(differences):+.1f}. "
+        f"Over {len(changes)} clean draws accuracy changes by {interval(changes, digits=2)}"
+        f" points,\nat worst by {min(changes):.1f}, at best by {max(changes):+.1f}. "
         f"Words swapped: {counts}."
     )
-
-
-Figures = dict[int, dict[str, float]]  # by seed
 
 
 def by_method(lines: Iterable[dict[str, Any]]) -> dict[str, Figures]:
@@ -163,9 +163,8 @@ def by_method(lines: Iterable[dict[str, Any]]) -> dict[str, Figures]:
 
 
 def gain(own: Figures, base: Figures, figure: str) -> str:
-    """Compare a method with the unguided model, paired by seed."""
-    both = [seed for seed in own if seed in base]
-    return interval([100 * (own[seed][figure] - base[seed][figure]) for seed in both])
+    """Compare a method with the unguided model; blank for that model itself."""
+    return "" if own is base else interval(differences(own, base, figure))
 
 
 def print_methods(found: dict[str, Figures], columns: dict[str, Callable[..., str]]) -> None:
@@ -179,10 +178,7 @@ def print_methods(found: dict[str, Figures], columns: dict[str, Callable[..., st
 
 
 def mean_of(figure: str) -> Callable[[Figures], str]:
-    def cell(own: Figures) -> str:
-        return spread([100 * run.get(figure, np.nan) for run in own.values()])
-
-    return cell
+    return lambda own: spread(percent(own, figure))
 
 
 def users(name: str) -> None:
@@ -195,7 +191,7 @@ def users(name: str) -> None:
     base = found[BASELINE]
     columns = {
         "accuracy in scope": mean_of("accuracy"),
-        "paired, 95 % interval": lambda own: "" if own is base else gain(own, base, "accuracy"),
+        "paired, 95 % interval": lambda own: gain(own, base, "accuracy"),
         "out of scope, AUROC": mean_of("auroc"),
         "FPR at 95 %": mean_of("fpr95"),
         "calibration error": mean_of("ece"),
@@ -212,7 +208,7 @@ def rivals(share: float) -> None:
         "own class": mean_of("same"),
         "none": mean_of("none"),
         "another class": mean_of("misleading"),
-        "paired, 95 % interval": lambda own: "" if own is base else gain(own, base, "misleading"),
+        "paired, 95 % interval": lambda own: gain(own, base, "misleading"),
     }
     print_methods(found, columns)
 

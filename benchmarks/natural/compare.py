@@ -30,7 +30,7 @@ N_FOLDS = 3  # some intents have few texts
 
 
 def compare(data: TextSet, guidance: str) -> Any:
-    """Compare on the users' texts, whichever texts a fold holds out."""
+    """Compare by the accuracy on the users' texts; held-out texts are not scored."""
 
     def accuracy_of_users(estimator: Any, X: Any, y: Any) -> float:
         return float(np.mean(estimator.predict(data.X_in) == data.y_in))

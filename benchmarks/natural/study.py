@@ -65,7 +65,7 @@ class Study:
 
     def parameters(self, place: dict[str, Any], method: str) -> dict[str, float]:
         """Give what was chosen for a method, or its default."""
-        return self.choices().get(name_of(place), {}).get(method, defaults(method))
+        return chosen_for(self.choices(), place, method)
 
     def run_missing(self, run: Run) -> None:
         line = keep_run(self.lines_path, run.settings(), lambda: self.measure(run))
@@ -89,12 +89,13 @@ class Study:
 
     def lines(self) -> list[Line]:
         """Read all runs on test texts with the parameters that hold now."""
+        choices = self.choices()
         return [
             line
             for line in read_lines(self.lines_path)
             if line["settings"]["split"] == "test"
             and line["settings"]["parameters"]
-            == self.parameters(place_of(line), line["settings"]["method"])
+            == chosen_for(choices, place_of(line), line["settings"]["method"])
         ]
 
     def render(self) -> None:
@@ -138,6 +139,11 @@ def choose(lines: list[Line], judge: Callable[[dict[str, float]], float]) -> Cho
             best = max(own.values, key=lambda value: (found[value], value == own.default))
             chosen.setdefault(place, {})[method] = {own.parameter: best}
     return chosen
+
+
+def chosen_for(choices: Choices, place: dict[str, Any], method: str) -> dict[str, float]:
+    """Give what was chosen for a method at a place, or its default."""
+    return choices.get(name_of(place), {}).get(method, defaults(method))
 
 
 def flagged_by(model: Any) -> dict[str, list[str]]:

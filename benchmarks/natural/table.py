@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 Line = dict[str, Any]
+Figures = dict[int, dict[str, float]]  # of a method's runs, by seed
 BASELINE = "unguided"
 
 
@@ -47,21 +48,28 @@ def _row(
     paired: tuple[str, ...],
 ) -> list[str]:
     values = next(iter(own.values()))["settings"]["parameters"].values()
-    figures = [[100 * run["figures"].get(name, np.nan) for run in own.values()] for name in shown]
-    differences = [
-        [
-            100 * (run["figures"][name] - base[seed]["figures"][name])
-            for seed, run in own.items()
-            if seed in base and name in run["figures"] and name in base[seed]["figures"]
-        ]
-        for name in paired
-    ]
+    figures = {seed: run["figures"] for seed, run in own.items()}
+    base_figures = {seed: run["figures"] for seed, run in base.items()}
     return [
         method,
         str(len(own)),
         ", ".join(f"{value:g}" for value in values),
-        *map(spread, figures),
-        *map(interval, differences),
+        *(spread(percent(figures, name)) for name in shown),
+        *(interval(differences(figures, base_figures, name)) for name in paired),
+    ]
+
+
+def percent(own: Figures, figure: str) -> list[float]:
+    """Give a figure of all runs in %, NaN where one has none."""
+    return [100 * run.get(figure, np.nan) for run in own.values()]
+
+
+def differences(own: Figures, base: Figures, figure: str) -> list[float]:
+    """Give what a method's runs have over those of another, in points, paired by seed."""
+    return [
+        100 * (run[figure] - base[seed][figure])
+        for seed, run in own.items()
+        if seed in base and figure in run and figure in base[seed]
     ]
 
 
