@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from benchmarks.natural import planted, scope
+from benchmarks.natural.study import place_of
 from benchmarks.natural.table import (
     BASELINE,
     Figures,
@@ -200,9 +201,10 @@ def users(name: str) -> None:
     print_methods(found, columns)
 
 
-def rivals(share: float) -> None:
-    """Print what methods make of HWU64 where a share of each class's texts has a mark."""
-    found = by_method(line for line in planted.STUDY.lines() if line["settings"]["share"] == share)
+def rivals(dataset: str, share: float) -> None:
+    """Print what methods make of a data set where a share of each class's texts has a mark."""
+    place = {"dataset": dataset, "share": share}
+    found = by_method(line for line in planted.STUDY.lines() if place_of(line) == place)
     base = found[BASELINE]
     columns = {
         "own class": mean_of("same"),

@@ -82,7 +82,7 @@ def check_texts(X: Any, name: str = "X") -> list[str]:
     shape = getattr(texts, "shape", None)
     if shape is not None and len(shape) != 1:
         raise ValueError(
-            f"{name} must be one-dimensional (one text a row), got shape {tuple(shape)}. "
+            f"{name} must be one-dimensional (one text per row), got shape {tuple(shape)}. "
             f"Select the text column first, as in df['text'] or {name}.ravel()."
         )
     if not isinstance(texts, Iterable):
