@@ -11,7 +11,7 @@ from scipy.stats import false_discovery_control, wilcoxon
 from skcap.shortcuts.candidates import Candidates
 from skcap.utils.seeds import content_seed
 
-__all__ = ["deny_families", "mean_shares", "measure_denial"]
+__all__ = ["deny_families", "mean_shares", "measure_denial", "measure_understanding"]
 
 _CONFIRMED = 0.05  # level at which a prior speaks for a member of a denied family
 
@@ -54,6 +54,42 @@ def measure_denial(
         results[candidate] = len(scored), *_shuffle(scored, n_permutations, rng)
     columns = ["n_scored", "prior", "expected", "p_denied", "p_confirmed"]
     return pd.DataFrame(results, columns=columns).astype({"n_scored": np.int64})
+
+
+def measure_understanding(
+    shares: Mapping[int, np.ndarray], candidates: Candidates, codes: np.ndarray
+) -> pd.DataFrame:
+    """Test whether a prior sees, without a candidate, what the texts of its class have to do with it.
+
+    A language model that does not know what the name of a class means denies its keywords, too, and
+    does so in each of their texts. But then it finds little in the other words either.
+
+    Parameters
+    ----------
+    shares, candidates, codes
+        As in :func:`measure_denial`.
+
+    Returns
+    -------
+    pandas.DataFrame, shape (n_candidates, 2)
+        `rest`, the mean share that all other words have together, over the texts of the class that
+        there are shares of; and `p_understood`, that it is no higher than 0 (Wilcoxon's signed
+        ranks with texts as units). NaN, and 1 for the p-value, where there are no shares.
+    """
+    names, label = candidates.table["word"], candidates.table["code"].to_numpy()
+    results = np.full((len(names), 2), [np.nan, 1.0])
+    whole = {text: np.nansum(row) for text, row in shares.items()}
+    for candidate, places in candidates.places.groupby("candidate"):
+        rest = {text: total for text, total in whole.items() if codes[text] == label[candidate]}
+        for text, at in places.groupby("text")["position"]:
+            if text in rest:
+                rest[text] -= np.nansum(shares[text][at.to_numpy()])
+        values = np.array(list(rest.values()))
+        if values.size:
+            results[candidate, 0] = values.mean()
+        if np.any(~np.isclose(values, 0)):
+            results[candidate, 1] = wilcoxon(values, alternative="greater").pvalue
+    return pd.DataFrame(results, columns=["rest", "p_understood"])
 
 
 def mean_shares(

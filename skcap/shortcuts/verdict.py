@@ -10,7 +10,7 @@ from skcap.shortcuts.patterns import PATTERNS
 
 __all__ = ["LEVEL", "add_verdict", "is_judged", "is_relied_on"]
 
-LEVEL = 0.05  # of the tests of association and reliance, which come before that of denial
+LEVEL = 0.05  # of the tests that come before that of denial
 _ALONE = 4  # texts that a prior must have scored to deny a candidate without a family
 
 
@@ -65,7 +65,8 @@ def add_verdict(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
         family = table["q_family"].notna()
         table.loc[family, ["p", "q"]] = table.loc[family, ["p_family", "q_family"]].to_numpy()
         table.loc[family, "by"] = "family"
-        alone = relied & judged & ~family & (table["n_scored"] >= _ALONE)
+        known = (table["n_scored"] >= _ALONE) & (table["p_understood"] <= LEVEL)
+        alone = relied & judged & ~family & known
         _adjust(table, alone, table["p_denied"], "denial")
         _adjust(table, table["tested"] & ~judged, reliance, "reliance")
     else:
