@@ -59,7 +59,7 @@ def measure_denial(
 def measure_understanding(
     shares: Mapping[int, np.ndarray], candidates: Candidates, codes: np.ndarray
 ) -> pd.DataFrame:
-    """Test whether a prior sees, without a candidate, what the texts of its class have to do with it.
+    """Test whether a prior sees, without a candidate, what the texts of its class are about.
 
     A language model that does not know what the name of a class means denies its keywords, too, and
     does so in each of their texts. But then it finds little in the other words either.

@@ -8,7 +8,7 @@ from scipy.stats import false_discovery_control
 
 from skcap.shortcuts.patterns import PATTERNS
 
-__all__ = ["LEVEL", "add_verdict", "is_judged", "is_relied_on"]
+__all__ = ["LEVEL", "add_verdict", "is_judged", "is_not_understood", "is_relied_on"]
 
 LEVEL = 0.05  # of the tests that come before that of denial
 _ALONE = 4  # texts that a prior must have scored to deny a candidate without a family
@@ -44,6 +44,29 @@ def is_judged(table: pd.DataFrame) -> pd.Series:
     return (table["kind"] != "pattern") | table["word"].isin(whole)
 
 
+def is_not_understood(table: pd.DataFrame) -> pd.Series:
+    """Find candidates on which a prior cannot be heard, since it does not understand their class.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame, shape (n_candidates, n_columns)
+
+    Returns
+    -------
+    pandas.Series of bool
+        Of those that would have been judged by what the prior says of them alone.
+    """
+    if "p_denied" not in table:
+        return pd.Series(False, index=table.index)
+    return _is_alone(table) & (table["p_understood"] > LEVEL)
+
+
+def _is_alone(table: pd.DataFrame) -> pd.Series:
+    """Find candidates without a denied family that the prior has scored often enough."""
+    often = table["n_scored"] >= _ALONE
+    return is_relied_on(table) & is_judged(table) & table["q_family"].isna() & often
+
+
 def add_verdict(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
     """Add the p-value and the q-value of each candidate, the test they come from, and the verdict.
 
@@ -65,8 +88,7 @@ def add_verdict(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
         family = table["q_family"].notna()
         table.loc[family, ["p", "q"]] = table.loc[family, ["p_family", "q_family"]].to_numpy()
         table.loc[family, "by"] = "family"
-        known = (table["n_scored"] >= _ALONE) & (table["p_understood"] <= LEVEL)
-        alone = relied & judged & ~family & known
+        alone = _is_alone(table) & (table["p_understood"] <= LEVEL)
         _adjust(table, alone, table["p_denied"], "denial")
         _adjust(table, table["tested"] & ~judged, reliance, "reliance")
     else:

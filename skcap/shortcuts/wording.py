@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skcap.shortcuts.verdict import is_not_understood
+
 __all__ = ["describe", "summarise"]
 
 _PLACES = {"first": " at the start of", "last": " at the end of", "": " in"}
@@ -65,6 +67,13 @@ def _denial(row: Mapping[str, Any]) -> str:
     return f"{said}."
 
 
+def _listed(labels: np.ndarray, most: int = 5) -> str:
+    names = ", ".join(map(str, labels[:most]))
+    more = len(labels) - most
+    kind = "class" if len(labels) == 1 else "classes"
+    return f"{kind} {names} and {more} more" if more > 0 else f"{kind} {names}"
+
+
 def summarise(words: pd.DataFrame, fdr: float) -> str:
     """Say how many candidates were tested and flagged, and what the audit cannot tell.
 
@@ -91,6 +100,13 @@ def summarise(words: pd.DataFrame, fdr: float) -> str:
         parts.append(f"{n_left_out} more, less strongly associated, were not tested.")
     if "p_reliance" not in words:
         parts.append("There was no classifier, so it is not known whether one relies on them.")
+    unheard = words[is_not_understood(words)]
+    if len(unheard):
+        parts.append(
+            f"{len(unheard)} were not judged by the prior: it does not show that it understands "
+            f"{_listed(unheard['label'].unique())}. More texts, or label_names that say what these "
+            f"classes are about, may help."
+        )
     if "p_denied" not in words:
         parts.append(
             "There was no prior, so real keywords cannot be told from shortcuts: "

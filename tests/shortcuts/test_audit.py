@@ -71,6 +71,25 @@ def test_a_lone_mark_is_found_by_what_the_prior_says_of_itself():
     assert audit.shortcuts_[["word", "by"]].values.tolist() == [["ann", "denial"]]
 
 
+def test_a_prior_that_does_not_understand_a_class_denies_no_word_of_it():
+    about = Y == Y[0]
+    X = [
+        text.replace("play", "track") if own else text
+        for text, own in zip(CLEAN, about, strict=True)
+    ]
+    scores = [
+        [-3.0 if word == "track" else -0.5 for word in text.split()] if own else [0.1, 3.0, 0.1]
+        for text, own in zip(X, about, strict=True)
+    ]
+    audit = ShortcutAudit(model(), PriorMatrix(X, scores)).fit(X, Y)
+    row = audit.words_.set_index("word").loc["track"]
+    assert row["p_denied"] < 0.01
+    assert row["rest"] < 0
+    assert row["by"] == ""
+    assert audit.shortcuts_.empty
+    assert "it does not show that it understands class class_play" in audit.sentences()[0]
+
+
 def test_a_member_of_a_family_that_the_prior_speaks_for_is_no_shortcut():
     audit = ShortcutAudit(model(), prior(MARKED, ann=9.0)).fit(MARKED, Y)
     assert set(audit.shortcuts_["word"]) == set(NAMES[1:])
