@@ -27,7 +27,16 @@ from benchmarks.paper import encoders as larger
 from benchmarks.paper.run import read_lines
 from benchmarks.paper.shortcut import PATH as SHORTCUTS
 
-__all__ = ["clean_texts", "encoders", "headline", "rivals", "shortcut", "softer", "users"]
+__all__ = [
+    "clean_texts",
+    "encoders",
+    "headline",
+    "more_sets",
+    "rivals",
+    "shortcut",
+    "softer",
+    "users",
+]
 
 TESTS = ("same", "none", "misleading")
 NAMES = {"hwu64": "HWU64", "banking77": "Banking77", "clinc150": "CLINC150"}
@@ -58,6 +67,16 @@ METHODS = {
     "masker_audit": "MASKER, keywords by the audit",
     "experts": "product of experts",
     "unirex": "UNIREX's margins",
+}
+#: Sets with questions out of scope: what they are called, and which AUROC is shown.
+SETS = {
+    "hint3-SOFMattress-v1": ("SOFMattress", "auroc"),
+    "hint3-SOFMattress-v1-subset": ("SOFMattress, fewer texts", "auroc"),
+    "hint3-SOFMattress-v2": ("SOFMattress, cleaner labels", "auroc"),
+    "hint3-Curekart-v1": ("Curekart", "auroc"),
+    "hint3-Curekart-v2": ("Curekart, cleaner labels", "auroc"),
+    "banking77_oos-5": ("Banking77-OOS, five texts per class", "auroc, in_domain"),
+    "clinc150-5": ("CLINC150, five texts per class", "auroc"),
 }
 #: Shown in benchmarks/natural/scope.md, and not in the account.
 IN_SCOPE_PAGE_ONLY = ("probe", "afr", "jtt", "word_dropout", "alignment", "alignment, shuffled")
@@ -199,6 +218,22 @@ def users(name: str) -> None:
         "accuracy attacked": mean_of("adversarial"),
     }
     print_methods(found, columns)
+
+
+def more_sets() -> None:
+    """Print what swap makes of all sets with questions out of scope, paired with no guidance."""
+    head = ["", "seeds", "unguided: accuracy in scope", "AUROC"]
+    head += ["swap: accuracy, paired", "AUROC, paired", "words swapped"]
+    body = []
+    for name, (title, auroc) in SETS.items():
+        lines = [line for line in scope.STUDY.lines() if line["settings"]["set"] == name]
+        found = by_method(lines)
+        base, own = found[BASELINE], found["swap"]
+        numbers = [len(line["swapped"]) for line in lines if line["settings"]["method"] == "swap"]
+        cells = [spread(percent(base, figure)) for figure in ("accuracy", auroc)]
+        cells += [interval(differences(own, base, figure)) for figure in ("accuracy", auroc)]
+        body.append([title, str(len(own)), *cells, ", ".join(map(str, numbers))])
+    print(as_table(head, body))
 
 
 def rivals(dataset: str, share: float) -> None:

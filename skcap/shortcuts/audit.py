@@ -118,8 +118,8 @@ default=("word", "first", "last", "pattern")
         - `n_scored`, `prior`, `expected`: texts in which the prior scores it, its share of all that
           the prior attributes there, and what chance would give; `p_denied`, `p_confirmed`, of
           shares as low and as high as these if the prior were shuffled within each text; `rest`,
-          `p_understood`, the share of all other words in the texts of its class, and the p-value of
-          its being above 0; `p_family`, of the shares of all candidates of its family;
+          the share of all other words in the texts of its class; `p_family`, of the shares of all
+          candidates of its family;
         - `p`, `q`, `by`, `shortcut`: the p-value and the q-value it was judged by, the test it
           comes from ("denial", "family" or "reliance"), and the verdict.
     shortcuts_ : pandas.DataFrame
@@ -135,9 +135,9 @@ default=("word", "first", "last", "pattern")
     then flagged but those that the prior speaks for beyond chance. *By itself*, if the prior scores
     it in four texts or more: that the prior's scores in these texts are in random order (a
     permutation test, corrected by Benjamini and Hochberg). A prior that is wrong about a real
-    keyword in all of its texts deceives the second test, not the first. So it counts only for
-    classes that the prior understands: what it gives to all other words of their texts, together,
-    must be above 0 (Wilcoxon's signed ranks with texts as units, at 5 %).
+    keyword in all of its texts deceives the second test, not the first. So the second counts only
+    for classes that the prior understands: what it gives to all other words of their texts,
+    together, must be above 0 on average.
 
     Casing, punctuation and the length of texts are out of a prior's sight. Punctuation and casing
     are flagged by association and reliance alone; length is only reported.

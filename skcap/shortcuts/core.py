@@ -9,12 +9,7 @@ import pandas as pd
 
 from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts.candidates import Candidates, find_candidates, select_candidates
-from skcap.shortcuts.denial import (
-    deny_families,
-    mean_shares,
-    measure_denial,
-    measure_understanding,
-)
+from skcap.shortcuts.denial import deny_families, mean_shares, measure_denial, rest_shares
 from skcap.shortcuts.effects import Predict, measure_effects
 from skcap.shortcuts.verdict import LEVEL, add_verdict, is_judged, is_relied_on
 
@@ -101,8 +96,8 @@ def audit_words(
         shares = _ask(attribute, candidates, codes, n_texts, seed)
         denial = measure_denial(shares, candidates, codes, n_permutations=n_permutations, seed=seed)
         families = deny_families(denial.assign(family=candidates.table["family"]), fdr)
-        understanding = measure_understanding(shares, candidates, codes)
-        table = _join(table, denial.join([understanding, families]), rows)
+        denial["rest"] = rest_shares(shares, candidates, codes)
+        table = _join(table, denial.join(families), rows)
     return add_verdict(table, fdr)
 
 

@@ -11,7 +11,7 @@ from scipy.stats import false_discovery_control, wilcoxon
 from skcap.shortcuts.candidates import Candidates
 from skcap.utils.seeds import content_seed
 
-__all__ = ["deny_families", "mean_shares", "measure_denial", "measure_understanding"]
+__all__ = ["deny_families", "mean_shares", "measure_denial", "rest_shares"]
 
 _CONFIRMED = 0.05  # level at which a prior speaks for a member of a denied family
 
@@ -56,10 +56,10 @@ def measure_denial(
     return pd.DataFrame(results, columns=columns).astype({"n_scored": np.int64})
 
 
-def measure_understanding(
+def rest_shares(
     shares: Mapping[int, np.ndarray], candidates: Candidates, codes: np.ndarray
-) -> pd.DataFrame:
-    """Test whether a prior sees, without a candidate, what the texts of its class are about.
+) -> pd.Series:
+    """Average what a prior gives to all words of a class's texts but a candidate.
 
     A language model that does not know what the name of a class means denies its keywords, too, and
     does so in each of their texts. But then it finds little in the other words either.
@@ -71,25 +71,20 @@ def measure_understanding(
 
     Returns
     -------
-    pandas.DataFrame, shape (n_candidates, 2)
-        `rest`, the mean share that all other words have together, over the texts of the class that
-        there are shares of; and `p_understood`, that it is no higher than 0 (Wilcoxon's signed
-        ranks with texts as units). NaN, and 1 for the p-value, where there are no shares.
+    pandas.Series of float, length n_candidates
+        The mean over the texts of the class that there are shares of, with the candidate or
+        without; from -1 to 1, NaN where there are no shares.
     """
-    names, label = candidates.table["word"], candidates.table["code"].to_numpy()
-    results = np.full((len(names), 2), [np.nan, 1.0])
-    whole = {text: np.nansum(row) for text, row in shares.items()}
+    label = candidates.table["code"].to_numpy()
+    whole = {text: float(np.nansum(row)) for text, row in shares.items()}
+    means = pd.Series(np.nan, index=candidates.table.index)
     for candidate, places in candidates.places.groupby("candidate"):
         rest = {text: total for text, total in whole.items() if codes[text] == label[candidate]}
         for text, at in places.groupby("text")["position"]:
             if text in rest:
                 rest[text] -= np.nansum(shares[text][at.to_numpy()])
-        values = np.array(list(rest.values()))
-        if values.size:
-            results[candidate, 0] = values.mean()
-        if np.any(~np.isclose(values, 0)):
-            results[candidate, 1] = wilcoxon(values, alternative="greater").pvalue
-    return pd.DataFrame(results, columns=["rest", "p_understood"])
+        means[candidate] = np.mean(list(rest.values())) if rest else np.nan
+    return means
 
 
 def mean_shares(

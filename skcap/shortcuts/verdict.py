@@ -58,7 +58,7 @@ def is_not_understood(table: pd.DataFrame) -> pd.Series:
     """
     if "p_denied" not in table:
         return pd.Series(False, index=table.index)
-    return _is_alone(table) & (table["p_understood"] > LEVEL)
+    return _is_alone(table) & (table["rest"] <= 0)
 
 
 def _is_alone(table: pd.DataFrame) -> pd.Series:
@@ -88,7 +88,7 @@ def add_verdict(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
         family = table["q_family"].notna()
         table.loc[family, ["p", "q"]] = table.loc[family, ["p_family", "q_family"]].to_numpy()
         table.loc[family, "by"] = "family"
-        alone = _is_alone(table) & (table["p_understood"] <= LEVEL)
+        alone = _is_alone(table) & (table["rest"] > 0)
         _adjust(table, alone, table["p_denied"], "denial")
         _adjust(table, table["tested"] & ~judged, reliance, "reliance")
     else:

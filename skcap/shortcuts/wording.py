@@ -103,9 +103,9 @@ def summarise(words: pd.DataFrame, fdr: float) -> str:
     unheard = words[is_not_understood(words)]
     if len(unheard):
         parts.append(
-            f"{len(unheard)} were not judged by the prior: it does not show that it understands "
-            f"{_listed(unheard['label'].unique())}. More texts, or label_names that say what these "
-            f"classes are about, may help."
+            f"{len(unheard)} were not judged, since the prior does not understand "
+            f"{_listed(unheard['label'].unique())}: it finds nothing in the other words of these "
+            f"texts. Pass the prior label_names that say what they are about."
         )
     if "p_denied" not in words:
         parts.append(

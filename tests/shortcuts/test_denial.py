@@ -3,12 +3,7 @@ import pandas as pd
 import pytest
 
 from skcap.shortcuts.candidates import find_candidates
-from skcap.shortcuts.denial import (
-    deny_families,
-    mean_shares,
-    measure_denial,
-    measure_understanding,
-)
+from skcap.shortcuts.denial import deny_families, mean_shares, measure_denial, rest_shares
 
 TEXTS = [f"ann: play {word}" for word in "abcde"] + [f"bob: stop {word}" for word in "abcde"]
 CODES = np.repeat([0, 1], 5)
@@ -55,38 +50,25 @@ def test_the_p_value_does_not_depend_on_which_other_words_are_tested():
     assert many.loc["bob", "p_denied"] == few.loc["bob", "p_denied"]
 
 
-def understanding(shares):
-    candidates = find_candidates(TEXTS, CODES, 2, kinds=("word",), min_texts=2)
-    by_text = dict(enumerate(map(np.array, shares)))
-    table = measure_understanding(by_text, candidates, CODES)
-    return table.set_index(candidates.table["word"])
-
-
-def test_a_class_is_understood_if_its_other_words_speak_for_it():
-    table = understanding([[-0.5, 0.3, 0.1]] * 5 + [[0.5, -0.3, -0.1]] * 5)
-    assert table.loc["ann", "rest"] == pytest.approx(0.4)
-    assert table.loc["ann", "p_understood"] == pytest.approx(0.5**5)  # all of five are above 0
-    assert table.loc["play", "rest"] == pytest.approx(-0.4)  # all it knows of is the keyword
-    assert table.loc["play", "p_understood"] == 1
-    assert table.loc["bob", "p_understood"] == 1
-    assert table.loc["stop", "p_understood"] == pytest.approx(0.5**5)
-
-
-def test_texts_without_the_word_show_whether_its_class_is_understood():
-    texts = [f"play {word}" for word in "abcde"]
-    texts = ["maple play a", "maple play b", *texts[2:], *TEXTS[5:]]
+def rest(texts, shares):
     candidates = find_candidates(texts, CODES, 2, kinds=("word",), min_texts=2)
-    shares = {row: np.array([-0.5, 0.3, 0.1]) for row in (0, 1)}
-    shares |= {row: np.array([0.5, 0.5]) for row in (2, 3, 4)}
-    table = measure_understanding(shares, candidates, CODES).set_index(candidates.table["word"])
-    assert table.loc["maple", "rest"] == pytest.approx((2 * 0.4 + 3 * 1) / 5)
-    assert table.loc["maple", "p_understood"] == pytest.approx(0.5**5)
+    by_text = {text: np.array(row) for text, row in shares.items()}
+    return rest_shares(by_text, candidates, CODES).set_axis(candidates.table["word"])
 
 
-def test_without_scores_or_without_an_opinion_no_class_is_understood():
-    nan = float("nan")
-    table = understanding([[nan, nan, nan]] * 5 + [[0.0, 0.0, 0.0]] * 5)
-    assert (table["p_understood"] == 1).all()
+def test_the_rest_is_what_all_other_words_of_the_class_get():
+    shares = dict(enumerate([[-0.5, 0.3, 0.1]] * 5 + [[0.5, 0, -0.4]] * 5))
+    found = rest(TEXTS, shares)
+    assert found[["ann", "play"]].tolist() == pytest.approx([0.4, -0.4])
+    assert found[["bob", "stop"]].tolist() == pytest.approx([-0.4, 0.1])
+
+
+def test_texts_of_the_class_without_the_word_count_in_the_rest():
+    texts = ["maple play a", "maple play b", "play c", "play d", "play e", *TEXTS[5:]]
+    shares = dict(enumerate([[-0.5, 0.3, 0.1]] * 2 + [[0.5, 0.5]] * 3))
+    found = rest(texts, shares)
+    assert found["maple"] == pytest.approx((2 * 0.4 + 3 * 1) / 5)
+    assert np.isnan(found["bob"])
 
 
 def test_mean_shares_are_over_texts_of_the_class():
