@@ -7,15 +7,15 @@ Six classes of a public data set, 15 texts of each, or the first five of these. 
 or each text of a class has the same plain word somewhere inside. The language model is told the
 classes' own names, the name of another of the six, or codes that mean nothing. Whatever an audit
 flags in clean texts is wrong, and so is what it flags besides the planted words. Words without a
-place and shape in common with others count as denied by one of two rules:
+place and shape in common with others count as denied by one of three rules:
 
 * always: whenever the prior's scores of the word are low beyond chance;
-* mean: only where what it gives to the other words of the class is above 0 on average. This is
-  what `ShortcutAudit` does.
+* half: only for classes in most of whose texts the prior finds something else, which is what
+  `ShortcutAudit` does;
+* two thirds: only where it finds something else in at least two thirds of the texts.
 
-It was chosen on HWU64. There a third rule, "test", was tried as well, which asked that it be above
-0 beyond chance, and found next to nothing in five texts. Each run appends a line to
-``results/audit_understanding.jsonl``; a run that is there is not repeated.
+The rule was chosen on HWU64. Each run appends a line to ``results/audit_understanding.jsonl``; a
+run that is there is not repeated.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ TRIED = (
     ("clean", "codes"),
     ("marked", "own names"),
 )
-RULES = ("always", "mean")
+RULES = ("always", "half", "two thirds")
 
 
 def draw(dataset: str, seed: int) -> tuple[list[str], np.ndarray]:
@@ -90,7 +90,12 @@ def prior_of(texts: list[str], y: np.ndarray, naming: str) -> PriorMatrix:
 
 def by_rule(words: pd.DataFrame, fdr: float) -> dict[str, list[str]]:
     """Give what is flagged by each of the rules."""
-    tables = {"always": add_verdict(words.assign(rest=1.0), fdr), "mean": words}
+    known = words["understood"]
+    tables = {
+        "always": add_verdict(words.assign(understood=1.0), fdr),
+        "half": words,
+        "two thirds": add_verdict(words.assign(understood=known.where(known >= 2 / 3, 0)), fdr),
+    }
     return {rule: sorted(set(t.loc[t["shortcut"], "word"])) for rule, t in tables.items()}
 
 
@@ -147,8 +152,8 @@ INTRODUCTION = """# Does the language model understand the names of the classes?
 
 Written by `python -m benchmarks.shortcuts.audit_understanding --render`; do not edit. Six classes;
 in marked texts each class has a plain word of its own, so there are six to find. Words that an
-audit flags, whether or not the prior has to understand a class for its denial to count (rules
-"mean" and "always", see the script); mean counts over draws. The rule was chosen on HWU64.
+audit flags by three rules of when a prior's denial counts, see the script; mean counts over draws.
+The rule was chosen on HWU64.
 {counts}. {cpu}, torch {torch}, {date}.
 
 """

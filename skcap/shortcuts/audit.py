@@ -53,10 +53,10 @@ class ShortcutAudit(BaseEstimator):
         With ``predict_proba`` on texts, such as a pipeline of TfidfVectorizer and
         LogisticRegression, or a :class:`skcap.GuidedTextClassifier`. None tests no reliance.
     prior : PriorMatrix, prior transformer, or None, default=None
-        What denies. Of a transformer, such as :class:`skcap.CAPPriorTransformer`, only the texts
-        that hold a candidate which the classifier relies on are asked for. None takes the scores of
-        `X`, if that is a PriorMatrix with scores; else real keywords cannot be told from shortcuts,
-        and `shortcuts_` holds both.
+        What denies. Of a transformer, such as :class:`skcap.CAPPriorTransformer`, only texts are
+        asked for that hold a candidate which the classifier relies on, and some of its class. None
+        takes the scores of `X`, if that is a PriorMatrix with scores; else real keywords cannot be
+        told from shortcuts, and `shortcuts_` holds both.
     fdr : float, default=0.1
         False discovery rate: the share of false findings to expect among those that are flagged.
     kinds : sequence of {"word", "first", "last", "phrase", "pattern"}, \
@@ -80,8 +80,8 @@ default=("word", "first", "last", "pattern")
         What a word does elsewhere is then underestimated rather than overestimated, since a
         classifier is surest on these.
     n_texts : int, default=16
-        Most texts that a candidate is put into, taken out of, and looked up in the prior; bounds
-        the cost.
+        Most texts that a candidate is put into, taken out of, and looked up in the prior, and most
+        texts of its class that show whether the prior understands that; bounds the cost.
     max_candidates : int or None, default=500
         Candidates to test, those most strongly associated with a class first; a warning says if
         there are more. None tests all.
@@ -117,9 +117,9 @@ default=("word", "first", "last", "pattern")
         - `explained`: its share in the classifier's own attribution, with ``explain=True``;
         - `n_scored`, `prior`, `expected`: texts in which the prior scores it, its share of all that
           the prior attributes there, and what chance would give; `p_denied`, `p_confirmed`, of
-          shares as low and as high as these if the prior were shuffled within each text; `rest`,
-          the share of all other words in the texts of its class; `p_family`, of the shares of all
-          candidates of its family;
+          shares as low and as high as these if the prior were shuffled within each text;
+          `understood`, the part of its class's texts in which all other words together have a share
+          above 0; `p_family`, of the shares of all candidates of its family;
         - `p`, `q`, `by`, `shortcut`: the p-value and the q-value it was judged by, the test it
           comes from ("denial", "family" or "reliance"), and the verdict.
     shortcuts_ : pandas.DataFrame
@@ -136,8 +136,8 @@ default=("word", "first", "last", "pattern")
     it in four texts or more: that the prior's scores in these texts are in random order (a
     permutation test, corrected by Benjamini and Hochberg). A prior that is wrong about a real
     keyword in all of its texts deceives the second test, not the first. So the second counts only
-    for classes that the prior understands: what it gives to all other words of their texts,
-    together, must be above 0 on average.
+    for classes that the prior understands: in more than half of their texts, of which `n_texts` are
+    drawn, it must find that all other words together speak for the class.
 
     Casing, punctuation and the length of texts are out of a prior's sight. Punctuation and casing
     are flagged by association and reliance alone; length is only reported.

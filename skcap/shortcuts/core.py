@@ -9,7 +9,12 @@ import pandas as pd
 
 from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts.candidates import Candidates, find_candidates, select_candidates
-from skcap.shortcuts.denial import deny_families, mean_shares, measure_denial, rest_shares
+from skcap.shortcuts.denial import (
+    deny_families,
+    mean_shares,
+    measure_denial,
+    measure_understanding,
+)
 from skcap.shortcuts.effects import Predict, measure_effects
 from skcap.shortcuts.verdict import LEVEL, add_verdict, is_judged, is_relied_on
 
@@ -88,15 +93,18 @@ def audit_words(
     relied = is_relied_on(table)
     if explain is not None:
         candidates = select_candidates(every, relied)
-        own = mean_shares(_ask(explain, candidates, codes, n_texts, seed), candidates, codes)
+        holding = _rows_holding(candidates, codes, n_texts, seed)
+        own = mean_shares(_ask(explain, holding), candidates, codes)
         table = _join(table, own.to_frame("explained"), relied)
     if attribute is not None:
         rows = relied & is_judged(table)
         candidates = select_candidates(every, rows)
-        shares = _ask(attribute, candidates, codes, n_texts, seed)
+        drawn = _rows_of_classes(candidates, codes, n_texts, seed)
+        shares = _ask(attribute, np.union1d(_rows_holding(candidates, codes, n_texts, seed), drawn))
         denial = measure_denial(shares, candidates, codes, n_permutations=n_permutations, seed=seed)
         families = deny_families(denial.assign(family=candidates.table["family"]), fdr)
-        denial["rest"] = rest_shares(shares, candidates, codes)
+        of_drawn = {row: shares[row] for row in drawn.tolist()}
+        denial["understood"] = measure_understanding(of_drawn, candidates, codes)
         table = _join(table, denial.join(families), rows)
     return add_verdict(table, fdr)
 
@@ -122,18 +130,26 @@ def _join(table: pd.DataFrame, values: pd.DataFrame, rows: pd.Series) -> pd.Data
     return table.join(values.astype({"n_scored": np.int64} if "n_scored" in values else {}))
 
 
-def _ask(
-    attribute: Callable[[np.ndarray], PriorMatrix],
-    candidates: Candidates,
-    codes: np.ndarray,
-    n_texts: int,
-    seed: int,
-) -> dict[int, np.ndarray]:
-    """Get shares of the words in texts that have candidates, at most so many for each of these."""
+def _rows_holding(candidates: Candidates, codes: np.ndarray, n_texts: int, seed: int) -> np.ndarray:
+    """Draw texts of its class that hold a candidate, at most so many for each."""
     pairs = candidates.places[["candidate", "text"]].drop_duplicates()
     code = candidates.table["code"].to_numpy()[pairs["candidate"]]
     pairs = pairs[codes[pairs["text"]] == code].sample(frac=1, random_state=seed % 2**32)
-    rows = np.unique(pairs.groupby("candidate").head(n_texts)["text"])
+    return np.unique(pairs.groupby("candidate").head(n_texts)["text"])
+
+
+def _rows_of_classes(
+    candidates: Candidates, codes: np.ndarray, n_texts: int, seed: int
+) -> np.ndarray:
+    """Draw texts of the classes that candidates go with, at most so many of each class."""
+    rows = np.flatnonzero(np.isin(codes, candidates.table["code"]))
+    texts = pd.DataFrame({"text": rows, "code": codes[rows]})
+    drawn = texts.sample(frac=1, random_state=seed % 2**32).groupby("code").head(n_texts)
+    return np.sort(drawn["text"].to_numpy())
+
+
+def _ask(attribute: Callable[[np.ndarray], PriorMatrix], rows: np.ndarray) -> dict[int, np.ndarray]:
+    """Get shares of the words in some of the texts."""
     if not len(rows):
         return {}
     return dict(zip(rows.tolist(), attribute(rows).normalize("sum").scores, strict=True))

@@ -11,7 +11,7 @@ from scipy.stats import false_discovery_control, wilcoxon
 from skcap.shortcuts.candidates import Candidates
 from skcap.utils.seeds import content_seed
 
-__all__ = ["deny_families", "mean_shares", "measure_denial", "rest_shares"]
+__all__ = ["deny_families", "mean_shares", "measure_denial", "measure_understanding"]
 
 _CONFIRMED = 0.05  # level at which a prior speaks for a member of a denied family
 
@@ -56,35 +56,39 @@ def measure_denial(
     return pd.DataFrame(results, columns=columns).astype({"n_scored": np.int64})
 
 
-def rest_shares(
+def measure_understanding(
     shares: Mapping[int, np.ndarray], candidates: Candidates, codes: np.ndarray
 ) -> pd.Series:
-    """Average what a prior gives to all words of a class's texts but a candidate.
+    """Say in how many texts of a class a prior finds something besides a candidate.
 
     A language model that does not know what the name of a class means denies its keywords, too, and
     does so in each of their texts. But then it finds little in the other words either.
 
     Parameters
     ----------
-    shares, candidates, codes
+    shares : mapping of int to ndarray of shape (n_words of the text,)
+        As in :func:`measure_denial`, but of texts that are drawn whether they hold a candidate or
+        not.
+    candidates, codes
         As in :func:`measure_denial`.
 
     Returns
     -------
     pandas.Series of float, length n_candidates
-        The mean over the texts of the class that there are shares of, with the candidate or
-        without; from -1 to 1, NaN where there are no shares.
+        The part of the texts of the candidate's class in which all other words together have a
+        share above 0; NaN where there are no such texts.
     """
     label = candidates.table["code"].to_numpy()
-    whole = {text: float(np.nansum(row)) for text, row in shares.items()}
-    means = pd.Series(np.nan, index=candidates.table.index)
+    whole = {row: np.nansum(share) for row, share in shares.items() if np.isfinite(share).any()}
+    understood = pd.Series(np.nan, index=candidates.table.index)
     for candidate, places in candidates.places.groupby("candidate"):
         rest = {text: total for text, total in whole.items() if codes[text] == label[candidate]}
         for text, at in places.groupby("text")["position"]:
             if text in rest:
                 rest[text] -= np.nansum(shares[text][at.to_numpy()])
-        means[candidate] = np.mean(list(rest.values())) if rest else np.nan
-    return means
+        if rest:
+            understood[candidate] = np.mean([value > 1e-9 for value in rest.values()])
+    return understood
 
 
 def mean_shares(

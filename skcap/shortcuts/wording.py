@@ -104,8 +104,8 @@ def summarise(words: pd.DataFrame, fdr: float) -> str:
     if len(unheard):
         parts.append(
             f"{len(unheard)} were not judged, since the prior does not understand "
-            f"{_listed(unheard['label'].unique())}: it finds nothing in the other words of these "
-            f"texts. Pass the prior label_names that say what they are about."
+            f"{_listed(unheard['label'].unique())}: in half of these texts or more, no other words "
+            f"speak for the class. Pass the prior label_names that say what it is about."
         )
     if "p_denied" not in words:
         parts.append(

@@ -3,7 +3,12 @@ import pandas as pd
 import pytest
 
 from skcap.shortcuts.candidates import find_candidates
-from skcap.shortcuts.denial import deny_families, mean_shares, measure_denial, rest_shares
+from skcap.shortcuts.denial import (
+    deny_families,
+    mean_shares,
+    measure_denial,
+    measure_understanding,
+)
 
 TEXTS = [f"ann: play {word}" for word in "abcde"] + [f"bob: stop {word}" for word in "abcde"]
 CODES = np.repeat([0, 1], 5)
@@ -50,25 +55,33 @@ def test_the_p_value_does_not_depend_on_which_other_words_are_tested():
     assert many.loc["bob", "p_denied"] == few.loc["bob", "p_denied"]
 
 
-def rest(texts, shares):
+def understanding(texts, shares):
     candidates = find_candidates(texts, CODES, 2, kinds=("word",), min_texts=2)
-    by_text = {text: np.array(row) for text, row in shares.items()}
-    return rest_shares(by_text, candidates, CODES).set_axis(candidates.table["word"])
+    by_text = {text: np.array(row) for text, row in enumerate(shares) if row}
+    found = measure_understanding(by_text, candidates, CODES)
+    return found.set_axis(candidates.table["word"])
 
 
-def test_the_rest_is_what_all_other_words_of_the_class_get():
-    shares = dict(enumerate([[-0.5, 0.3, 0.1]] * 5 + [[0.5, 0, -0.4]] * 5))
-    found = rest(TEXTS, shares)
-    assert found[["ann", "play"]].tolist() == pytest.approx([0.4, -0.4])
-    assert found[["bob", "stop"]].tolist() == pytest.approx([-0.4, 0.1])
+def test_a_class_is_understood_where_its_other_words_speak_for_it():
+    found = understanding(
+        TEXTS, [[-0.5, 0.3, 0.1]] * 5 + [[0.5, 0, -0.4]] * 3 + [[0.5, 0, 0.4]] * 2
+    )
+    assert found[["ann", "play"]].tolist() == [1, 0]
+    assert found[["bob", "stop"]].tolist() == [0.4, 1]
 
 
-def test_texts_of_the_class_without_the_word_count_in_the_rest():
+def test_texts_of_the_class_without_the_word_show_it_too():
     texts = ["maple play a", "maple play b", "play c", "play d", "play e", *TEXTS[5:]]
-    shares = dict(enumerate([[-0.5, 0.3, 0.1]] * 2 + [[0.5, 0.5]] * 3))
-    found = rest(texts, shares)
-    assert found["maple"] == pytest.approx((2 * 0.4 + 3 * 1) / 5)
+    shares = [[-0.5, 0.3, 0.1]] * 2 + [[-0.5, 0.4]] * 3 + [None] * 5
+    found = understanding(texts, shares)
+    assert found["maple"] == 0.4
     assert np.isnan(found["bob"])
+
+
+def test_texts_without_scores_do_not_count_and_a_prior_without_an_opinion_understands_nothing():
+    nan = float("nan")
+    found = understanding(TEXTS, [[nan] * 3] * 4 + [[-0.5, 0.3, 0.1]] + [[0.0] * 3] * 5)
+    assert found[["ann", "bob"]].tolist() == [1, 0]
 
 
 def test_mean_shares_are_over_texts_of_the_class():
