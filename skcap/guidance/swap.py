@@ -83,8 +83,8 @@ class SwapGuidance(BaseGuidance):
     cannot be swapped; they stay in ``audit_.shortcuts_`` for you to look at.
 
     Why plain words are left alone: of the 600 training texts of a real chatbot (HINT3 Curekart), an
-    audit flags eleven words, such as "cod" for ordering and "tracking" for the state of an order.
-    Training without them costs 4.5 points of accuracy (docs/evidence.md).
+    audit flags seven, such as "tracking" for the state of an order. Training without them and one
+    more word costs 2.4 points (1.3 to 3.5) of accuracy (docs/evidence.md).
 
     Examples
     --------
