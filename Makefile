@@ -61,7 +61,8 @@ figures: venv  ## tables and pictures of README.md, docs/evidence.md and benchma
 	PYTHONPATH=. $(BIN)/cog -r -p "from benchmarks.account import *" -P $(if $(CHECK),--check --diff) \
 		README.md docs/evidence.md
 ifndef CHECK
-	for study in natural.scope natural.planted paper.encoders paper.teacher_curve; do \
+	for study in natural.scope natural.planted paper.encoders paper.teacher_curve \
+			shortcuts.audit_understanding; do \
 		$(BIN)/python -m benchmarks.$$study --render || exit 1; \
 	done
 	$(BIN)/python -m benchmarks.pictures

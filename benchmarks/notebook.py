@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 RECORDS = {
     "paper/results/shortcut.jsonl": "benchmarks.paper.shortcut",
     "shortcuts/results/audit_planted.jsonl": "benchmarks.shortcuts.audit_planted",
+    "shortcuts/results/audit_understanding.jsonl": "benchmarks.shortcuts.audit_understanding",
     "natural/results/planted.jsonl": "benchmarks.natural.planted",
     "natural/results/scope.jsonl": "benchmarks.natural.scope",
     "natural/results/compare.jsonl": "benchmarks.natural.compare",

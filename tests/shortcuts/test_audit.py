@@ -177,6 +177,15 @@ def test_a_prior_is_asked_about_texts_of_what_the_model_goes_by_only():
     assert all(set(text.split()) & set(KEYS[:2]) for text in Asked.log)
 
 
+def test_a_prior_is_asked_about_other_texts_of_the_class_to_see_whether_it_understands_that():
+    Asked.log.clear()
+    X = [*MARKED[:4], *CLEAN[4:]]
+    blind = make_pipeline(TfidfVectorizer(vocabulary=NAMES[:1]), LogisticRegression(C=100))
+    audit = ShortcutAudit(blind, Asked()).fit(X, Y)
+    assert sorted(Asked.log) == sorted(X[:6])
+    assert audit.words_.set_index("word").loc["ann", "understood"] == 1
+
+
 class Explained(BaseEstimator):
     """A classifier with attributions: the name is all that counts."""
 
