@@ -83,7 +83,14 @@ SETS = {
 }
 #: Shown in benchmarks/natural/, and not in the account.
 PLANTED_PAGE_ONLY = ("probe", "word_dropout")
-IN_SCOPE_PAGE_ONLY = ("probe", "jtt", "word_dropout", "swap_all", "swap_all, shuffled")
+IN_SCOPE_PAGE_ONLY = (
+    "probe",
+    "jtt",
+    "word_dropout",
+    "masker_attention",
+    "swap_all",
+    "swap_all, shuffled",
+)
 
 
 def runs_by_seed(dataset: str, kind: str, row: str, **wanted: Any) -> Figures:
