@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from benchmarks.natural import planted, scope
-from benchmarks.natural.study import place_of
+from benchmarks.natural.study import Line, Study, place_of
 from benchmarks.natural.table import (
     BASELINE,
     Figures,
@@ -181,7 +181,16 @@ def clean_texts() -> None:
     )
 
 
-def by_method(lines: Iterable[dict[str, Any]]) -> dict[str, Figures]:
+def lines_at(study: Study, place: dict[str, Any], left_out: tuple[str, ...] = ()) -> list[Line]:
+    """Give the runs of a study at a place, but those of some methods."""
+    return [
+        line
+        for line in study.lines()
+        if place_of(line) == place and line["settings"]["method"] not in left_out
+    ]
+
+
+def by_method(lines: Iterable[Line]) -> dict[str, Figures]:
     """Sort the runs of a study by method and seed."""
     found: dict[str, Figures] = {}
     for line in lines:
@@ -211,11 +220,7 @@ def mean_of(figure: str) -> Callable[[Figures], str]:
 
 def users(name: str) -> None:
     """Print what most of the methods make of one set of real questions."""
-    found = by_method(
-        line
-        for line in scope.STUDY.lines()
-        if line["settings"]["set"] == name and line["settings"]["method"] not in IN_SCOPE_PAGE_ONLY
-    )
+    found = by_method(lines_at(scope.STUDY, {"set": name}, IN_SCOPE_PAGE_ONLY))
     base = found[BASELINE]
     columns = {
         "accuracy in scope": mean_of("accuracy"),
@@ -234,7 +239,7 @@ def more_sets() -> None:
     head += ["swap: accuracy, paired", "AUROC, paired", "words swapped"]
     body = []
     for name, (title, auroc) in SETS.items():
-        lines = [line for line in scope.STUDY.lines() if line["settings"]["set"] == name]
+        lines = lines_at(scope.STUDY, {"set": name})
         found = by_method(lines)
         if "swap" not in found:
             continue
@@ -255,8 +260,11 @@ def understood() -> None:
         name = f"{understanding.N_TEXTS}, {tried}, {rule}, {figure}"
         return f"{sum(run[name] for run in runs) / len(runs):.1f}"
 
-    told = {"clean, own names": "own names", "clean, exchanged": "exchanged names"}
-    told["clean, codes"] = "codes"
+    told = {
+        "clean, own names": "own names",
+        "clean, exchanged": "exchanged names",
+        "clean, codes": "codes",
+    }
     head = ["", *(f"wrongly flagged, {name}" for name in told.values()), "marks found, of six"]
     body = [
         [
@@ -272,11 +280,7 @@ def understood() -> None:
 def rivals(dataset: str, share: float) -> None:
     """Print what methods make of a data set where a share of each class's texts has a mark."""
     place = {"dataset": dataset, "share": share}
-    found = by_method(
-        line
-        for line in planted.STUDY.lines()
-        if place_of(line) == place and line["settings"]["method"] not in PLANTED_PAGE_ONLY
-    )
+    found = by_method(lines_at(planted.STUDY, place, PLANTED_PAGE_ONLY))
     base = found[BASELINE]
     columns = {
         "own class": mean_of("same"),

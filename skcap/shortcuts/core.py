@@ -100,7 +100,8 @@ def audit_words(
         rows = relied & is_judged(table)
         candidates = select_candidates(every, rows)
         drawn = _rows_of_classes(candidates, codes, n_texts, seed)
-        shares = _ask(attribute, np.union1d(_rows_holding(candidates, codes, n_texts, seed), drawn))
+        holding = _rows_holding(candidates, codes, n_texts, seed)
+        shares = _ask(attribute, np.union1d(holding, drawn))
         denial = measure_denial(shares, candidates, codes, n_permutations=n_permutations, seed=seed)
         families = deny_families(denial.assign(family=candidates.table["family"]), fdr)
         of_drawn = {row: shares[row] for row in drawn.tolist()}
@@ -134,8 +135,8 @@ def _rows_holding(candidates: Candidates, codes: np.ndarray, n_texts: int, seed:
     """Draw texts of its class that hold a candidate, at most so many for each."""
     pairs = candidates.places[["candidate", "text"]].drop_duplicates()
     code = candidates.table["code"].to_numpy()[pairs["candidate"]]
-    pairs = pairs[codes[pairs["text"]] == code].sample(frac=1, random_state=seed % 2**32)
-    return np.unique(pairs.groupby("candidate").head(n_texts)["text"])
+    pairs = pairs[codes[pairs["text"]] == code]
+    return _draw(pairs, "candidate", n_texts, seed)
 
 
 def _rows_of_classes(
@@ -143,9 +144,13 @@ def _rows_of_classes(
 ) -> np.ndarray:
     """Draw texts of the classes that candidates go with, at most so many of each class."""
     rows = np.flatnonzero(np.isin(codes, candidates.table["code"]))
-    texts = pd.DataFrame({"text": rows, "code": codes[rows]})
-    drawn = texts.sample(frac=1, random_state=seed % 2**32).groupby("code").head(n_texts)
-    return np.sort(drawn["text"].to_numpy())
+    return _draw(pd.DataFrame({"text": rows, "code": codes[rows]}), "code", n_texts, seed)
+
+
+def _draw(texts: pd.DataFrame, by: str, n_texts: int, seed: int) -> np.ndarray:
+    """Draw at most so many texts of each group, and give all of them in order."""
+    mixed = texts.sample(frac=1, random_state=seed % 2**32)
+    return np.unique(mixed.groupby(by).head(n_texts)["text"])
 
 
 def _ask(attribute: Callable[[np.ndarray], PriorMatrix], rows: np.ndarray) -> dict[int, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -79,10 +80,13 @@ def measure_understanding(
         share above 0; NaN where there are no such texts.
     """
     label = candidates.table["code"].to_numpy()
-    whole = {row: np.nansum(share) for row, share in shares.items() if np.isfinite(share).any()}
+    whole: defaultdict[int, dict[int, float]] = defaultdict(dict)  # by class, then by text
+    for text, share in shares.items():
+        if np.isfinite(share).any():
+            whole[codes[text]][text] = np.nansum(share)
     understood = pd.Series(np.nan, index=candidates.table.index)
     for candidate, places in candidates.places.groupby("candidate"):
-        rest = {text: total for text, total in whole.items() if codes[text] == label[candidate]}
+        rest = dict(whole[label[candidate]])
         for text, at in places.groupby("text")["position"]:
             if text in rest:
                 rest[text] -= np.nansum(shares[text][at.to_numpy()])

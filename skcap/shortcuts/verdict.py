@@ -10,7 +10,7 @@ from skcap.shortcuts.patterns import PATTERNS
 
 __all__ = ["LEVEL", "add_verdict", "is_judged", "is_not_understood", "is_relied_on"]
 
-LEVEL = 0.05  # of the tests that come before that of denial
+LEVEL = 0.05  # of the tests of association and reliance, which come before that of denial
 _MOST = 0.5  # part of its texts in which a prior must find something, to understand a class
 _ALONE = 4  # texts that a prior must have scored to deny a candidate without a family
 
@@ -59,7 +59,11 @@ def is_not_understood(table: pd.DataFrame) -> pd.Series:
     """
     if "p_denied" not in table:
         return pd.Series(False, index=table.index)
-    return _is_alone(table) & (table["understood"] <= _MOST)
+    return _is_alone(table) & ~_is_understood(table)
+
+
+def _is_understood(table: pd.DataFrame) -> pd.Series:
+    return table["understood"] > _MOST
 
 
 def _is_alone(table: pd.DataFrame) -> pd.Series:
@@ -89,7 +93,7 @@ def add_verdict(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
         family = table["q_family"].notna()
         table.loc[family, ["p", "q"]] = table.loc[family, ["p_family", "q_family"]].to_numpy()
         table.loc[family, "by"] = "family"
-        alone = _is_alone(table) & (table["understood"] > _MOST)
+        alone = _is_alone(table) & _is_understood(table)
         _adjust(table, alone, table["p_denied"], "denial")
         _adjust(table, table["tested"] & ~judged, reliance, "reliance")
     else:
