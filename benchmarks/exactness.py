@@ -19,6 +19,7 @@ from skcap import CAPPriorTransformer, GuidedTextClassifier, TransformersLLM
 from skcap.attribution import integrated_gradients
 from skcap.datasets import load_assistant_intents
 from skcap.priors.masks import apply_mask
+from skcap.priors.units import find_units
 
 
 def scoring_error(n_texts: int = 6) -> float:
@@ -31,7 +32,9 @@ def scoring_error(n_texts: int = 6) -> float:
     worst = 0.0
     for row in range(0, len(X), len(X) // n_texts):
         words, name = X[row].split(), names[y[row]]
-        bodies = [apply_mask(words, mask) for mask in prior._masks(X[row], name)]
+        units = find_units(X[row], prior.unit)
+        masks = prior._masks(X[row], name, units)
+        bodies = [apply_mask(words, mask[units]) for mask in masks]
         labels = [name] * len(bodies)
         difference = tree.log_likelihood(bodies, labels, **prompt) - alone.log_likelihood(
             bodies, labels, **prompt

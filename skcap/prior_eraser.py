@@ -32,10 +32,15 @@ def read_eraser(
     """
     texts, scores = [], []
     for place, line in _read_lines(path):
-        docid = _find_document(line, place)
-        text = _read_document(documents, docid, place)
+        try:
+            text = _read_document(documents, _find_document(line, place), place)
+            row = _score_words(line, len(split_words(text)), place)
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{place} lacks a field that is needed, or has it wrong: {error}."
+            ) from error
         texts.append(text)
-        scores.append(_score_words(line, len(split_words(text)), place))
+        scores.append(row)
     return texts, scores
 
 

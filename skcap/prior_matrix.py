@@ -8,7 +8,6 @@ import numbers
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -18,6 +17,7 @@ from skcap.prior_exchange import PriorExchange
 from skcap.prior_files import LARGEST_FILE, read_prior, write_prior
 from skcap.prior_frames import frame_from_prior, texts_and_scores
 from skcap.prior_parts import PriorRecord, check_same_texts
+from skcap.utils.files import write_text
 from skcap.utils.seeds import draw_seed
 from skcap.utils.validation import check_number, integer
 from skcap.utils.words import check_texts, split_words
@@ -352,7 +352,7 @@ class PriorMatrix(PriorExchange):
             ("How the scores were made", f"<pre>{origin}</pre>"),
         )
         if path is not None:
-            Path(path).write_text(document, encoding="utf-8")
+            write_text(path, document)
         return document
 
     def _repr_html_(self) -> str:

@@ -51,7 +51,7 @@ def measure(name: str, guidance: str) -> dict[str, Any]:
     comparison = compare(SETS[name](0), guidance)
     seconds = round(time.perf_counter() - start, 1)
     figure = comparison.plot().figure
-    figure.savefig(IMAGES / f"compare_{guidance}.png", dpi=110, bbox_inches="tight")
+    figure.savefig(IMAGES / f"compare_{name}_{guidance}.png", dpi=110, bbox_inches="tight")
     figures = comparison.to_frame().round(4).to_dict("index")
     return {"figures": figures, "says": comparison.summary(), "seconds": seconds}
 

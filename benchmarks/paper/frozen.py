@@ -57,7 +57,8 @@ class FrozenEncoder:
     def vectors(self, texts: list[str], weights: list[np.ndarray] | None = None) -> np.ndarray:
         """Pool all tokens alike, or those of words by the words' weights."""
         encoded = encode_texts(self.tokenizer, texts, max_length=128)
-        dataset, collate = TextDataset(encoded, priors=weights), PadCollate(0)
+        columns = None if weights is None else {"prior": weights}
+        dataset, collate = TextDataset(encoded, columns=columns), PadCollate(0)
         order = np.argsort([text.input_ids.size for text in encoded])
         found = torch.empty(len(texts), self.model.encoder.config.hidden_size)
         for rows in np.array_split(order, max(1, len(texts) // 64)):

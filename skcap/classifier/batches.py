@@ -91,7 +91,8 @@ class PadCollate:
         dict of Tensor
             input_ids, attention_mask, special (True at padding as well) and word_ids of shape
             (n_texts, n_tokens), weight of shape (n_texts,), and the columns by word, of shape
-            (n_texts, n_words), padded with NaN.
+            (n_texts, n_words), padded with NaN. Where no text has a word, n_words is 1, so that
+            there is a value to look up.
         Tensor of int64, shape (n_texts,)
         """
         items = [item for item, _ in rows]
@@ -103,7 +104,8 @@ class PadCollate:
             "weight": torch.tensor([item["weight"] for item in items], dtype=torch.float32),
         }
         for name in items[0]["columns"]:
-            batch[name] = _pad([item["columns"] for item in items], name, np.nan).float()
+            column = _pad([item["columns"] for item in items], name, np.nan).float()
+            batch[name] = column if column.shape[1] else column.new_full((len(items), 1), np.nan)
         return batch, torch.tensor([label for _, label in rows])
 
 
@@ -166,7 +168,7 @@ def training_loader(
 
     Parameters
     ----------
-    dataset : skcap.classifier.encoder.TextDataset or a subset of one
+    dataset : skcap.classifier.batches.TextDataset or a subset of one
     batch_size : int
     shuffle : bool, default=True
         False keeps the order of the rows.

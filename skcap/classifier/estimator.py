@@ -71,7 +71,7 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         or your own subclass of :class:`skcap.guidance.BaseGuidance`. The losses of a list add up.
         None trains on the labels alone.
     beta : float, default=1.0
-        Weight of the losses of the guidance ("swap" has none, so that it knows no more or less). 0
+        Weight of the losses of the guidance ("swap" has none, so no weight but 0 changes it). 0
         trains on the labels alone and takes plain texts; else `X` must be a PriorMatrix with scores
         if a guidance needs a prior.
     ig_baseline : {"pad", "mask", "zero"}, default="pad"
@@ -304,6 +304,11 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         classes, codes = sort_labels(y, texts)
         weights = check_weights(sample_weight, codes.size)
         weights = weights * weigh_classes(self.class_weight, classes[codes])
+        if not weights.any():
+            raise ValueError(
+                f"class_weight={self.class_weight!r:.80} times sample_weight is 0 for every text. "
+                "Give some class a weight above 0."
+            )
         name_weight, names = self._name_labels(classes)
         return TrainingSet(
             texts=texts,

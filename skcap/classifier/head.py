@@ -28,7 +28,7 @@ def probe_head(net: Any, dataset: Any) -> None:
     ----------
     net : GuidedNet
         Initialised; its head is overwritten.
-    dataset : skcap.classifier.encoder.TextDataset or a subset of one
+    dataset : skcap.classifier.batches.TextDataset or a subset of one
         The texts to learn from. A class without any keeps its random weights.
     """
     vectors, classes, weights = _pooled(net, dataset)

@@ -35,16 +35,17 @@ class Team:
     ) -> tuple[Mapping[str, Tensor], Tensor]:
         """Take this process's texts of a batch, with weights that make up for uneven parts.
 
-        A process for which no text is left takes one with weight 0.
+        A process for which no text is left takes one with weight 0, and no values by word.
         """
         if self.size == 1:
             return batch, classes
         n_texts = len(classes)
         rows = torch.arange(n_texts, device=classes.device)[self.rank :: self.size]
-        scale = len(rows) * self.size / n_texts
         if not len(rows):
-            rows = torch.zeros(1, dtype=torch.int64, device=classes.device)
+            own = {name: _without_values(values[:1]) for name, values in batch.items()}
+            return {**own, "weight": batch["weight"].new_zeros(1)}, classes[:1]
         own = {name: values[rows] for name, values in batch.items()}
+        scale = len(rows) * self.size / n_texts
         return {**own, "weight": own["weight"] * scale}, classes[rows]
 
     def mean(self, values: Tensor) -> Tensor:
@@ -72,6 +73,11 @@ class Team:
             drawn = _sendable(torch.randint(2**31 - 1, ()))
             distributed.broadcast(drawn, 0)
             torch.manual_seed(int(drawn))
+
+
+def _without_values(values: Tensor) -> Tensor:
+    """Take away what is said of words; tokens and their places stay."""
+    return torch.full_like(values, torch.nan) if values.is_floating_point() else values
 
 
 def _sendable(values: Tensor) -> Tensor:

@@ -11,12 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skcap import export
 from skcap.classifier.texts import load_tokenizer
-from skcap.classifier.training import FineTuning, usable_device
-from skcap.models import ModelLoadError, explain_load_errors
+from skcap.classifier.training import FineTuning
+from skcap.models import ModelLoadError, explain_load_errors, resolve_device
 from skcap.utils.files import replacing
 from skcap.utils.seeds import seeded
 from skcap.utils.words import show_surrogates
@@ -133,7 +134,7 @@ class Saving(FineTuning):
         ValueError
             If torch cannot use the device.
         """
-        usable_device(str(device))
+        resolve_device(str(device))
         record = export.read_record(folder)
         try:
             return cls._restore(Path(folder), record, device)
@@ -164,7 +165,7 @@ class Saving(FineTuning):
         kept |= {n: v for n, v in self._skorch_params().items() if n.startswith("iterator_valid__")}
         bare = type(self)(guidance=None, **kept)
         bare.tokenizer_ = self.tokenizer_
-        device = usable_device(str(self.device))
+        device = torch.device(resolve_device(str(self.device)))
         net = bare._make_net(encoder, dict(_OPTIONS), len(self.classes_), device, [])
         net.initialize()
         net.head_is_set_ = True

@@ -31,7 +31,7 @@ from skcap.utils.validation import check_number, integer, number
 if TYPE_CHECKING:
     from skcap.shortcuts import ShortcutAudit
 
-__all__ = ["ROWS", "FineTuning", "TrainingSet", "check_weights", "usable_device", "weigh_classes"]
+__all__ = ["ROWS", "FineTuning", "TrainingSet", "check_weights", "weigh_classes"]
 
 ROWS = 64  # rows of one forward pass without training: enough to keep a device busy
 
@@ -199,7 +199,7 @@ class FineTuning(SkorchParameters):
 
     def _load(self, data: TrainingSet, guidance: Sequence[BaseGuidance], seed: int) -> None:
         """Load the encoder and its tokenizer, and make the net."""
-        device = usable_device(str(self.device))
+        device = torch.device(resolve_device(str(self.device)))
         options = dict(self.model_kwargs or {})
         with seeded(seed, device), explain_load_errors(self.model):
             folder = resolve_model(
@@ -343,19 +343,6 @@ def _release_training_memory(net: GuidedNet) -> None:
             ConvergenceWarning,
             stacklevel=4,
         )
-
-
-def usable_device(name: str) -> torch.device:
-    """Give the device of a name, if torch can use it here."""
-    try:
-        device = torch.device(resolve_device(name))
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"device must be 'auto' or a device that torch can use here, such as 'cpu', got "
-            f"{name!r}: {error}"
-        ) from error
-    return device
 
 
 def _resolve_amp(amp: str | bool, device: torch.device) -> bool:

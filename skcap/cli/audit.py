@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +16,10 @@ from skcap.cli.classifiers import (
     make_classifier,
 )
 from skcap.cli.console import console
-from skcap.cli.output import open_writer, write_text
+from skcap.cli.output import open_writer
 from skcap.cli.priors import find_prior
 from skcap.cli.tables import Table
+from skcap.utils.files import write_text
 
 __all__ = ["audit"]
 
@@ -65,6 +67,7 @@ def audit(
     seed: options.Seed = 0,
     cache: options.Cache = None,
     input_format: options.InputFormat = None,
+    output_format: options.OutputFormat = None,
     skip_bad_rows: options.SkipBadRows = False,
 ) -> None:
     """Find the words that a classifier goes by and should not.
@@ -76,21 +79,23 @@ def audit(
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
     classifier, is_trained = _find_classifier(model, epochs, seed)
-    found = ShortcutAudit(
+    auditor = ShortcutAudit(
         classifier,
         find_prior(prior, cache),
         fdr=fdr,
         prefit=is_trained,
         random_state=seed,
         verbose=console.verbose,
-    ).fit(texts, labels)
-    print("\n".join(found.sentences()))
+    )
+    # Opened first: a table that cannot be written is to cost no audit.
+    with nullcontext() if output is None else open_writer(output, output_format) as writer:
+        print("\n".join(auditor.fit(texts, labels).sentences()))
+        if writer is not None:
+            writer.write(auditor.words_.astype(object).to_dict("records"))
     if html is not None:
-        write_text(html, found.to_html())
+        write_text(html, auditor.to_html())
         console.say(f"skcap: wrote {html}")
     if output is not None:
-        with open_writer(output, None) as writer:
-            writer.write(found.words_.astype(object).to_dict("records"))
         console.say(f"skcap: wrote {output}")
 
 

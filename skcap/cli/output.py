@@ -1,11 +1,10 @@
-"""Writing results: rows to CSV, TSV, JSON lines and Parquet files or stdout, and whole files."""
+"""Writing results: rows to CSV, TSV, JSON lines and Parquet files or stdout."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,9 +14,8 @@ import typer
 
 from skcap.cli.tables import find_format, import_parquet
 from skcap.utils.files import replacing
-from skcap.utils.words import show_surrogates
 
-__all__ = ["RowWriter", "open_writer", "write_text"]
+__all__ = ["RowWriter", "open_writer"]
 
 
 class RowWriter(Protocol):
@@ -58,12 +56,6 @@ def open_writer(path: str, format: str | None, default: str = "csv") -> Iterator
         return
     with replacing(path) as temporary, open(temporary, "x", newline="", encoding="utf-8") as file:
         yield make(file, delimiter)
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a whole text file, or none."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(show_surrogates(text).encode())
 
 
 class _Csv:

@@ -11,8 +11,9 @@ import typer
 from skcap.cli import options
 from skcap.cli.classifiers import load_classifier
 from skcap.cli.console import console
-from skcap.cli.output import open_writer, write_text
+from skcap.cli.output import open_writer
 from skcap.cli.tables import Table, chunks
+from skcap.utils.files import write_text
 from skcap.utils.progress import show_progress
 
 if TYPE_CHECKING:

@@ -54,8 +54,8 @@ class Row(NamedTuple):
 class Table:
     """A file of texts, checked as a whole and then read row by row.
 
-    Only one row at a time is in memory. What comes from stdin is first copied to a temporary file,
-    since it is read twice: once to check it, once to work on it.
+    Rows are read a few at a time, and none is kept. What comes from stdin is first copied to a
+    temporary file, since it is read twice: once to check it, once to work on it.
 
     Parameters
     ----------
@@ -127,7 +127,9 @@ class Table:
     def _check_rows(self, skip: bool) -> int:
         """Count the rows that can be used; name the others."""
         n_good, n_bad, named = 0, 0, []
+        columns = dict.fromkeys(self.columns)
         for row in self._read():
+            columns |= dict.fromkeys(row.values)  # JSON lines need not have the same fields
             if not row.problem:
                 n_good += 1
                 continue
@@ -136,6 +138,7 @@ class Table:
                 named.append(f"  {self._place} {row.number}: {row.problem}")
         if n_bad > _NAMED:
             named.append(f"  and {n_bad - _NAMED:,} more")
+        self.columns = list(columns)
         listed = "\n".join(named)
         if n_bad and not skip:
             raise ValueError(

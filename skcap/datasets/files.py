@@ -53,6 +53,7 @@ def read_rows(path: Path, text: str = "text") -> list[dict[str, str]]:
             )
         rows = list(reader)
     for number, row in enumerate(rows, start=1):
-        if row["label"] is None:
-            raise ValueError(f"{path}: row {number} has no label: {row[text]!r:.80}.")
+        for column, other in ((text, "label"), ("label", text)):
+            if row[column] is None:
+                raise ValueError(f"{path}: row {number} has no {column}: {row[other]!r:.80}.")
     return rows

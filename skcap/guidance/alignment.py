@@ -96,7 +96,10 @@ class AlignmentGuidance(BaseGuidance):
         rows = rows[supervised.any(dim=1)[rows]]
         # Errors are averaged over the words of the supervised texts; texts without supervision
         # count as zero, so that a lone supervised text is not made to count for its whole batch.
-        scale = len(rows) / (len(lengths) * n_words.sum().clamp(min=1))
+        # Words are counted over all processes, since parts of a batch need not have as many each.
+        counts = batch["weight"].new_tensor([len(rows), int(n_words.sum())])
+        n_rows, n_all_words = step.average(counts)
+        scale = n_rows / (len(lengths) * n_all_words)
         for part in rows.split(max(1, math.ceil(len(lengths) / 2) // self.n_steps)):
             if len(part):
                 errors = self._errors(step, part, int(lengths[part].max()))

@@ -30,7 +30,7 @@ class Task:
         The labels, sorted.
     priors : list of ndarray of float, length n, or None
         One score per word, NaN for none.
-    encoded : list of skcap.classifier.encoder.EncodedText, length n
+    encoded : list of skcap.classifier.texts.EncodedText, length n
         Tokens of the texts, with the word that each belongs to.
     tokenizer : transformers.PreTrainedTokenizerFast
     module : skcap.classifier.encoder.TextEncoderClassifier

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from skcap.attribution import find_baseline_token, integrated_gradients
+from skcap.attribution import find_baseline_token, integrated_gradients, output_of
 from skcap.guidance.base import Task
 
 __all__ = ["attribute_tokens", "find_baseline"]
@@ -80,7 +80,7 @@ def attribute_tokens(
     def score(points: Tensor) -> Tensor:
         repeats = len(points) // len(classes)
         logits = module(attention_mask=attention_mask.repeat(repeats, 1), inputs_embeds=points)
-        return logits.float().gather(1, classes.repeat(repeats).unsqueeze(1)).squeeze(1)
+        return output_of(logits.float(), classes.repeat(repeats), "logit")
 
     return integrated_gradients(
         score,

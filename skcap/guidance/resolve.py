@@ -55,7 +55,7 @@ def make_guidance(guidance: Any) -> BaseGuidance:
     names = ", ".join(map(repr, GUIDANCE))
     if isinstance(guidance, str):
         if guidance not in GUIDANCE:
-            raise ValueError(f"guidance must be one of {names}, an instance, got {guidance!r}.")
+            raise ValueError(f"guidance must be one of {names} or an instance, got {guidance!r}.")
         return GUIDANCE[guidance]()
     hint = ""
     if isinstance(guidance, type) and issubclass(guidance, BaseGuidance):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from skcap.guidance.base import BaseGuidance, Step, Task
 from skcap.prior_matrix import PriorMatrix
-from skcap.shortcuts import ShortcutAudit, check_shortcuts, match_shortcuts
+from skcap.shortcuts import ShortcutAudit, check_shortcuts, shortcut_positions
 from skcap.utils.validation import integer, number
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class SwapGuidance(BaseGuidance):
         if self.shortcuts_.empty:
             self.marks_: list[_Mark] = []
             return {}
-        places = [rows >= 0 for rows in match_shortcuts(task.texts, self.shortcuts_)]
+        places = shortcut_positions(task.texts, self.shortcuts_)
         self.marks_ = _marks(task.encoded, places)
         self.share_ = float(np.mean([row.any() for row in places]))
         return {"swap": [np.where(row, 1.0, np.nan) for row in places]}

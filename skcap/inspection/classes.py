@@ -155,15 +155,12 @@ def embed_texts(
     order = np.argsort([text.input_ids.size for text in encoded], kind="stable")
     rows, collate = TextDataset(encoded), PadCollate(tokenizer.pad_token_id or 0)
     pooled: list[torch.Tensor] = []
-    hook = module.head.register_forward_pre_hook(lambda _, inputs: pooled.append(inputs[0].cpu()))
     module.eval()
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(order), batch_size):
-                batch, _ = collate([rows[row] for row in order[start : start + batch_size]])
-                module(batch["input_ids"].to(device), batch["attention_mask"].to(device))
-    finally:
-        hook.remove()
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            batch, _ = collate([rows[row] for row in order[start : start + batch_size]])
+            ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
+            pooled.append(module.pool(ids, mask).cpu())
     embeddings = np.empty((len(order), module.head.in_features), dtype=np.float32)
     if pooled:
         embeddings[order] = torch.cat(pooled).float().numpy()

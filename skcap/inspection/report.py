@@ -19,9 +19,10 @@ from skcap.inspection.report_sections import (
     words_section,
 )
 from skcap.prior_matrix import PriorMatrix, check_same_texts
+from skcap.utils.files import write_text
 from skcap.utils.html import page
 from skcap.utils.labels import check_labels
-from skcap.utils.words import check_texts, show_surrogates
+from skcap.utils.words import check_texts
 
 __all__ = ["write_report"]
 
@@ -110,7 +111,7 @@ def write_report(
     sections = _sections(model, other, prior, n_texts)
     document = page(title, *sections, ("Model", f"<pre>{escape(repr(classifier))}</pre>"))
     target = Path(path)
-    target.write_bytes(show_surrogates(document).encode())
+    write_text(target, document)
     return target
 
 

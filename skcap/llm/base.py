@@ -149,6 +149,35 @@ class BaseLLM(BaseEstimator, ABC):
         return self
 
 
+def join_labels(contexts: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Say how labels continue what stands before them.
+
+    Parameters
+    ----------
+    contexts, labels : sequence of str, length n
+
+    Returns
+    -------
+    list of str, length n
+        With a space in front, which belongs to the label's first token, unless the context is empty
+        or ends in white space already, as a chat template does.
+
+    Raises
+    ------
+    ValueError
+        If a label shows nothing.
+    """
+    if any(not label.strip() for label in labels):
+        raise ValueError(
+            "A continuation is empty. Labels must have at least one visible character; give "
+            "better names through label_names."
+        )
+    return [
+        label if context[-1:].isspace() or not context else " " + label
+        for context, label in zip(contexts, labels, strict=True)
+    ]
+
+
 def check_pairs(bodies: Sequence[str], continuations: Sequence[str]) -> list[tuple[str, str]]:
     """Check the arguments of :meth:`BaseLLM.log_likelihood`.
 

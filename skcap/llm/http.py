@@ -22,7 +22,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["JsonServer", "PassingError", "ServerError", "check_base_url", "read_key", "run_async"]
+from skcap.utils.optional import import_optional
+
+__all__ = [
+    "JsonServer",
+    "PassingError",
+    "ServerError",
+    "check_base_url",
+    "import_http",
+    "read_key",
+    "run_async",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -78,6 +88,12 @@ def check_base_url(base_url: str) -> str:
             "without user and password. A key goes into an environment variable (api_key_env)."
         )
     return base_url.rstrip("/")
+
+
+def import_http(purpose: str) -> None:
+    """Import what requests need; ImportError, which `purpose` begins, says what to install."""
+    for module in ("anyio", "httpx", "tenacity"):
+        import_optional(module, "http", purpose)
 
 
 def read_key(api_key_env: str | None) -> str | None:
@@ -157,7 +173,7 @@ class JsonServer:
         Seconds before the first repetition, doubled for each further one, times a random factor
         between 0.5 and 1.5; a server's ``Retry-After`` is honoured up to a minute.
     n_connections : int
-        Requests in flight at once.
+        How many items :meth:`map` works on at once.
 
     Examples
     --------
@@ -185,13 +201,11 @@ class JsonServer:
         self._n_connections = n_connections
 
     async def __aenter__(self) -> JsonServer:
-        import anyio
         import httpx
 
         headers = {"Accept-Encoding": "identity"}  # what is packed may unpack to gigabytes
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key}"
-        self._limiter = anyio.CapacityLimiter(self._n_connections)
         self._client = httpx.AsyncClient(
             headers=headers, timeout=None, follow_redirects=False, verify=_tls()
         )
@@ -271,12 +285,11 @@ class JsonServer:
 
         headers = {} if content is None else {"Content-Type": "application/json"}
         try:
-            async with self._limiter:
-                with anyio.fail_after(self._timeout):
-                    async with self._client.stream(
-                        method, url, content=content, headers=headers
-                    ) as answer:
-                        received = await _read(answer, url)
+            with anyio.fail_after(self._timeout):
+                async with self._client.stream(
+                    method, url, content=content, headers=headers
+                ) as answer:
+                    received = await _read(answer, url)
         except TimeoutError:
             raise PassingError(
                 f"{url} did not answer in full within {self._timeout:g} seconds (timeout). Raise "

@@ -242,7 +242,7 @@ class LoadedModel:
         if reason is not None:
             warnings.warn(
                 f"{type(self.model).__name__} cannot score prompts as a tree: {reason}. Full "
-                "prompts are scored one by one, which is exact but much slower.",
+                "prompts are scored in padded batches, which is exact but much slower.",
                 stacklevel=2,
             )
         return reason is None

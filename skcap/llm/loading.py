@@ -11,9 +11,10 @@ from typing import Any
 
 from skcap.llm.dtypes import resolve_dtype
 from skcap.llm.loaded_model import LoadedModel
+from skcap.models import resolve_device
 from skcap.utils.validation import StrOptions, check_parameters
 
-__all__ = ["LOADING_CONSTRAINTS", "check_device", "check_loading", "load_model", "release_models"]
+__all__ = ["LOADING_CONSTRAINTS", "check_loading", "load_model", "release_models"]
 
 LOADING_CONSTRAINTS: dict[str, Any] = {
     "model": [str, PathLike],
@@ -60,39 +61,6 @@ def check_loading(estimator: Any) -> None:
             )
 
 
-def check_device(device: str) -> str:
-    """Check the `device` parameter and say what "auto" means here.
-
-    Parameters
-    ----------
-    device : str
-
-    Returns
-    -------
-    str
-        A torch device.
-
-    Raises
-    ------
-    ValueError
-        If torch knows no such device, or finds none of its kind here.
-    """
-    import torch
-
-    from skcap.models import resolve_device
-
-    name = resolve_device(device)
-    try:
-        kind = torch.device(name).type
-    except RuntimeError:
-        raise ValueError(
-            f"device must be 'auto' or a torch device such as 'cpu' or 'cuda:0', got {device!r}."
-        ) from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r}, but torch finds no GPU here. Use 'auto' or 'cpu'.")
-    return name
-
-
 def load_model(
     model: str, device: str, dtype: str, model_kwargs: Mapping[str, Any] | None
 ) -> LoadedModel:
@@ -107,7 +75,7 @@ def load_model(
     -------
     LoadedModel
     """
-    device = check_device(device)
+    device = resolve_device(device)
     options = tuple(sorted((model_kwargs or {}).items()))
     return _registry.get(model, device, resolve_dtype(dtype, device), options)
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
 
+from skcap.llm.base import join_labels
 from skcap.llm.shared_start import SharedStart, find_start
 
 __all__ = ["EncodedPrompt", "PromptEncoder"]
@@ -84,18 +85,8 @@ class PromptEncoder:
         ValueError
             If a continuation is empty, or there is nothing before one.
         """
-        if any(not text.strip() for text in continuations):
-            raise ValueError(
-                "A continuation is empty. Labels must have at least one visible character; give "
-                "better names through label_names."
-            )
         contexts = [self.head + prompt + self.tail for prompt in prompts]
-        # A label is preceded by a space, which belongs to its first token, unless the prompt ends
-        # in white space already, as a chat template does.
-        tails = [
-            text if context[-1:].isspace() or not context else " " + text
-            for context, text in zip(contexts, continuations, strict=True)
-        ]
+        tails = join_labels(contexts, continuations)
         plain = [not self._has_marker(p + c) for p, c in zip(prompts, continuations, strict=True)]
         rows = [row for row, is_plain in enumerate(plain) if is_plain]
         encoded: dict[int, EncodedPrompt] = {}

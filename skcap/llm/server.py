@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from skcap.llm.base import BaseLLM, PromptTooLongError
+from skcap.llm.base import BaseLLM, PromptTooLongError, check_pairs, join_labels
 from skcap.llm.http import (
     JsonServer,
     PassingError,
     ServerError,
     check_base_url,
+    import_http,
     read_key,
     run_async,
 )
 from skcap.llm.server_protocols import PROTOCOLS, Protocol, Request, find_listing, probe
 from skcap.utils.validation import StrOptions, check_parameters, integer, number
-from skcap.utils.words import check_encodable, check_texts
+from skcap.utils.words import check_encodable
 
 __all__ = ["ServerLLM"]
 
@@ -81,11 +82,12 @@ class ServerLLM(BaseLLM):
     >>> prior.fit_transform(["where is my card"], ["card arrival"])  # doctest: +SKIP
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: dict[str, Any] = {
         "base_url": [str],
         "model": [str],
         "protocol": [StrOptions({"auto", *PROTOCOLS})],
         "revision": [str, None],
+        "api_key_env": "no_validation",
         "n_connections": [integer(1)],
         "timeout": [number(0, above=True)],
         "max_retries": [integer(0)],
@@ -212,18 +214,11 @@ class ServerLLM(BaseLLM):
                 raise _with_address(error, server) from None
 
     def _check(self) -> None:
-        try:
-            import anyio  # noqa: F401
-            import httpx  # noqa: F401
-            import tenacity  # noqa: F401
-        except ImportError as error:
-            raise ImportError("ServerLLM needs skcap's extra: pip install 'skcap[http]'") from error
+        import_http("ServerLLM needs")
         # Two are checked by functions that do not show them: they may hold a secret by mistake.
         read_key(self.api_key_env)
         check_base_url(self.base_url)
-        values = self.get_params(deep=False)
-        del values["api_key_env"]
-        check_parameters(self, **values)
+        check_parameters(self)
 
     async def _find_protocol(self, server: JsonServer) -> str:
         """Find out once per process how the server is to be asked."""
@@ -264,25 +259,14 @@ _lock = threading.Lock()
 def _requests(
     bodies: Sequence[str], continuations: Sequence[str], prefix: str, suffix: str
 ) -> list[Request]:
-    bodies = check_texts(bodies, "bodies")
-    continuations = check_texts(continuations, "continuations")
-    if len(bodies) != len(continuations):
-        raise ValueError(
-            f"bodies and continuations must be of one length, got {len(bodies)} and "
-            f"{len(continuations)}."
-        )
+    pairs = check_pairs(bodies, continuations)
+    bodies, labels = [body for body, _ in pairs], [label for _, label in pairs]
     check_encodable(bodies, "bodies")
-    check_encodable([prefix, suffix, *continuations], "prefix, suffix and continuations")
-    if any(not text.strip() for text in continuations):
-        raise ValueError(
-            "A continuation is empty. Labels must hold at least one visible character; give "
-            "better names through label_names."
-        )
+    check_encodable([prefix, suffix, *labels], "prefix, suffix and continuations")
     prompts = [prefix + body + suffix for body in bodies]
-    # A label follows a space unless the prompt ends in white space already.
     return [
-        Request(prompt, name if prompt[-1:].isspace() or not prompt else " " + name, body)
-        for prompt, name, body in zip(prompts, continuations, bodies, strict=True)
+        Request(prompt, label, body)
+        for prompt, label, body in zip(prompts, join_labels(prompts, labels), bodies, strict=True)
     ]
 
 

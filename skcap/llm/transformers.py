@@ -12,8 +12,9 @@ from sklearn.base import clone
 from skcap.llm.base import BaseLLM, check_pairs
 from skcap.llm.dtypes import resolve_dtype
 from skcap.llm.loaded_model import LoadedModel, check_length
-from skcap.llm.loading import LOADING_CONSTRAINTS, check_device, check_loading, load_model
+from skcap.llm.loading import LOADING_CONSTRAINTS, check_loading, load_model
 from skcap.llm.prompt_encoding import EncodedPrompt
+from skcap.models import resolve_device
 from skcap.utils.validation import StrOptions, integer
 from skcap.utils.words import check_encodable
 
@@ -151,12 +152,12 @@ class TransformersLLM(BaseLLM):
         killed loses what it is at.
         """
         check_loading(self)
-        return 1 if check_device(self.device).startswith("cpu") else self._batch_size()
+        return 1 if resolve_device(self.device).startswith("cpu") else self._batch_size()
 
     def _batch_size(self) -> int:
         if self.batch_size != "auto":
             return int(self.batch_size)
-        on_cpu = check_device(self.device).startswith("cpu")
+        on_cpu = resolve_device(self.device).startswith("cpu")
         return _ON_CPU if on_cpu else _ON_GPU
 
     def fingerprint(self) -> str:
@@ -171,7 +172,7 @@ class TransformersLLM(BaseLLM):
             revision=options.get("revision"),
             local_files_only=options.get("local_files_only", False),
         )
-        dtype = resolve_dtype(self.dtype, check_device(self.device))
+        dtype = resolve_dtype(self.dtype, resolve_device(self.device))
         # Entries of older versions, which knew no attention, stay valid.
         end = "" if attention is None else f"|attention={attention}"
         return f"transformers|{weights}|{dtype}|chat={self._chat()}{end}"
@@ -179,7 +180,7 @@ class TransformersLLM(BaseLLM):
     def settled(self) -> TransformersLLM:
         """Fix what ``dtype="auto"`` means here; see :meth:`BaseLLM.settled`."""
         check_loading(self)
-        dtype = resolve_dtype(self.dtype, check_device(self.device))
+        dtype = resolve_dtype(self.dtype, resolve_device(self.device))
         if dtype in (self.dtype, "half", "checkpoint"):
             return self  # decided by the weights, the same in every process
         return clone(self).set_params(dtype=dtype)

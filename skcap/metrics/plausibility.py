@@ -143,6 +143,8 @@ def rationale_iou_f1(
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must be above 0 and at most 1, got {threshold!r}.")
     pairs = [(_spans(a), _spans(b)) for a, b in mask_pairs(rationales, human)]
+    if not pairs:
+        raise ValueError("rationale_iou_f1 needs at least one text.")
     found = np.array([[_n_found(a, b, threshold), _n_found(b, a, threshold)] for a, b in pairs])
     total = np.array([[len(a), len(b)] for a, b in pairs])
     if per_text:

@@ -158,17 +158,29 @@ def resolve_device(device: str) -> str:
     -------
     str
 
+    Raises
+    ------
+    ValueError
+        If torch cannot use the device here.
+
     Examples
     --------
     >>> from skcap.models import resolve_device
     >>> resolve_device("cpu")
     'cpu'
     """
-    if device != "auto":
-        return str(device)
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device must be 'auto' or a device that torch can use here, such as 'cpu', got "
+            f"{device!r}: {error}"
+        ) from error
+    return str(device)
 
 
 def _check_name(name: str | os.PathLike[str]) -> str:

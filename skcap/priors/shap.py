@@ -186,7 +186,7 @@ class ShapPriorTransformer(BasePerturbationPrior):
         def masker(mask: np.ndarray, _: np.ndarray) -> np.ndarray:
             return mask[np.newaxis]
 
-        max_evals = max(int(self.max_evals), 2 * n_words + 1)
+        max_evals = self._n_variants(n_words)
         with _global_random_state_kept():
             if n_words < 63 and 2**n_words <= self.max_evals:
                 explainer = explainers.ExactExplainer(model, masker)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +19,12 @@ from skcap.shortcuts.display import audit_page, plot_audit
 from skcap.shortcuts.effects import Predict
 from skcap.shortcuts.positions import KINDS
 from skcap.shortcuts.wording import describe, summarise
+from skcap.utils.files import write_text
 from skcap.utils.fitting import fitting
 from skcap.utils.labels import check_labels
 from skcap.utils.seeds import draw_seed
 from skcap.utils.validation import (
+    JOBS,
     HasMethods,
     check_choice,
     check_number,
@@ -31,7 +32,7 @@ from skcap.utils.validation import (
     integer,
     number,
 )
-from skcap.utils.words import check_encodable, check_texts, show_surrogates
+from skcap.utils.words import check_encodable, check_texts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -179,7 +180,7 @@ default=("word", "first", "last", "pattern")
         "explain": ["boolean"],
         "n_permutations": [integer(1)],
         "random_state": ["random_state"],
-        "n_jobs": [integer(-(2**15)), None],
+        "n_jobs": JOBS,
         "verbose": ["verbose"],
     }
 
@@ -290,7 +291,7 @@ default=("word", "first", "last", "pattern")
             )
 
     def _find_classes(self, labels: np.ndarray) -> np.ndarray:
-        """Take the classes of a fitted classifier, in its order, or those of the labels."""
+        """Take the classes of a fitted classifier, or those of the labels; sorted."""
         classes = np.unique(labels)
         if len(classes) < 2:
             raise ValueError(f"y must hold at least two classes, got {classes.tolist()} alone.")
@@ -306,7 +307,7 @@ default=("word", "first", "last", "pattern")
                 f"y holds {unknown.size} classes that the classifier does not know, such as "
                 f"{unknown.tolist()[0]!r}. Audit the texts it was trained on."
             )
-        return known
+        return np.unique(known)
 
     def _find_models(
         self, texts: list[str], labels: np.ndarray, seed: int
@@ -398,7 +399,7 @@ default=("word", "first", "last", "pattern")
         check_number("max_words", max_words, integer(0))
         document = audit_page(self.words_, summarise(self.words_, self.fdr), max_words)
         if path is not None:
-            Path(path).write_bytes(show_surrogates(document).encode())
+            write_text(path, document)
         return document
 
     def plot(self, ax: Axes | None = None, max_names: int = 20) -> Axes:

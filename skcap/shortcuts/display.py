@@ -60,7 +60,7 @@ def audit_page(words: pd.DataFrame, summary: str, most: int) -> str:
         "Shortcuts",
         ("", f"<p>{escape(summary)}</p>"),
         *([("What was found", f"<ul>{items}</ul>")] if items else []),
-        ("All candidates that were tested", _table(tested.head(most)) + note + _legend(words)),
+        ("All candidates that were tested", _table(tested.head(most)) + note + _legend()),
     )
 
 
@@ -81,7 +81,7 @@ def _cells(row: Iterable[Any]) -> list[str]:
     ]
 
 
-def _legend(words: pd.DataFrame) -> str:
+def _legend() -> str:
     said = [
         "z: statistic of the association (Gardner et al., 2021).",
         "Log odds, flips: what the word does where it is put into texts of other classes; loss: "

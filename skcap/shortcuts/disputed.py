@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skcap.prior_matrix import PriorMatrix, check_same_texts
-from skcap.utils.words import split_words
+from skcap.utils.words import bare, split_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +62,6 @@ def disputed_words(
     jazz        2       0.25  0.875      -0.625
     """
     import pandas as pd
-
-    from skcap.utils.words import bare
 
     if min_texts < 1:
         raise ValueError(f"min_texts must be at least 1, got {min_texts!r}.")

@@ -79,7 +79,8 @@ def compute_groups(
         As for :func:`compute_cached`, which also says what is yielded, raised and warned of.
     compute : callable
         Takes positions in `keys`, returns the array of each. If it fails with several, each is
-        tried alone, so that one that cannot be computed costs no other.
+        tried alone, so that one that cannot be computed, which a ValueError says, costs no other
+        of its group.
     groups : iterable of sequences of int
         Positions that are computed together; each position is in one of the groups.
 
@@ -168,16 +169,29 @@ def _compute_claimed(
 def _computed(
     compute: Callable[[list[int]], Sequence[ArrayLike]], places: list[int]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Compute places together; where that fails, one by one, to lose no more than one."""
+    """Compute places together; where that fails, one by one."""
     try:
         results = compute(places) if places else []
     except Exception:
         if len(places) == 1:
             raise
-        for place in places:
-            yield from _computed(compute, [place])
+        yield from _computed_alone(compute, places)
         return
     yield from ((p, as_values(values)) for p, values in zip(places, results, strict=True))
+
+
+def _computed_alone(
+    compute: Callable[[list[int]], Sequence[ArrayLike]], places: list[int]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Compute places one by one; a ValueError is that place's own, and is raised at the end."""
+    errors = []
+    for place in places:
+        try:
+            yield from _computed(compute, [place])
+        except ValueError as error:  # any other, as of a server that is gone, would come again
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def _copies(values: np.ndarray, indices: list[int]) -> Iterator[tuple[int, np.ndarray]]:

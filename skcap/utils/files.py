@@ -8,7 +8,9 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["replacing"]
+from skcap.utils.words import show_surrogates
+
+__all__ = ["replacing", "write_text"]
 
 
 @contextlib.contextmanager
@@ -47,3 +49,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         raise
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a whole text file in UTF-8, or none; lone surrogates are shown as escapes.
+
+    Parameters
+    ----------
+    path : path-like
+    text : str
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(show_surrogates(text).encode())

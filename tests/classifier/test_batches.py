@@ -77,3 +77,15 @@ def test_loader_groups_by_length() -> None:
     loader = training_loader(dataset, 4, collate_fn=PadCollate(0))
     widths = sorted(batch["input_ids"].shape[1] for batch, _ in loader)
     assert widths == [5, 43]
+
+
+def test_a_batch_without_words_has_a_column_to_look_up() -> None:
+    text = EncodedText(
+        input_ids=np.array([2, 3]),
+        special=np.ones(2, dtype=bool),
+        word_ids=np.full(2, -1),
+        truncated=np.zeros(0, dtype=bool),
+    )
+    batch, _ = PadCollate(0)([TextDataset([text], columns={"prior": [np.zeros(0)]})[0]])
+    assert batch["prior"].shape == (1, 1)
+    assert batch["prior"].isnan().all()

@@ -15,10 +15,11 @@ from skcap.classifier.parallel import ALONE, Team, find_team
 
 SCRIPT = """
 import json, sys, warnings
+import numpy as np
 import torch
 torch.set_num_threads(1)
 from keyword_task import LABELS, PRIOR, TEXTS
-from skcap import GuidedTextClassifier
+from skcap import GuidedTextClassifier, PriorMatrix
 from skcap.guidance import AlignmentGuidance, MaskerGuidance, RationaleGuidance, SwapGuidance
 from skcap.classifier.parallel import find_team
 
@@ -27,17 +28,20 @@ exact = AlignmentGuidance(path="gausslegendre", n_steps=2)
 kinds = {
     "unguided": None,
     "alignment": exact,
+    "uneven": exact,
     "rationale": RationaleGuidance(),
     "swap": SwapGuidance(["rain"]),
     "masker": MaskerGuidance(warmup=0, consistency_weight=0),
 }
+places = np.arange(5)
+uneven = [np.where(places <= row % 5, row_of, np.nan) for row, row_of in enumerate(PRIOR.scores)]
 found = {}
 for name, guidance in kinds.items():
     fixed = {"iterator_train__shuffle": False, "dropout": 0, "batch_size": 9, "label_weight": 0}
     clf = GuidedTextClassifier(
         model, guidance=guidance, max_epochs=2, lr=0.01, device="cpu", random_state=0, **fixed
     )
-    clf.fit(PRIOR, LABELS)
+    clf.fit(PriorMatrix(TEXTS, uneven) if name == "uneven" else PRIOR, LABELS)
     loss = [batch["train_loss"] for epoch in clf.net_.history for batch in epoch["batches"]]
     found[name] = {"loss": loss, "weight": clf.net_.module_.head.weight[0, :5].tolist()}
 team = find_team()
@@ -75,7 +79,11 @@ def test_two_processes_train_as_one(model, tmp_path):
     pytest.importorskip("accelerate")
     (alone,) = launch(tmp_path, model, 1)
     pair = launch(tmp_path, model, 2)
-    for name in ("unguided", "alignment"):  # what these do does not depend on drawn numbers
+    for name in (
+        "unguided",
+        "alignment",
+        "uneven",
+    ):  # what these do does not depend on drawn numbers
         for found in pair:
             np.testing.assert_allclose(found[name]["loss"], alone[name]["loss"], rtol=1e-4)
             np.testing.assert_allclose(found[name]["weight"], alone[name]["weight"], atol=1e-5)
@@ -86,6 +94,7 @@ def test_two_processes_train_as_one(model, tmp_path):
 
 def batch_of(n):
     batch = {"weight": torch.arange(1.0, n + 1), "input_ids": torch.arange(n)[:, None]}
+    batch["prior"] = torch.ones(n, 2)
     return batch, torch.arange(n)
 
 
@@ -98,6 +107,7 @@ def test_parts_are_the_whole_batch_and_weigh_as_it_does(n, size):
     for rank in range(size):
         own, own_classes = Team(rank, size).part_of(batch, classes)
         assert own["input_ids"].flatten().tolist() == own_classes.tolist()
+        assert own["prior"].isnan().all(dim=1).equal(own["weight"] == 0)
         parts.append((own["weight"] * values[own_classes]).mean())
         seen += own_classes[own["weight"] > 0].tolist()
     torch.testing.assert_close(torch.stack(parts).mean(), whole)

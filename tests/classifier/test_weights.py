@@ -107,3 +107,9 @@ def test_the_head_is_probed_once_however_often_the_net_is_trained_on(make, monke
 def test_bad_sample_weights(make, weight, message):
     with pytest.raises(ValueError, match=message):
         make(guidance=None).fit(TEXTS, LABELS, sample_weight=weight)
+
+
+def test_weights_that_cancel_each_other_are_refused(make):
+    classifier = make(guidance=None, class_weight={"alarm": 0.0})
+    with pytest.raises(ValueError, match=r"class_weight=.* is 0 for every text"):
+        classifier.fit(TEXTS, LABELS, sample_weight=(LABELS == "alarm").astype(float))

@@ -168,6 +168,12 @@ def test_audit_without_a_prior_warns_in_a_line(run, data):
     assert "UserWarning" not in shown.stderr
 
 
+def test_an_audit_that_cannot_be_written_does_not_begin(run, data, tmp_path):
+    shown = run("audit", data, "--model", "tfidf", "-o", tmp_path / "words.xlsx", status=2)
+    assert "--output-format" in shown.stderr
+    assert shown.stdout == ""
+
+
 # -- classifiers ----------------------------------------------------------------------------------
 
 
@@ -230,6 +236,11 @@ def test_predict_reads_stdin_and_writes_json_lines(run, saved, tmp_path):
     assert [row["id"] for row in rows] == [[1]] * 3
     assert shown.stdout == ""
     again = run("predict", saved, out, "--text", "query", status=1)
+    assert "has a column 'prediction' already" in again.stderr
+    late = lines + json.dumps({"query": "play", "prediction": "mine"}) + "\n"
+    again = run(
+        "predict", saved, "-", "--input-format", "jsonl", "--text", "query", stdin=late, status=1
+    )
     assert "has a column 'prediction' already" in again.stderr
 
 

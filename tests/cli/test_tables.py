@@ -4,8 +4,9 @@ import json
 import pytest
 import typer
 
-from skcap.cli.output import open_writer, write_text
+from skcap.cli.output import open_writer
 from skcap.cli.tables import Table, chunks
+from skcap.utils.files import write_text
 
 CSV = 'text,label,id\nplay jazz,music,1\n\n,music,2\nwake me,,3\nstop,alarm\n"two\nlines",alarm,5\n'
 

@@ -299,6 +299,9 @@ def test_missing_file_and_wrong_header_are_named(home):
     path.write_text("text,label\nhi,a\nhalf a row\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"row 2 has no label: 'half a row'"):
         load_banking77("test", data_home=home)
+    path.write_text("label,text\na,hi\nb\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"row 2 has no text: 'b'"):
+        load_banking77("test", data_home=home)
 
 
 # --- the hub, faked --------------------------------------------------------------------------

@@ -188,3 +188,13 @@ def test_losses_that_are_not_in_parts_are_refused(make):
 
     with pytest.raises(ValueError, match=r"Undeclared.*'word_dropout'.*parts"):
         make(guidance=Undeclared(), max_epochs=1).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize(
+    "guidance", ["alignment", "rationale", "adversarial", "masker", SwapGuidance(["alarm"])]
+)
+def test_a_batch_of_a_text_without_words_is_trained_on(make, guidance):
+    texts, labels = [*TEXTS[:5], ""], [*LABELS[:5], "alarm"]
+    prior = PriorMatrix(texts, [np.ones(len(text.split())) for text in texts])
+    history = make(guidance=guidance, batch_size=1, max_epochs=1).fit(prior, labels).net_.history
+    assert np.isfinite(history[0, "train_loss"])

@@ -150,6 +150,13 @@ class TestEraser:
             (annotation("d3", (0, 1)), "needs the document 'd3'"),
             (annotation("d1", (0, 1), docids=["d1", "d2"]), "speaks of 2 documents"),
             ({"annotation_id": "d1"}, "neither 'evidences'"),
+            (
+                {"rationales": [{"docid": "d1", "hard_rationale_predictions": []}]},
+                "lacks .*soft_ra",
+            ),
+            ({"evidences": [[{"docid": "d1", "end_token": 1}]]}, "lacks .*start_token"),
+            ({"evidences": [[{"start_token": 0, "end_token": 1}]]}, "lacks .*docid"),
+            ({"evidences": [7]}, "lacks"),
         ],
     )
     def test_bad_lines_are_named(self, tmp_path, line, message):

@@ -213,7 +213,7 @@ def test_texts_cannot_end_the_prompt(serve):
     ("bodies", "labels", "error", "message"),
     [
         ("text", ["a"], TypeError, "single string"),
-        (["a"], ["a", "b"], ValueError, "of one length"),
+        (["a"], ["a", "b"], ValueError, "the same length"),
         (["a"], [" "], ValueError, "label_names"),
         (["a\ud83d"], ["b"], ValueError, "lone surrogate"),
     ],

@@ -93,3 +93,9 @@ def test_errors_of_plausibility(measure):
     if measure in (token_f1, rationale_iou_f1):
         with pytest.raises(ValueError, match="average must be"):
             measure([[1]], [[1]], average="weighted")
+
+
+@pytest.mark.parametrize("per_text", [False, True])
+def test_iou_f1_needs_a_text(per_text):
+    with pytest.raises(ValueError, match="rationale_iou_f1 needs at least one text"):
+        rationale_iou_f1([], [], per_text=per_text)

@@ -99,4 +99,6 @@ def test_without_candidates_there_is_nothing_to_ask():
 
 def test_a_word_that_fills_its_texts_or_is_in_all_of_them_has_no_effect_to_measure():
     table = effects(Odds(), texts=["go", "go", "go on", "on"], codes=np.array([1, 1, 0, 0]))
-    assert np.isnan(table.loc["on", "log_odds"]) == (table.loc["on", "p_reliance"] == 1)
+    assert table.loc["on", ["log_odds", "flips"]].isna().all()
+    assert table.loc["go", ["loss", "unflips"]].isna().all()
+    assert (table["p_reliance"] == 1).all()

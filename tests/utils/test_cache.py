@@ -317,11 +317,11 @@ class TestComputeGroups:
     def test_one_that_cannot_be_computed_costs_no_other(self, cache):
         def compute(places):
             if 1 in places:
-                raise KeyError("bad text")
+                raise ValueError("bad text")
             return [[0.0] for _ in places]
 
-        with pytest.raises(KeyError, match="bad text"):
-            list(compute_groups(cache, KEYS[:3], compute, [[2, 0, 1]]))
+        with pytest.raises(ValueError, match="bad text"):
+            list(compute_groups(cache, KEYS[:3], compute, [[1, 2, 0]]))
         assert cache.get(KEYS[0]) is not None
         assert cache.get(KEYS[2]) is not None
         with cache.claim(KEYS[1], blocking=False) as claimed:

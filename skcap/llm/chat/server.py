@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from skcap.llm.chat.base import BaseChat, ChatError, Message
-from skcap.llm.http import JsonServer, ServerError, check_base_url, read_key, run_async
+from skcap.llm.http import JsonServer, ServerError, check_base_url, import_http, read_key, run_async
 from skcap.utils.validation import check_parameters, integer, number
 
 __all__ = ["OpenAIChat"]
@@ -89,7 +89,7 @@ class OpenAIChat(BaseChat):
         seed: int = 0,
     ) -> str:
         """Reply to a conversation; see :meth:`BaseChat.complete`."""
-        _require_extra()
+        import_http("OpenAIChat needs")
         base_url, key = check_base_url(self.base_url), read_key(self.api_key_env)
         check_parameters(self)
         fields = {
@@ -130,12 +130,3 @@ def _check_json(extra_body: Mapping[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"extra_body must hold only what JSON can: {error}.") from error
     return dict(extra_body)
-
-
-def _require_extra() -> None:
-    try:
-        import anyio  # noqa: F401
-        import httpx  # noqa: F401
-        import tenacity  # noqa: F401
-    except ImportError as error:
-        raise ImportError("OpenAIChat needs skcap's extra: pip install 'skcap[http]'") from error
