@@ -40,7 +40,6 @@ __all__ = [
     "users",
 ]
 
-TESTS = ("same", "none", "misleading")
 NAMES = {"hwu64": "HWU64", "banking77": "Banking77", "clinc150": "CLINC150"}
 SWAP = '`guidance="swap"`'
 UNGUIDED = {"kind": "speaker", "row": "baseline"}
@@ -114,7 +113,7 @@ def by_mark(rows: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
     body = []
     for title, dataset, wanted in rows:
         found = runs_by_seed(dataset, **wanted)
-        cells = [spread(percent(found, test)) for test in TESTS]
+        cells = [spread(percent(found, test)) for test in planted.TESTS]
         body.append([title, str(len(found)), *cells])
     print(as_table(head, body))
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
+from functools import partial
+from typing import Any
 
 from benchmarks._intents import LOADERS
-from benchmarks._record import environment
 from benchmarks.paper.draws import make_draw
-from benchmarks.paper.run import RESULTS, add_line, read_lines
+from benchmarks.paper.run import RESULTS, keep_run
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.shortcut import sign
 from benchmarks.paper.teachers import make_prior
@@ -29,7 +30,7 @@ from skcap.shortcuts import disputed_words
 PATH = RESULTS / "disputed.jsonl"
 
 
-def find_speakers(dataset: str, seed: int, source: str) -> dict[str, int]:
+def find_speakers(dataset: str, seed: int, source: str) -> dict[str, Any]:
     """Count the speakers among the words that each ranking puts first."""
     draw, speakers = sign(make_draw(dataset, 5, seed, "test"), seed)
     prior = make_prior(ROWS[source], draw, seed, {})
@@ -42,7 +43,7 @@ def find_speakers(dataset: str, seed: int, source: str) -> dict[str, int]:
         ("by_prior", table.sort_values("prior")),
     ):
         found[name] = int(ranked.index[: found["n_speakers"]].isin(speakers).sum())
-    return found
+    return {"figures": found}
 
 
 def main() -> None:
@@ -53,11 +54,9 @@ def main() -> None:
     options = parser.parse_args()
     for seed, dataset in itertools.product(options.seeds, options.datasets):
         setting = {"dataset": dataset, "seed": seed, "source": options.source}
-        if any(run["settings"] == setting for run in read_lines(PATH)):
-            continue
-        found = find_speakers(dataset, seed, options.source)
-        add_line(PATH, {"settings": setting, "figures": found, "environment": environment()})
-        print(f"{setting}: {found}", flush=True)
+        line = keep_run(PATH, setting, partial(find_speakers, dataset, seed, options.source))
+        if line is not None:
+            print(f"{setting}: {line['figures']}", flush=True)
 
 
 if __name__ == "__main__":

@@ -139,19 +139,19 @@ def oracle(draw: Draw) -> PriorMatrix:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    vectorizer = TfidfVectorizer(analyzer=_bare_words, sublinear_tf=True)
+    vectorizer = TfidfVectorizer(analyzer=bare_words, sublinear_tf=True)
     model = LogisticRegression(C=30, max_iter=500)
     model.fit(vectorizer.fit_transform(draw.X_pool), draw.y_pool)
     weights = (model.coef_ - model.coef_.mean(axis=0)) * vectorizer.idf_
     row_of = {label: row for row, label in enumerate(model.classes_)}
     column = vectorizer.vocabulary_
     scores = [
-        np.array([weights[row_of[y], column[w]] if w in column else 0.0 for w in _bare_words(text)])
+        np.array([weights[row_of[y], column[w]] if w in column else 0.0 for w in bare_words(text)])
         for text, y in zip(draw.X, draw.y, strict=True)
     ]
     return PriorMatrix(draw.X, scores)
 
 
-def _bare_words(text: str) -> list[str]:
-    """One bare word for each word of the text, as keywords have them."""
+def bare_words(text: str) -> list[str]:
+    """Give the words of a text in the form in which they are compared, "" for punctuation."""
     return [bare(word) for word in split_words(text)]

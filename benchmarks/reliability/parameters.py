@@ -44,7 +44,6 @@ WRONG: dict[str, Any] = {
     "None": None,
 }
 NEVER = ("NaN", "infinity", "-infinity", "bytes", "an object")
-ANYTHING_GOES: set[tuple[str, str]] = set()
 
 
 def faults(short: bool) -> Iterator[Fault]:

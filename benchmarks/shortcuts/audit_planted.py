@@ -14,15 +14,15 @@ from __future__ import annotations
 import argparse
 import itertools
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks._intents import LOADERS
-from benchmarks._record import environment
 from benchmarks.paper.draws import make_draw
-from benchmarks.paper.run import add_line, read_lines
+from benchmarks.paper.run import keep_run
 from benchmarks.paper.shortcut import KINDS, sign
 from benchmarks.paper.teachers import make_source, read_prior
 from skcap import GuidedTextClassifier, PriorMatrix
@@ -70,7 +70,7 @@ def measure(setting: dict[str, Any], folder: str | None) -> dict[str, Any]:
         used = ShortcutAudit(classifier, of, prefit=classifier is not None)
         return found_by(used, X, y, marks)
 
-    return {
+    figures = {
         "n_marks": len(marks),
         "audit": audit(model, prior),
         "shuffled": [audit(model, prior.shuffle(seed))["flagged"] for seed in range(N_SHUFFLED)],
@@ -78,6 +78,7 @@ def measure(setting: dict[str, Any], folder: str | None) -> dict[str, Any]:
         "no_model": audit(None, prior),
         "association_alone": audit(None, None),
     }
+    return {"figures": figures}
 
 
 def main() -> None:
@@ -90,11 +91,9 @@ def main() -> None:
     options = parser.parse_args()
     for seed, dataset, share in itertools.product(options.seeds, options.datasets, options.share):
         setting = {"dataset": dataset, "seed": seed, "kind": options.kind, "share": share}
-        if any(line["settings"] == setting for line in read_lines(PATH)):
-            continue
-        figures = measure(setting, options.priors)
-        add_line(PATH, {"settings": setting, "figures": figures, "environment": environment()})
-        print(setting, {k: figures[k] for k in ("audit", "shuffled")}, flush=True)
+        line = keep_run(PATH, setting, partial(measure, setting, options.priors))
+        if line is not None:
+            print(setting, {k: line["figures"][k] for k in ("audit", "shuffled")}, flush=True)
 
 
 if __name__ == "__main__":

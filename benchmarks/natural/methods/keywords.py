@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from benchmarks.paper.teachers import bare_words
 from skcap.attribution import words_from_tokens
 from skcap.classifier.batches import TextDataset
-from skcap.utils.words import bare, split_words
 
 
 def by_frequency(texts: list[str], codes: np.ndarray, per_class: int) -> list[str]:
@@ -76,8 +76,3 @@ def _eager(encoder: Any) -> Iterator[None]:
         yield
     finally:
         encoder.set_attn_implementation(before)
-
-
-def bare_words(text: str) -> list[str]:
-    """Give the words of a text in the form in which they are compared, "" for punctuation."""
-    return [bare(word) for word in split_words(text)]
