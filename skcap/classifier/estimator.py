@@ -23,7 +23,7 @@ from skcap.export import check_saved
 from skcap.guidance import BaseGuidance, resolve_guidance
 from skcap.prior_matrix import PriorMatrix
 from skcap.utils.fitting import fitting
-from skcap.utils.labels import name_labels
+from skcap.utils.labels import meaningless_labels, name_labels
 from skcap.utils.progress import show_progress
 from skcap.utils.seeds import seeded
 from skcap.utils.validation import (
@@ -293,6 +293,12 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
             self._fit(data, guidance, seed)
         return self
 
+    @property
+    def needs_prior(self) -> bool:
+        """Whether :meth:`fit` takes only a PriorMatrix with scores: its guidance needs a prior."""
+        guidance = resolve_guidance(self.guidance) if self.beta else []
+        return any(item.needs_prior for item in guidance)
+
     def _read(
         self, X: Any, y: Any, sample_weight: Any, guidance: Sequence[BaseGuidance]
     ) -> TrainingSet:
@@ -336,11 +342,11 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         """Say what a label's name weighs as a text, and the names if they are to be learned."""
         weight: Any = self.label_weight
         if weight == "auto":
-            tells = self.label_names is not None or isinstance(classes.tolist()[0], str)
-            weight = float(tells)
-            if not tells:
+            mute = None if self.label_names is not None else meaningless_labels(classes)
+            weight = float(mute is None)
+            if mute is not None:
                 warnings.warn(
-                    "The labels are numbers, so their names teach nothing and are left out. Say "
+                    f"The labels are {mute}, so their names teach nothing and are left out. Say "
                     "what they mean through label_names, or pass label_weight=0.",
                     UserWarning,
                     stacklevel=4,
@@ -382,6 +388,21 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         """
         check_is_fitted(self)
         return probabilities(self.net_, self._encode(check_some_texts(X)), self.verbose)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Predict the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : list, tuple, 1-D array or Series of str, or PriorMatrix, length n_texts
+
+        Returns
+        -------
+        ndarray of float32, shape (n_texts, n_classes)
+            In the order of ``classes_``; minus infinity where a probability is rounded to 0.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Compute the logits: scores before softmax, such as the energy of a text is made of.

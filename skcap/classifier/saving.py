@@ -68,7 +68,7 @@ class Saving(FineTuning):
             If there is something at `folder` that must not be replaced.
         ValueError
             If labels are neither strings nor numbers, the encoder is code from elsewhere, or
-            `scores` are no numbers.
+            `scores` or `card` holds what it must not.
 
         Warns
         -----
@@ -87,14 +87,14 @@ class Saving(FineTuning):
         array(['music'], dtype='<U5')
         """
         check_is_fitted(self)
-        scores = export.check_scores(scores)
+        scores, card = export.check_scores(scores), export.check_card(card)
         record, lost = export.make_record(self)
         labels = [str(label) for label in self.classes_.tolist()]
         with export.writing_folder(folder, overwrite) as new:
             record["encoder"] = export.write_model(
                 new, self.net_.module_, self.tokenizer_, self.max_length_, labels
             )
-            text = export.model_card(record, scores, dict(card or {}))
+            text = export.model_card(record, scores, card)
             (new / "README.md").write_bytes(show_surrogates(text).encode())
             export.write_record(new, {**record, "scores": scores})
         if lost:

@@ -128,6 +128,12 @@ def weigh_classes(class_weight: Any, labels: np.ndarray) -> np.ndarray:
     if isinstance(class_weight, Mapping):
         for label, weight in class_weight.items():
             check_number(f"class_weight[{label!r}]", weight, number(0))
+        known = np.unique(labels).tolist()
+        if not set(class_weight) & set(known):
+            raise ValueError(
+                f"class_weight must have labels of y as its keys, such as {known[0]!r}, got "
+                f"{list(class_weight)!r:.80}."
+            )
     return compute_sample_weight(class_weight, labels)
 
 

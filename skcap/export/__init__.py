@@ -10,6 +10,7 @@ from skcap.export.layout import load_head, serving_tokenizer, write_model
 from skcap.export.onnx_file import write_onnx
 from skcap.export.plain import NotSaved, from_plain, to_plain
 from skcap.export.record import (
+    check_card,
     check_saved,
     check_scores,
     make_record,
@@ -20,6 +21,7 @@ from skcap.export.sequence_head import hold_as_sequence_classifier
 
 __all__ = [
     "NotSaved",
+    "check_card",
     "check_saved",
     "check_scores",
     "from_plain",

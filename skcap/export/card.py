@@ -199,13 +199,16 @@ def _limits(record: Mapping[str, Any]) -> str:
     lines = [
         "It always answers with one of its classes, also for texts that belong to none.",
         f"It does not see what follows after {record['max_length']} tokens of a text.",
-        "Its probabilities are as sure as few training texts make them: calibrate them before "
-        "you act on thresholds.",
-        "The audit finds words and simple patterns. Other reasons that are none, such as topics or "
-        "styles, it does not find.",
-        "The words that the audit flagged are in `skcap.json` and in this card. They come from the "
-        "training texts: look at them before you publish the folder.",
+        "Probabilities learned from few texts are not reliable: calibrate them before you act on "
+        "thresholds.",
+        "An audit finds words and simple patterns. It does not find that a model goes by topic or "
+        "style.",
     ]
+    if record["audit"] is not None:
+        lines.append(
+            "The words that the audit flagged are in `skcap.json` and in this card. They come from "
+            "the training texts: look at them before you publish the folder."
+        )
     return "\n".join(f"* {line}" for line in lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import platform
 from collections.abc import Mapping
@@ -14,7 +15,14 @@ import numpy as np
 from skcap.export.plain import NotSaved, from_plain, parameters_to_plain, to_plain
 from skcap.utils.labels import name_labels
 
-__all__ = ["check_saved", "check_scores", "make_record", "restore_guidance", "restore_parameters"]
+__all__ = [
+    "check_card",
+    "check_saved",
+    "check_scores",
+    "make_record",
+    "restore_guidance",
+    "restore_parameters",
+]
 
 _PACKAGES = ("skcap", "torch", "transformers", "scikit-learn", "skorch", "numpy")
 _LEARNED = ("shortcuts_", "n_rounds_")  # attributes of a fitted guidance that are kept
@@ -127,6 +135,35 @@ def check_saved(parameters: Mapping[str, Any]) -> None:
             f"{lost[0]} is {parameters[lost[0]]}: the folder that this classifier was loaded from "
             f"cannot hold it. Before fitting, set {', '.join(lost)} with set_params."
         )
+
+
+def check_card(card: Any) -> dict[str, Any]:
+    """Check the fields that a user wants in the header of the model card.
+
+    Parameters
+    ----------
+    card : mapping of str to what JSON can hold, or None
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        If it is no such mapping.
+    """
+    fields = {} if card is None else card
+    try:
+        if not isinstance(fields, Mapping):
+            raise TypeError
+        json.dumps(dict(fields))
+    except (TypeError, ValueError):
+        raise ValueError(
+            "card must map names of fields to strings, numbers or lists of these, such as "
+            f"{{'license': 'mit'}}, got {card!r:.80}."
+        ) from None
+    return dict(fields)
 
 
 def check_scores(scores: Any) -> dict[str, float]:

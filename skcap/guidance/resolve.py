@@ -55,7 +55,11 @@ def make_guidance(guidance: Any) -> BaseGuidance:
     names = ", ".join(map(repr, GUIDANCE))
     if isinstance(guidance, str):
         if guidance not in GUIDANCE:
-            raise ValueError(f"guidance must be one of {names} or an instance, got {guidance!r}.")
+            hint = " For none, pass None." if guidance.lower() in ("", "none", "no") else ""
+            raise ValueError(
+                f"guidance must be one of {names}, an instance of BaseGuidance, a list of these, "
+                f"or None, got {guidance!r}.{hint}"
+            )
         return GUIDANCE[guidance]()
     hint = ""
     if isinstance(guidance, type) and issubclass(guidance, BaseGuidance):

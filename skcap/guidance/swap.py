@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from skcap.guidance.base import BaseGuidance, Step, Task
 from skcap.prior_matrix import PriorMatrix
-from skcap.shortcuts import ShortcutAudit, check_shortcuts, shortcut_positions
+from skcap.shortcuts import ShortcutAudit, check_shortcuts, match_shortcuts, shortcut_positions
 from skcap.utils.validation import integer, number
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class SwapGuidance(BaseGuidance):
         if self.shortcuts_.empty:
             self.marks_: list[_Mark] = []
             return {}
+        _warn_of_absent(task.texts, self.shortcuts_)
         places = shortcut_positions(task.texts, self.shortcuts_)
         self.marks_ = _marks(task.encoded, places)
         self.share_ = float(np.mean([row.any() for row in places]))
@@ -150,20 +151,21 @@ class SwapGuidance(BaseGuidance):
         self.audit_ = self._audit(task, task.unguided())
         return self._to_swap(self.audit_)
 
-    def _to_swap(self, audit: ShortcutAudit) -> pd.DataFrame:
-        """Give what is swapped of all that an audit flags."""
+    def _to_swap(self, audit: ShortcutAudit, told: Sequence[str] = ()) -> pd.DataFrame:
+        """Give what is swapped of all that an audit flags, and warn of the rest but some words."""
         found = audit.shortcuts_
         plain = (found["family"] == "") & found["kind"].isin(["word", "phrase"])
-        if self.plain_words or not plain.any():
+        if self.plain_words:
             return check_shortcuts(found)
-        warnings.warn(
-            f"The audit flags {', '.join(map(repr, found.loc[plain, 'word']))}: plain words, which "
-            "stay as they are, since a language model takes some real keywords for shortcuts. Look "
-            "at audit_.shortcuts_, and pass what is a shortcut as SwapGuidance(shortcuts=...), or "
-            "pass plain_words=True to swap them all.",
-            UserWarning,
-            stacklevel=2,
-        )
+        if names := [word for word in found.loc[plain, "word"] if word not in told]:
+            warnings.warn(
+                f"The audit flags {', '.join(map(repr, names))}, which training leaves as they "
+                "are: plain words, and a language model takes some real keywords for shortcuts. "
+                "Look at audit_.shortcuts_, and pass what is a shortcut as "
+                "SwapGuidance(shortcuts=...), or pass plain_words=True to swap them all.",
+                UserWarning,
+                stacklevel=2,
+            )
         return check_shortcuts(found[~plain])
 
     def _audit(self, task: Task, classifier: Any) -> ShortcutAudit:
@@ -183,7 +185,8 @@ class SwapGuidance(BaseGuidance):
             return False
         import pandas as pd
 
-        found = self._to_swap(self._audit(task, classifier))
+        told = self.audit_.shortcuts_["word"].tolist()
+        found = self._to_swap(self._audit(task, classifier), told)
         known = set(zip(self.shortcuts_["word"], self.shortcuts_["kind"], strict=True))
         pairs = zip(found["word"], found["kind"], strict=True)
         new = found[[pair not in known for pair in pairs]]
@@ -213,6 +216,26 @@ class SwapGuidance(BaseGuidance):
 
     def _draw(self, rng: np.random.Generator) -> _Mark:
         return self.marks_[rng.integers(len(self.marks_))]
+
+
+def _warn_of_absent(texts: list[str], shortcuts: pd.DataFrame) -> None:
+    """Warn of shortcuts that no word of the training texts belongs to."""
+    found = np.concatenate(match_shortcuts(texts, shortcuts))
+    # A word that belongs to several counts as the first of them, so the others are looked at again.
+    absent = [
+        shortcuts["word"].iloc[row]
+        for row in np.setdiff1d(np.arange(len(shortcuts)), found)
+        if not any(places.any() for places in shortcut_positions(texts, shortcuts.iloc[[row]]))
+    ]
+    if absent:
+        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+        warnings.warn(
+            f"Not swapped, since no word of the training texts is such a shortcut: "
+            f"{', '.join(map(repr, absent[:5]))}{more}. Check the spelling. Marks within words, "
+            "such as capitals, and the length of a text cannot be swapped.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _marks(encoded: Sequence[Any], places: Sequence[np.ndarray]) -> list[_Mark]:

@@ -6,7 +6,7 @@ import copy
 import inspect
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,18 @@ __all__ = ["LoadedModel", "check_length"]
 
 # Longer trees would attend to more than they save: attention costs the square of a row's length.
 _ROW_TOKENS = 512
+
+
+def _refuse_random_weights(model: str, missing: Collection[str]) -> None:
+    """Refuse what is no language model: transformers would draw the weights that it lacks."""
+    from skcap.models import ModelLoadError
+
+    if missing:
+        raise ModelLoadError(
+            f"Model {model!r} lacks {len(missing)} weights of a language model, such as "
+            f"{sorted(missing)[0]!r}. A text encoder cannot score words; name a causal language "
+            "model, such as 'smollm2-135m'."
+        )
 
 
 class LoadedModel:
@@ -60,12 +72,15 @@ class LoadedModel:
         shared = {name: value for name, value in options.items() if name != "attn_implementation"}
         with explain_load_errors(model), no_loading_bars():
             self.tokenizer = AutoTokenizer.from_pretrained(resolved, **shared)
-            weights: Any = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 resolved,
                 dtype="auto" if dtype in ("half", "checkpoint") else getattr(torch, dtype),
                 use_safetensors=True,
+                output_loading_info=True,
                 **options,
             )
+        weights, report = loaded
+        _refuse_random_weights(model, report["missing_keys"])
         if dtype == "half" and weights.dtype.itemsize > 2:
             weights = weights.to(torch.bfloat16)
         self.model = weights.to(device).eval().requires_grad_(False)

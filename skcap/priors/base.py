@@ -86,6 +86,21 @@ class BasePrior(TransformerMixin, BaseEstimator, ABC):
         with fitting(self):
             return self.fit(X, y).attribute(X, y)
 
+    def set_output(self, *, transform: str | None = None) -> BasePrior:
+        """Take scikit-learn's wish for another container of the output, and change nothing.
+
+        A pipeline passes it on to all of its steps; what a prior gives stays a PriorMatrix.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"} or None, default=None
+
+        Returns
+        -------
+        self
+        """
+        return self
+
     def transform(self, X: Any) -> PriorMatrix:
         """Pass texts on without scores; calls no model.
 

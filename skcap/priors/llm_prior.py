@@ -21,7 +21,7 @@ from skcap.priors.cost import CostEstimate, Work
 from skcap.priors.prompts import build_prompt
 from skcap.utils.cache import PriorCache, resolve_cache
 from skcap.utils.cached_work import compute_groups
-from skcap.utils.labels import LabelNames, check_labels, name_labels
+from skcap.utils.labels import LabelNames, check_labels, meaningless_labels, name_labels
 from skcap.utils.progress import in_words, show_progress
 from skcap.utils.seeds import draw_seed
 from skcap.utils.validation import JOBS, Options
@@ -97,9 +97,10 @@ class BaseLLMPrior(BasePrior):
     def _fit_prompt(self) -> None:
         """Learn what the model is to be asked: `label_names_` and `prompt_`."""
         self.label_names_ = name_labels(self.classes_, self.label_names)
-        if self.label_names is None and self.classes_.dtype.kind in "iufb":
+        mute = meaningless_labels(self.classes_)
+        if self.label_names is None and mute is not None:
             warnings.warn(
-                f"The labels are numbers, so the language model is asked for answers such as "
+                f"The labels are {mute}, so the language model is asked for answers such as "
                 f"{self.label_names_[0]!r}. Say what they mean through label_names.",
                 UserWarning,
                 stacklevel=4,

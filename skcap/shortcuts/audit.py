@@ -32,7 +32,7 @@ from skcap.utils.validation import (
     integer,
     number,
 )
-from skcap.utils.words import check_encodable, check_texts
+from skcap.utils.words import check_encodable, check_texts, split_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -271,7 +271,7 @@ default=("word", "first", "last", "pattern")
             )
             flagged = self.words_[self.words_["shortcut"]]
             self.shortcuts_ = flagged.drop(columns=["tested", "shortcut"]).reset_index(drop=True)
-            self._warn()
+            self._warn(texts)
         return self
 
     def _check(self) -> None:
@@ -283,6 +283,12 @@ default=("word", "first", "last", "pattern")
         if self.prefit and self.cv is not None:
             raise ValueError(
                 f"cv={self.cv} fits clones on folds, which prefit=True rules out. Set one of them."
+            )
+        if not self.prefit and getattr(self.classifier, "needs_prior", False):
+            raise ValueError(
+                f"classifier is fitted on texts alone here, and its guidance="
+                f"{self.classifier.guidance!r:.60} needs a prior. Pass it with guidance=None, or "
+                "fit it first and pass prefit=True."
             )
         if self.explain and not hasattr(self.classifier, "explain"):
             raise ValueError(
@@ -342,12 +348,26 @@ default=("word", "first", "last", "pattern")
             return None
         if isinstance(prior, PriorMatrix):
             check_same_texts([PriorMatrix(texts), prior], ["X", "prior"])
+            if not prior.has_scores:
+                raise ValueError(
+                    "prior is a PriorMatrix without scores, which denies nothing. Pass what a "
+                    "prior's fit_transform(X, y) gives; transform(X), without labels, gives none."
+                )
             return prior.__getitem__
         fitted = clone(prior).fit(texts, labels)
         return _by_rows(fitted.attribute, texts, labels)
 
-    def _warn(self) -> None:
+    def _warn(self, texts: list[str]) -> None:
         """Say what the result does not show by itself."""
+        n_whole = sum(len(split_words(text)) == 1 for text in texts)
+        if n_whole > len(texts) / 2:
+            warnings.warn(
+                f"{n_whole} of {len(texts)} texts hold no space, so each of them is one word, in "
+                "which nothing can be found. If their language writes none, put spaces between "
+                "the words first.",
+                UserWarning,
+                stacklevel=3,
+            )
         if "p_denied" not in self.words_:
             warnings.warn(
                 "There is no prior, so the audit cannot tell real keywords from shortcuts: "

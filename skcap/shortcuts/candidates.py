@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import hypergeom
 
 from skcap.shortcuts.patterns import PATTERNS, Pattern, length_patterns, name_shape
-from skcap.utils.words import bare, split_words
+from skcap.utils.words import listed_form, split_words
 
 __all__ = ["Candidates", "find_candidates", "select_candidates"]
 
@@ -116,13 +116,13 @@ def _occurrences(
     words: list[list[str]], kinds: Sequence[str], patterns: dict[str, Pattern]
 ) -> pd.DataFrame:
     """List where each word, phrase, place and pattern occurs."""
-    form_of = lru_cache(maxsize=None)(bare)
+    form_of = lru_cache(maxsize=None)(listed_form)
     found = [
         (kind, *occurrence[:2], text, occurrence[2])
         for text, row in enumerate(words)
-        for bares in [[form_of(word) for word in row]]
+        for forms in [[form_of(word) for word in row]]
         for kind in kinds
-        for occurrence in _of_kind(kind, row, bares, patterns)
+        for occurrence in _of_kind(kind, row, forms, patterns)
     ]
     places = pd.DataFrame(found, columns=["kind", "word", "form", "text", "position"])
     types = dict.fromkeys(["kind", "word", "form"], object)
@@ -130,16 +130,15 @@ def _occurrences(
 
 
 def _of_kind(
-    kind: str, row: list[str], bares: list[str], patterns: dict[str, Pattern]
+    kind: str, row: list[str], forms: list[str], patterns: dict[str, Pattern]
 ) -> list[tuple[str, str, int]]:
     """List what one text has of a kind: what it is called, how it is written, and where."""
     if kind == "word":
-        return [(b, w, place) for place, (b, w) in enumerate(zip(bares, row, strict=True)) if b]
+        return [(f, w, place) for place, (f, w) in enumerate(zip(forms, row, strict=True))]
     if kind == "phrase":
         return [
-            (f"{bares[i]} {bares[i + 1]}", f"{row[i]} {row[i + 1]}", place)
+            (f"{forms[i]} {forms[i + 1]}", f"{row[i]} {row[i + 1]}", place)
             for i in range(len(row) - 1)
-            if bares[i] and bares[i + 1]
             for place in (i, i + 1)
         ]
     if kind == "pattern":
@@ -149,7 +148,7 @@ def _of_kind(
             for place in pattern.find(row)
         ]
     end = 0 if kind == "first" else len(row) - 1
-    return [(bares[end], row[end], end)] if row and bares[end] else []
+    return [(forms[end], row[end], end)] if row else []
 
 
 def _associate(

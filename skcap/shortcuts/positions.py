@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skcap.shortcuts.patterns import PATTERNS
-from skcap.utils.words import bare, check_texts, split_words
+from skcap.utils.words import check_texts, listed_form, split_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,8 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
     ----------
     shortcuts : pandas.DataFrame, or iterable of str
         ``ShortcutAudit(...).fit(X, y).shortcuts_``, that table edited, or a list of words. A table
-        needs the column `word`. Its column `kind` says what `word` is, "word" where it is missing:
+        needs the column `word`. Its column `kind` says what `word` is; where that is missing, two
+        words are a phrase:
 
         - "word": a word, wherever it stands;
         - "first", "last": a word where it begins or ends a text;
@@ -39,7 +40,8 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
     -------
     pandas.DataFrame, shape (n_shortcuts, n_columns)
         With the columns `word`, `label`, `kind`, and what else the table had, rows numbered from 0.
-        Words are in the form in which they are compared: lower case, no punctuation.
+        Words are in the form in which they are compared: lower case, no punctuation, unless they
+        are nothing else.
 
     Raises
     ------
@@ -51,10 +53,10 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
     Examples
     --------
     >>> from skcap.shortcuts import check_shortcuts
-    >>> check_shortcuts(["Florence:", "acme"])
-           word label  kind
-    0  florence  None  word
-    1      acme  None  word
+    >>> check_shortcuts(["Florence:", "sent from"])
+            word label    kind
+    0   florence  None    word
+    1  sent from  None  phrase
     """
     import pandas as pd
 
@@ -71,16 +73,22 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
             "shortcuts must be a table or a list of words, got "
             f"{shortcuts!r:.60} ({type(shortcuts).__name__})."
         )
-    for column, value in (("label", None), ("kind", "word")):
+    for column in ("label", "kind"):
         if column not in table:
-            table[column] = pd.Series([value] * len(table), dtype=object)
-    kinds = table["kind"].fillna("word")
+            table[column] = pd.Series([None] * len(table), dtype=object)
+    usual = pd.Series([_usual_kind(word) for word in table["word"]], dtype=object)
+    kinds = table["kind"].where(table["kind"].notna(), usual)
     words = [_check_word(*pair) for pair in zip(table["word"], kinds, strict=True)]
     table = table.assign(word=pd.Series(words, dtype=object), kind=kinds)
     twice = table.duplicated(["word", "kind"])
     if twice.any():
         raise ValueError(f"shortcuts must list each word once; {words[twice.argmax()]!r} is twice.")
     return table[["word", "label", "kind", *table.columns.difference(["word", "label", "kind"])]]
+
+
+def _usual_kind(word: Any) -> str:
+    """Say what a word is that comes without its kind."""
+    return "phrase" if isinstance(word, str) and len(split_words(word)) == 2 else "word"
 
 
 def _check_word(word: Any, kind: Any) -> str:
@@ -94,12 +102,12 @@ def _check_word(word: Any, kind: Any) -> str:
         if word not in PATTERNS and not word.startswith(("at most ", "at least ")):
             raise ValueError(f"{word!r} is no pattern; patterns are {', '.join(PATTERNS)}.")
         return word
-    parts = [bare(part) for part in split_words(word)]
+    parts = [listed_form(part) for part in split_words(word)]
     n_parts = 2 if kind == "phrase" else 1
-    if len(parts) != n_parts or not all(parts):
+    if len(parts) != n_parts:
         raise ValueError(
-            f"A shortcut of kind {kind!r} must be {('one word', 'two words')[n_parts - 1]} with "
-            f"letters or digits, got {word!r}. Two words in a row are a 'phrase'."
+            f"A shortcut of kind {kind!r} must be {('one word', 'two words')[n_parts - 1]}, got "
+            f"{word!r}. Longer phrases can be given as phrases of two words each."
         )
     return " ".join(parts)
 
@@ -141,13 +149,13 @@ def _match(words: list[str], rows: dict[tuple[str, str], int]) -> np.ndarray:
         for place in places:
             found[place] = min(found[place], row)
 
-    bares = [bare(word) for word in words]
-    for place, word in enumerate(bares):
+    forms = [listed_form(word) for word in words]
+    for place, word in enumerate(forms):
         note("word", word, place)
-        note("phrase", " ".join(bares[place : place + 2]), place, min(place + 1, len(words) - 1))
+        note("phrase", " ".join(forms[place : place + 2]), place, min(place + 1, len(words) - 1))
     if words:
-        note("first", bares[0], 0)
-        note("last", bares[-1], -1)
+        note("first", forms[0], 0)
+        note("last", forms[-1], -1)
         for name, pattern in PATTERNS.items():
             if pattern.whole and ("pattern", name) in rows:
                 note("pattern", name, *pattern.find(words))

@@ -8,11 +8,19 @@ from scipy.stats import false_discovery_control
 
 from skcap.shortcuts.patterns import PATTERNS
 
-__all__ = ["LEVEL", "add_verdict", "is_judged", "is_not_understood", "is_relied_on"]
+__all__ = [
+    "ALONE",
+    "LEVEL",
+    "add_verdict",
+    "is_judged",
+    "is_not_understood",
+    "is_relied_on",
+    "is_too_rare",
+]
 
 LEVEL = 0.05  # of the tests of association and reliance, which come before that of denial
 _MOST = 0.5  # part of its texts in which a prior must find something, to understand a class
-_ALONE = 4  # texts that a prior must have scored to deny a candidate without a family
+ALONE = 4  # texts that a prior must have scored to deny a candidate without a family
 
 
 def is_relied_on(table: pd.DataFrame) -> pd.Series:
@@ -62,14 +70,34 @@ def is_not_understood(table: pd.DataFrame) -> pd.Series:
     return _is_alone(table) & ~_is_understood(table)
 
 
+def is_too_rare(table: pd.DataFrame) -> pd.Series:
+    """Find candidates that a prior has scored in too few texts to judge them by themselves.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame, shape (n_candidates, n_columns)
+
+    Returns
+    -------
+    pandas.Series of bool
+        Of those that the classifier goes by.
+    """
+    if "p_denied" not in table:
+        return pd.Series(False, index=table.index)
+    return _is_left_to_itself(table) & (table["n_scored"] < ALONE)
+
+
 def _is_understood(table: pd.DataFrame) -> pd.Series:
     return table["understood"] > _MOST
 
 
 def _is_alone(table: pd.DataFrame) -> pd.Series:
     """Find candidates without a denied family that the prior has scored often enough."""
-    often = table["n_scored"] >= _ALONE
-    return is_relied_on(table) & is_judged(table) & table["q_family"].isna() & often
+    return _is_left_to_itself(table) & (table["n_scored"] >= ALONE)
+
+
+def _is_left_to_itself(table: pd.DataFrame) -> pd.Series:
+    return is_relied_on(table) & is_judged(table) & table["q_family"].isna()
 
 
 def add_verdict(table: pd.DataFrame, fdr: float) -> pd.DataFrame:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skcap.shortcuts.verdict import is_not_understood
+from skcap.shortcuts.verdict import ALONE, is_not_understood, is_too_rare
 
 __all__ = ["describe", "summarise"]
 
@@ -67,11 +67,13 @@ def _denial(row: Mapping[str, Any]) -> str:
     return f"{said}."
 
 
-def _listed(labels: np.ndarray, most: int = 5) -> str:
-    names = ", ".join(map(str, labels[:most]))
-    more = len(labels) - most
-    kind = "class" if len(labels) == 1 else "classes"
-    return f"{kind} {names} and {more} more" if more > 0 else f"{kind} {names}"
+def _were(n: int) -> str:
+    return "1 was" if n == 1 else f"{n} were"
+
+
+def _listed(items: Sequence[Any], most: int = 5) -> str:
+    names = ", ".join(map(str, items[:most]))
+    return f"{names} and {len(items) - most} more" if len(items) > most else names
 
 
 def summarise(words: pd.DataFrame, fdr: float) -> str:
@@ -102,10 +104,19 @@ def summarise(words: pd.DataFrame, fdr: float) -> str:
         parts.append("There was no classifier, so it is not known whether one relies on them.")
     unheard = words[is_not_understood(words)]
     if len(unheard):
+        labels = unheard["label"].unique()
         parts.append(
-            f"{len(unheard)} were not judged, since the prior does not understand "
-            f"{_listed(unheard['label'].unique())}: in half of these texts or more, no other words "
-            f"speak for the class. Pass the prior label_names that say what it is about."
+            f"{_were(len(unheard))} not judged, since the prior does not understand "
+            f"{'class' if len(labels) == 1 else 'classes'} {_listed(labels)}: in half of these "
+            "texts or more, no other words speak for the class. Pass the prior label_names that "
+            "say what it is about."
+        )
+    rare = words[is_too_rare(words)]
+    if len(rare):
+        names = [repr(word) for word in rare["word"]]
+        parts.append(
+            f"{_were(len(rare))} not judged, since the prior scores them in fewer than {ALONE} "
+            f"texts: {_listed(names)}."
         )
     if "p_denied" not in words:
         parts.append(

@@ -13,7 +13,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skcap.utils.words import is_encodable
 
-__all__ = ["LabelNames", "check_labels", "name_labels"]
+__all__ = ["LabelNames", "check_labels", "meaningless_labels", "name_labels"]
 
 LabelNames = Mapping[Any, str] | Callable[[Any], str] | ArrayLike | None
 """What ``label_names`` parameters accept."""
@@ -50,12 +50,13 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
         ...
     ValueError: y must hold one label per text, but row 1 is nan. Fill in or drop missing labels ...
     """
-    if y is None or isinstance(y, str):
+    if y is None or isinstance(y, str | Number):
         raise ValueError(f"y must hold one label per text, got {y!r:.60}.")
     if isinstance(y, Iterator):
         raise TypeError(
             f"y is a {type(y).__name__}, which can be read only once; pass a list, as in list(y)."
         )
+    y = _without_nullable(y)
     # Before NumPy sees a list: it would turn ["a", nan] and ["a", 1] into strings.
     raw = np.fromiter(y, dtype=object, count=len(y)) if isinstance(y, list | tuple) else y
     _refuse_several_labels(raw)
@@ -73,6 +74,15 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
         raise ValueError("X holds no texts; at least one is needed.")
     _refuse_continuous(labels)
     return labels
+
+
+def _without_nullable(y: Any) -> Any:
+    """Make a list of pandas' nullable numbers and booleans, which NumPy would make floats of."""
+    import pandas as pd
+
+    dtype = getattr(y, "dtype", None)
+    is_nullable = isinstance(dtype, pd.api.extensions.ExtensionDtype) and dtype.kind in "iufb"
+    return y.tolist() if is_nullable else y
 
 
 def _refuse_several_labels(y: Any) -> None:
@@ -134,6 +144,34 @@ def _kind(label: Any) -> type:
     if isinstance(label, bool | np.bool_):
         return bool
     return next((kind for kind in (str, Number) if isinstance(label, kind)), type(label))
+
+
+def meaningless_labels(classes: np.ndarray) -> str | None:
+    """Say what the labels are, if they do not say what they mean.
+
+    Parameters
+    ----------
+    classes : ndarray, shape (n_classes,)
+
+    Returns
+    -------
+    str or None
+        "booleans"; "numbers", which may be written as strings; or None for any others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcap.utils.labels import meaningless_labels
+    >>> meaningless_labels(np.array(["0", "1"])), meaningless_labels(np.array(["play", "1"]))
+    ('numbers', None)
+    """
+    if classes.dtype.kind == "b":
+        return "booleans"
+    try:
+        classes.astype(float)
+    except (TypeError, ValueError):
+        return None
+    return "numbers"
 
 
 def name_labels(classes: np.ndarray, label_names: LabelNames) -> list[str]:

@@ -102,9 +102,18 @@ def check_texts(X: Any, name: str = "X") -> list[str]:
         if not isinstance(text, str):
             raise TypeError(
                 f"{name} must hold strings only; row {row} is {type(text).__name__} "
-                f"({text!r:.60}). Fill in or drop missing texts first."
+                f"({text!r:.60}). {_advice_on(text)}"
             )
     return [str(text) for text in texts]
+
+
+def _advice_on(value: Any) -> str:
+    """Say what to do about what should be a text."""
+    if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
+        return "Fill in or drop missing texts first."
+    if isinstance(value, bytes):
+        return "Decode it, as in text.decode()."
+    return "Each row must be one text; make strings of them first, as in str(text)."
 
 
 def is_encodable(text: str) -> bool:
@@ -234,6 +243,18 @@ def split_affixes(word: str) -> Affixes:
     if word[start:end].lower().endswith(("'s", "\u2019s")):
         end -= 2
     return Affixes(word[:start], word[start:end], word[end:])
+
+
+def listed_form(word: str) -> str:
+    """Give the form in which lists name a word: bare, or as it is where nothing else is left.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import listed_form
+    >>> [listed_form(word) for word in ["Florence:", "***"]]
+    ['florence', '***']
+    """
+    return bare(word) or word
 
 
 def bare(word: str) -> str:

@@ -16,6 +16,7 @@ def test_probabilities_keep_the_order_of_texts_of_any_length(guided):
     assert together.shape == (10, 3)
     assert together.dtype == np.float32
     np.testing.assert_allclose(together.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(guided.predict_log_proba(texts), np.log(together))
     alone = np.concatenate([guided.predict_proba([text]) for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert guided.predict(texts).tolist() == [KEYWORDS[code] for code in together.argmax(axis=1)]

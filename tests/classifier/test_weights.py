@@ -109,6 +109,13 @@ def test_bad_sample_weights(make, weight, message):
         make(guidance=None).fit(TEXTS, LABELS, sample_weight=weight)
 
 
+def test_class_weights_of_no_class_are_refused(make):
+    with pytest.raises(
+        ValueError, match=r"class_weight must have labels .*'alarm', got \['jazz'\]"
+    ):
+        make(guidance=None, class_weight={"jazz": 2.0}).fit(TEXTS, LABELS)
+
+
 def test_weights_that_cancel_each_other_are_refused(make):
     classifier = make(guidance=None, class_weight={"alarm": 0.0})
     with pytest.raises(ValueError, match=r"class_weight=.* is 0 for every text"):

@@ -300,6 +300,13 @@ def test_scores_that_are_none(plain, tmp_path, scores):
         plain.save_pretrained(tmp_path / "model", scores=scores)
 
 
+@pytest.mark.parametrize("card", ["mit", ["mit"], {"license": object()}])
+def test_a_header_that_is_none(plain, tmp_path, card):
+    with pytest.raises(ValueError, match="card must map names of fields"):
+        plain.save_pretrained(tmp_path / "model", card=card)
+    assert not (tmp_path / "model").exists()
+
+
 def test_nothing_is_said_while_saving_and_loading(plain, tmp_path, capfd):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

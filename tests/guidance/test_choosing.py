@@ -198,3 +198,15 @@ def test_a_batch_of_a_text_without_words_is_trained_on(make, guidance):
     prior = PriorMatrix(texts, [np.ones(len(text.split())) for text in texts])
     history = make(guidance=guidance, batch_size=1, max_epochs=1).fit(prior, labels).net_.history
     assert np.isfinite(history[0, "train_loss"])
+
+
+def test_whether_a_prior_is_needed_can_be_asked(make):
+    assert make(guidance="swap").needs_prior
+    assert not make(guidance="swap", beta=0).needs_prior
+    assert not make(guidance=None).needs_prior
+    assert not make(guidance=SwapGuidance(["alarm"])).needs_prior
+
+
+def test_none_as_a_name_is_pointed_out(make):
+    with pytest.raises(ValueError, match=r"or None, got 'none'\. For none, pass None"):
+        make(guidance="none").fit(TEXTS, LABELS)

@@ -175,6 +175,11 @@ def test_in_a_pipeline(prior):
     assert clone(pipe).fit_transform(TEXTS, LABELS).has_scores
 
 
+def test_another_container_of_the_output_changes_nothing(prior):
+    pipeline = make_pipeline(prior).set_output(transform="pandas")
+    assert isinstance(pipeline.fit_transform(TEXTS, LABELS), PriorMatrix)
+
+
 def test_unfitted(prior):
     for call in (lambda: prior.transform(TEXTS), lambda: prior.attribute(TEXTS, LABELS)):
         with pytest.raises(NotFittedError):

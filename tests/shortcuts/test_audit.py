@@ -306,6 +306,39 @@ def test_the_order_of_a_fitted_classifiers_classes_changes_nothing(marked):
     pd.testing.assert_frame_equal(audit.fit(MARKED, Y).words_, expected.fit(MARKED, Y).words_)
 
 
+def test_marks_without_letters_are_found():
+    signs = dict(zip(NAMES, ["***", "-->", "###", "$$$", "~~", "==", "🎉", "//"], strict=True))
+    X = [f"{signs[text.split(':')[0]]} {text.split(': ')[1]}" for text in MARKED]
+    audit = ShortcutAudit(model(), prior(X, **dict.fromkeys(signs.values(), -1.0))).fit(X, Y)
+    assert set(signs.values()) <= set(audit.words_["word"])
+    plain = ShortcutAudit(None, prior(X, **dict.fromkeys(signs.values(), -1.0))).fit(X, Y)
+    assert set(plain.shortcuts_["word"]) == set(signs.values())
+
+
+def test_what_cannot_be_judged_is_said():
+    few = [row for row in range(len(Y)) if row % 6 < 3]
+    X, y = [MARKED[row] for row in few], Y[few]
+    members = dict.fromkeys(NAMES[1:], 3.0)  # no family is denied
+    (line, *_) = ShortcutAudit(model(), prior(X, **members)).fit(X, y).sentences()
+    assert "not judged, since the prior scores them in fewer than 4 texts: 'ann'" in line
+    with pytest.raises(ValueError, match="PriorMatrix without scores"):
+        ShortcutAudit(model(), PriorMatrix(MARKED)).fit(MARKED, Y)
+    joined = [text.replace(" ", "") for text in MARKED]
+    with pytest.warns(UserWarning, match="48 of 48 texts hold no space"):
+        ShortcutAudit(model(), prior(joined)).fit(joined, Y)
+
+
+def test_a_classifier_that_needs_a_prior_to_be_fitted_is_refused():
+    class Guided(BaseEstimator):
+        guidance, needs_prior = "swap", True
+
+        def predict_proba(self, X):
+            raise AssertionError
+
+    with pytest.raises(ValueError, match="guidance='swap' needs a prior"):
+        ShortcutAudit(Guided(), prior(MARKED)).fit(MARKED, Y)
+
+
 def test_a_failed_fit_leaves_it_unfitted_and_a_clone_starts_anew(marked):
     audit = clone(marked)
     with pytest.raises(NotFittedError):

@@ -31,6 +31,12 @@ def test_each_kind_is_found_where_it_counts(kind, word, found):
     assert positions(pd.DataFrame({"word": [word], "kind": [kind]})) == found
 
 
+def test_marks_without_letters_and_phrases_in_a_list_are_found():
+    found = match_shortcuts(["*** play jazz", "play 🎉"], ["***", "🎉", "play jazz"])
+    assert [rows.tolist() for rows in found] == [[0, 2, 2], [-1, 1]]
+    assert positions(["play jazz"]) == [[1, 2], [], [], []]
+
+
 def test_of_two_shortcuts_of_one_word_the_first_row_counts():
     table = pd.DataFrame({"word": ["bob", "tag at the start"], "kind": ["word", "pattern"]})
     assert [rows.tolist() for rows in match_shortcuts(TEXTS[:1], table)] == [[0, -1, -1, -1]]
@@ -54,8 +60,8 @@ def test_no_shortcuts_are_found_nowhere():
         ("bob", TypeError, "a table or a list of words, got 'bob'"),
         ([3], TypeError, "words as str, got 3"),
         (["bob", "Bob"], ValueError, "'bob' is twice"),
-        (["play jazz"], ValueError, "'play jazz'. Two words in a row are a 'phrase'"),
-        (["--"], ValueError, "with letters or digits, got '--'"),
+        (["play some jazz"], ValueError, "'play some jazz'. Longer phrases"),
+        ([" "], ValueError, "must be one word, got ' '"),
         (pd.DataFrame({"words": ["bob"]}), ValueError, "a column 'word'"),
         (pd.DataFrame({"word": ["bob"], "kind": ["name"]}), ValueError, "got 'name'"),
         (pd.DataFrame({"word": ["bob"], "kind": ["pattern"]}), ValueError, "is no pattern"),

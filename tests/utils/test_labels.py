@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
-from skcap.utils.labels import check_labels, name_labels
+from skcap.utils.labels import check_labels, meaningless_labels, name_labels
 
 TEXTS = ["cancel it", "play jazz", "stop"]
 
@@ -19,6 +19,8 @@ TEXTS = ["cancel it", "play jazz", "stop"]
         ([True, np.False_, True], "b"),
         (pd.Series(["a", "b", "a"], index=[5, 3, 9]), "O"),
         (pd.Categorical(["a", "b", "a"]), "O"),
+        (pd.Series([0, 1, 1], dtype="Int64"), "i"),
+        (pd.Series([True, False, True], dtype="boolean"), "b"),
     ],
 )
 def test_labels_of_one_kind_pass(y, dtype):
@@ -123,3 +125,17 @@ def test_names_may_come_in_the_order_of_the_classes(kind):
 def test_names_that_are_refused(names, error, message):
     with pytest.raises(error, match=message):
         name_labels(np.array([0, 1]), names)
+
+
+@pytest.mark.parametrize(
+    ("classes", "kind"),
+    [
+        ([0, 1], "numbers"),
+        (["0", "1.5"], "numbers"),
+        ([False, True], "booleans"),
+        (["0", "one"], None),
+        (["yes", "no"], None),
+    ],
+)
+def test_labels_that_do_not_say_what_they_mean(classes, kind):
+    assert meaningless_labels(np.array(classes)) == kind
