@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from skcap.prior_parts import object_array
-from skcap.utils.validation import check_choice
+from skcap.utils.validation import check_choice, check_number, integer
 from skcap.utils.words import split_words
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def frame_from_prior(prior: PriorMatrix, per: Literal["word", "text"]) -> pd.Dat
     )
 
 
-def texts_and_scores(frame: pd.DataFrame) -> tuple[list[Any], list[Any]]:
+def texts_and_scores(
+    frame: pd.DataFrame, n_texts: int | None = None
+) -> tuple[list[Any], list[Any]]:
     """Read a table of :meth:`PriorMatrix.from_frame`: the texts, and the scores of each.
 
     Raises
@@ -61,6 +63,7 @@ def texts_and_scores(frame: pd.DataFrame) -> tuple[list[Any], list[Any]]:
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"frame must be a pandas DataFrame, got {type(frame).__name__}.")
     if {"text", "scores"} <= set(frame.columns):
+        _check_number(n_texts, len(frame), exact=True)
         return frame["text"].tolist(), frame["scores"].tolist()
     if missing := [name for name in ("row", "word", "score") if name not in frame.columns]:
         raise ValueError(
@@ -75,10 +78,19 @@ def texts_and_scores(frame: pd.DataFrame) -> tuple[list[Any], list[Any]]:
     if "position" in frame.columns:
         order = np.lexsort((frame["position"].to_numpy(), rows))
         _check_positions(rows[order], frame["position"].to_numpy()[order])
-    n_words = np.bincount(rows, minlength=0)
+    _check_number(n_texts, int(rows.max(initial=-1)) + 1, exact=False)
+    n_words = np.bincount(rows, minlength=n_texts or 0)
     ends = np.cumsum(n_words)[:-1]
-    texts = [" ".join(part) for part in np.split(words[order], ends)] if len(rows) else []
-    return texts, np.split(scores[order], ends) if len(rows) else []
+    texts = [" ".join(part) for part in np.split(words[order], ends)] if len(n_words) else []
+    return texts, np.split(scores[order], ends) if len(n_words) else []
+
+
+def _check_number(n_texts: int | None, n_found: int, exact: bool) -> None:
+    if n_texts is None:
+        return
+    check_number("n_texts", n_texts, integer(0))
+    if n_texts < n_found or (exact and n_texts != n_found):
+        raise ValueError(f"n_texts={n_texts}, but frame has {n_found} texts.")
 
 
 def _check_words(words: list[Any]) -> np.ndarray:

@@ -277,7 +277,11 @@ class PriorMatrix(PriorExchange):
 
     @classmethod
     def from_frame(
-        cls, frame: pd.DataFrame, *, provenance: Mapping[str, Any] | None = None
+        cls,
+        frame: pd.DataFrame,
+        *,
+        n_texts: int | None = None,
+        provenance: Mapping[str, Any] | None = None,
     ) -> PriorMatrix:
         """Make a matrix from a table, such as :meth:`to_frame` returns.
 
@@ -290,6 +294,9 @@ class PriorMatrix(PriorExchange):
             and, optionally, ``position`` (of the word in its text; otherwise the order counts).
             The words of a text are then joined by single spaces, and a missing row is a text
             without words. NaN means no score; other columns are ignored.
+        n_texts : int or None, default=None
+            How many texts there are. Of a table with one row per word, None takes the last text
+            for that of the last row, so say so if texts without words come after it.
         provenance : mapping or None, default=None
             As for the constructor; a table holds none.
 
@@ -310,7 +317,7 @@ class PriorMatrix(PriorExchange):
         >>> PriorMatrix.from_frame(frame.assign(score=[0.0, 1.0, 2.0])).texts.tolist()
         ['play jazz', 'stop']
         """
-        texts, scores = texts_and_scores(frame)
+        texts, scores = texts_and_scores(frame, n_texts)
         return cls(texts, scores, provenance=provenance)
 
     def to_html(

@@ -825,6 +825,10 @@ def test_frame_per_word_and_back(prior):
     assert PriorMatrix.from_frame(prior.to_frame()) == plain
     shuffled = prior.to_frame().sample(frac=1, random_state=0)
     assert PriorMatrix.from_frame(shuffled) == plain
+    ends = PriorMatrix(["a b", "", "c", ""], [[1, 2], [], [3], []])
+    assert PriorMatrix.from_frame(ends.to_frame(), n_texts=4) == ends
+    with pytest.raises(ValueError, match="n_texts=2, but frame has 3 texts"):
+        PriorMatrix.from_frame(ends.to_frame(), n_texts=2)
     in_order = prior.to_frame().drop(columns="position")
     assert PriorMatrix.from_frame(in_order) == plain
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from skcap.cli.classifiers import (
     make_classifier,
 )
 from skcap.cli.console import console
+from skcap.cli.labels import known_labels, read_label_names
 from skcap.cli.output import open_writer
 from skcap.cli.priors import find_prior
 from skcap.cli.tables import Table
@@ -39,6 +41,7 @@ def audit(
             "extract. Without one, real keywords are listed, too.",
         ),
     ] = None,
+    label_names: options.LabelNames = None,
     model: Annotated[
         str,
         typer.Option(
@@ -78,10 +81,16 @@ def audit(
 
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
+    names = read_label_names(label_names)
     classifier, is_trained = _find_classifier(model, epochs, seed)
+    if prior is None:
+        console.warn(
+            "There is no prior, so real keywords are listed with the shortcuts. Give --prior, such "
+            "as --prior smollm2-135m."
+        )
     auditor = ShortcutAudit(
         classifier,
-        find_prior(prior, cache),
+        find_prior(prior, cache, names),
         fdr=fdr,
         prefit=is_trained,
         random_state=seed,
@@ -89,7 +98,10 @@ def audit(
     )
     # Opened first: a table that cannot be written is to cost no audit.
     with nullcontext() if output is None else open_writer(output, output_format) as writer:
-        print("\n".join(auditor.fit(texts, labels).sentences()))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "There is no prior", UserWarning)  # said already
+            auditor.fit(texts, known_labels(classifier, labels) if is_trained else labels)
+        print("\n".join(auditor.sentences()))
         if writer is not None:
             writer.write(auditor.words_.astype(object).to_dict("records"))
     if html is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +12,7 @@ import typer
 from skcap.cli import options
 from skcap.cli.classifiers import ENCODER, make_classifier
 from skcap.cli.console import console
+from skcap.cli.labels import read_label_names
 from skcap.cli.priors import find_prior
 from skcap.cli.tables import Table
 
@@ -34,7 +37,8 @@ def compare(
             help="Labelled texts from elsewhere to score on, in place of held-out texts of DATA.",
         ),
     ] = None,
-    guidance: options.Guidance = "swap",
+    label_names: options.LabelNames = None,
+    guidance: options.GuidanceToCompare = "swap",
     model: options.Model = ENCODER,
     epochs: options.Epochs = 10,
     folds: Annotated[int, typer.Option("--folds", min=2, help="Folds, drawn twice.")] = 5,
@@ -53,18 +57,20 @@ def compare(
 
     if guidance == "none":
         raise typer.BadParameter("--guidance none leaves nothing to compare.")
-    classifier = make_classifier(model, guidance, epochs, seed).set_params(verbose=0)
+    names = read_label_names(label_names)
+    classifier = make_classifier(model, guidance, epochs, seed, label_names=names)
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
+    _check_folds(folds, labels)
     elsewhere = None
     if test is not None:
         other = Table(test, text=text, label=label, skip_bad_rows=skip_bad_rows)
         elsewhere = _Elsewhere(*other.texts_and_labels())
     comparison = compare_guidance(
-        classifier,
+        classifier.set_params(verbose=0),
         texts,
         labels,
-        prior=find_prior(prior, cache),
+        prior=find_prior(prior, cache, names),
         scoring=None if elsewhere is None else elsewhere.score,
         cv=folds,
         n_jobs=jobs,
@@ -77,6 +83,16 @@ def compare(
         print(
             "Held-out texts share the accidents of this file: a model that goes by them is right "
             "there. Score on texts from elsewhere with --test FILE, and audit."
+        )
+
+
+def _check_folds(folds: int, labels: list[str]) -> None:
+    """Refuse more folds than a class has texts."""
+    label, n_texts = min(Counter(labels).items(), key=itemgetter(1))
+    if n_texts < folds:
+        raise typer.BadParameter(
+            f"--folds {folds} needs as many texts of each class, but {label!r} has {n_texts}. "
+            "Lower --folds, or leave out classes with so few texts."
         )
 
 

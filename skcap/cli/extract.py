@@ -9,6 +9,7 @@ import typer
 
 from skcap.cli import options
 from skcap.cli.console import console
+from skcap.cli.labels import read_label_names
 from skcap.cli.priors import make_prior
 from skcap.cli.tables import Table
 
@@ -31,6 +32,7 @@ def extract(
             "weights.",
         ),
     ] = "smollm2-135m",
+    label_names: options.LabelNames = None,
     unit: options.Unit = "word",
     masks: options.Masks = 32,
     jobs: options.Jobs = None,
@@ -49,7 +51,14 @@ def extract(
         raise typer.BadParameter(f"--output must end in .npz, got {output}.")
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
-    transformer = make_prior(prior, unit=unit, masks=masks, jobs=jobs, cache=cache)
+    transformer = make_prior(
+        prior,
+        unit=unit,
+        masks=masks,
+        jobs=jobs,
+        cache=cache,
+        label_names=read_label_names(label_names),
+    )
     if dry_run:
         print(transformer.estimate_cost(texts, labels))
         return

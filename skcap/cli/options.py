@@ -12,9 +12,11 @@ __all__ = [
     "Data",
     "Epochs",
     "Guidance",
+    "GuidanceToCompare",
     "InputFormat",
     "Jobs",
     "Label",
+    "LabelNames",
     "Masks",
     "Model",
     "OutputFormat",
@@ -33,6 +35,15 @@ Trained = Annotated[
 ]
 Text = Annotated[str, typer.Option("--text", metavar="COLUMN", help="Column with the texts.")]
 Label = Annotated[str, typer.Option("--label", metavar="COLUMN", help="Column with the labels.")]
+LabelNames = Annotated[
+    Path | None,
+    typer.Option(
+        "--label-names",
+        metavar="FILE",
+        help='What the labels mean, for the language model: a JSON object such as {"0": "spam"}. '
+        "By default the labels themselves, underscores made spaces.",
+    ),
+]
 InputFormat = Annotated[
     str | None,
     typer.Option(
@@ -67,6 +78,12 @@ Guidance = Annotated[
         "--guidance",
         metavar="NAME",
         help="swap, alignment, rationale, masker, adversarial or none.",
+    ),
+]
+GuidanceToCompare = Annotated[
+    str,
+    typer.Option(
+        "--guidance", metavar="NAME", help="swap, alignment, rationale, masker or adversarial."
     ),
 ]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the texts.")]

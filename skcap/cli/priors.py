@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -24,6 +26,7 @@ def make_prior(
     masks: int = 32,
     jobs: int | None = None,
     cache: str | None = None,
+    label_names: Mapping[str, str] | None = None,
 ) -> CAPPriorTransformer:
     """Make the prior of a language model.
 
@@ -39,6 +42,7 @@ def make_prior(
         raise typer.BadParameter(f"--unit must be one of {', '.join(UNITS)}, got {unit}.")
     return CAPPriorTransformer(
         FakeLLM() if model == FAKE else model,
+        label_names=label_names,
         unit=unit,
         n_masks=masks,
         n_jobs=jobs,
@@ -47,7 +51,9 @@ def make_prior(
     )
 
 
-def find_prior(prior: str | None, cache: str | None = None) -> PriorMatrix | Any | None:
+def find_prior(
+    prior: str | None, cache: str | None = None, label_names: Mapping[str, str] | None = None
+) -> PriorMatrix | Any | None:
     """Read a file of scores, or make the prior of a language model.
 
     Parameters
@@ -55,13 +61,25 @@ def find_prior(prior: str | None, cache: str | None = None) -> PriorMatrix | Any
     prior : str or None
         A file that ``skcap extract`` wrote, whose name ends in ``.npz``, or a language model.
     cache : str or None, default=None
+    label_names : mapping of str to str, or None, default=None
 
     Returns
     -------
     PriorMatrix, prior transformer or None
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is another file.
     """
     from skcap import PriorMatrix
 
     if prior is None:
         return None
-    return PriorMatrix.load(prior) if prior.endswith(".npz") else make_prior(prior, cache=cache)
+    if prior.endswith(".npz"):
+        return PriorMatrix.load(prior)
+    if Path(prior).is_file():
+        raise typer.BadParameter(
+            f"--prior must be a language model or a .npz file of skcap extract, got {prior}."
+        )
+    return make_prior(prior, cache=cache, label_names=label_names)

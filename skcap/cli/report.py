@@ -9,6 +9,7 @@ import typer
 
 from skcap.cli import options
 from skcap.cli.classifiers import load_classifier
+from skcap.cli.labels import known_labels
 from skcap.cli.tables import Table
 from skcap.utils.files import replacing
 
@@ -45,17 +46,20 @@ def report(
     from skcap import PriorMatrix
     from skcap.inspection import write_report
 
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise typer.BadParameter(f"--output must end in .html, got {output}.")
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
     classifier = load_classifier(model)
+    known = known_labels(classifier, labels)
     with replacing(output) as temporary:
         write_report(
             temporary,
             classifier,
             texts,
-            labels,
+            known,
             prior=None if prior is None else PriorMatrix.load(prior),
             baseline=None if baseline is None else load_classifier(baseline),
             title=title,
         )
-    print(f"{output}: accuracy {classifier.score(texts, labels):.3f} on {len(texts):,} texts")
+    print(f"{output}: accuracy {classifier.score(texts, known):.3f} on {len(texts):,} texts")

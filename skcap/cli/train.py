@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,10 @@ import typer
 
 from skcap.cli import options
 from skcap.cli.classifiers import ENCODER, is_saved_classifier, make_classifier
+from skcap.cli.console import console
+from skcap.cli.labels import read_label_names
 from skcap.cli.priors import find_prior
+from skcap.cli.shortcuts import read_shortcuts
 from skcap.cli.tables import Table
 
 __all__ = ["train"]
@@ -30,7 +34,23 @@ def train(
             help="Scores of words to train with: a .npz file of extract, or a language model.",
         ),
     ] = None,
+    label_names: options.LabelNames = None,
     guidance: options.Guidance = "swap",
+    shortcuts: Annotated[
+        Path | None,
+        typer.Option(
+            "--shortcuts",
+            metavar="FILE",
+            help="What to swap, in place of an audit: the table of skcap audit -o, edited, or a "
+            ".txt file with a word on each line. Needs no prior.",
+        ),
+    ] = None,
+    plain_words: Annotated[
+        bool,
+        typer.Option(
+            "--plain-words", help="Swap all that the audit flags, words that may be keywords too."
+        ),
+    ] = False,
     model: options.Model = ENCODER,
     epochs: options.Epochs = 10,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Texts per step.")] = 32,
@@ -51,18 +71,47 @@ def train(
     The default guidance, swap, audits the texts and makes the words that it flags independent of
     the labels.
     """
-    classifier = make_classifier(
-        model, guidance, epochs, seed, beta=beta, batch_size=batch_size, device=device
-    )
-    _check_guidance(guidance, prior)
+    names = read_label_names(label_names)
+    more = {"beta": beta, "batch_size": batch_size, "device": device, "label_names": names}
+    classifier = make_classifier(model, guidance, epochs, seed, **more)
+    if shortcuts is not None or plain_words:
+        classifier.set_params(guidance=_swap(guidance, shortcuts, plain_words))
+    _check_prior(classifier, guidance, prior)
     _check_folder(output, overwrite)
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
-    classifier.fit(_with_scores(texts, labels, find_prior(prior, cache)), labels)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The audit flags", UserWarning)  # see _tell_of_audit
+        classifier.fit(_with_scores(texts, labels, find_prior(prior, cache, names)), labels)
     classifier.save_pretrained(output, overwrite=overwrite)
     print(f"{output}: {len(texts):,} texts of {len(classifier.classes_):,} classes")
     if hasattr(classifier, "audit_"):
-        print("\n".join(classifier.audit_.sentences()))
+        _tell_of_audit(classifier)
+
+
+def _swap(guidance: str, shortcuts: Path | None, plain_words: bool) -> Any:
+    """Make the guidance that swaps what the user says."""
+    from skcap.guidance import SwapGuidance
+
+    if guidance != "swap":
+        raise typer.BadParameter(
+            f"--shortcuts and --plain-words are for --guidance swap, got --guidance {guidance}."
+        )
+    listed = None if shortcuts is None else read_shortcuts(shortcuts)
+    return SwapGuidance(listed, plain_words=plain_words)
+
+
+def _tell_of_audit(classifier: Any) -> None:
+    """Print what the audit found, and warn of what training left as it was."""
+    print("\n".join(classifier.audit_.sentences()))
+    flagged = classifier.audit_.shortcuts_["word"]
+    swapped = set(classifier.guidance_[0].shortcuts_["word"])
+    if left := [word for word in flagged if word not in swapped]:
+        console.warn(
+            f"Plain words that were flagged may be keywords, and were left as they are: "
+            f"{', '.join(map(repr, left))}. List those that are shortcuts in a file for "
+            "--shortcuts, or train with --plain-words."
+        )
 
 
 def _check_folder(folder: Path, overwrite: bool) -> None:
@@ -76,14 +125,16 @@ def _check_folder(folder: Path, overwrite: bool) -> None:
     check_target(folder, overwrite=True)
 
 
-def _check_guidance(guidance: str, prior: str | None) -> None:
-    """Refuse a guidance without the prior that it needs, before any work."""
-    from skcap.guidance.resolve import GUIDANCE
-
-    if guidance != "none" and prior is None and GUIDANCE[guidance]().needs_prior:
+def _check_prior(classifier: Any, guidance: str, prior: str | None) -> None:
+    """Refuse a guidance without the prior that it needs, or a prior that nothing needs."""
+    if prior is None and classifier.needs_prior:
         raise typer.BadParameter(
             f"--guidance {guidance} needs a prior: give --prior, such as --prior smollm2-135m, or "
             "train with --guidance none."
+        )
+    if prior is not None and not classifier.needs_prior:
+        raise typer.BadParameter(
+            "--prior would be made for nothing: this training needs none. Leave it out."
         )
 
 

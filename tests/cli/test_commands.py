@@ -86,6 +86,19 @@ def test_usage_errors(run, data):
         run("train", data, "-o", "x", "--guidance", "alignment", status=2).stderr
     )
     assert "must end in .npz" in run("extract", data, "-o", "x.csv", status=2).stderr
+    assert "--prior must be a language model or a .npz file" in (
+        run("audit", data, "--prior", data, status=2).stderr
+    )
+    assert "--prior would be made for nothing" in (
+        run("train", data, "-o", "x", "--guidance", "none", "--prior", "fake", status=2).stderr
+    )
+    assert "are for --guidance swap" in (
+        run("train", data, "-o", "x", "--guidance", "none", "--plain-words", status=2).stderr
+    )
+    assert "must end in .html" in run("report", "x", data, "-o", "x.txt", status=2).stderr
+    assert "--folds 17 needs as many texts of each class, but 'alarm' has 16" in (
+        run("compare", data, "--prior", "fake", "--folds", 17, status=2).stderr
+    )
     assert "--unit must be one of" in (
         run("extract", data, "-o", "x.npz", "--prior", "fake", "--unit", "page", status=2).stderr
     )
@@ -194,13 +207,52 @@ def test_train_predict_and_audit(run, data, new_data, tmp_path, tiny_model):
     assert "candidates that go with a class" in run("audit", data, "--model", folder).stdout
 
 
-@pytest.mark.filterwarnings("ignore:The audit flags:UserWarning")  # the prior is of random numbers
 def test_train_prints_what_swapping_found(run, data, tmp_path, tiny_model):
     shown = run(
         "train", data, "-o", tmp_path / "model", "--model", tiny_model("bert"), "--epochs", 1,
         "--prior", "fake", "--guidance", "swap",
     )  # fmt: skip
     assert "candidates that go with a class" in shown.stdout
+
+
+def test_train_swaps_what_a_file_lists(run, data, tmp_path, tiny_model):
+    common = ["train", data, "--model", tiny_model("bert"), "--epochs", 1, "--overwrite"]
+    (tmp_path / "words.txt").write_text("alarm\n\nthe music\n")
+    run(*common, "-o", tmp_path / "model", "--shortcuts", tmp_path / "words.txt")
+    clf = GuidedTextClassifier.from_pretrained(tmp_path / "model")
+    assert clf.guidance_[0].shortcuts_["kind"].tolist() == ["word", "phrase"]
+    table = tmp_path / "words.csv"
+    table.write_text("word,kind,shortcut\nalarm,word,True\nrain,word,False\n")
+    run(*common, "-o", tmp_path / "model", "--shortcuts", table)
+    clf = GuidedTextClassifier.from_pretrained(tmp_path / "model")
+    assert clf.guidance_[0].shortcuts_["word"].tolist() == ["alarm"]
+    table.write_text("word,shortcut\nalarm,False\n")
+    shown = run(*common, "-o", tmp_path / "model", "--shortcuts", table, status=1)
+    assert "names no shortcut" in shown.stderr
+
+
+@pytest.mark.filterwarnings("default")
+def test_labels_that_are_numbers(run, tmp_path, make):
+    codes = np.unique(KEYWORD_LABELS, return_inverse=True)[1]
+    data = write_csv(tmp_path / "data.csv", TEXTS, codes)
+    clf = make(guidance=None).fit(TEXTS, codes)
+    clf.save_pretrained(tmp_path / "model")
+    shown = run("report", tmp_path / "model", data, "-o", tmp_path / "report.html")
+    assert f"accuracy {clf.score(TEXTS, codes):.3f}" in shown.stdout
+    run("audit", data, "--model", tmp_path / "model")
+    other = write_csv(tmp_path / "other.csv", TEXTS[:2], [0, 9])
+    shown = run("report", tmp_path / "model", other, "-o", tmp_path / "report.html", status=1)
+    assert "does not know 1 of the labels, such as '9'; it knows '0', '1', '2'" in shown.stderr
+
+    extract = ["extract", data, "--prior", "fake", "-o", tmp_path / "prior.npz"]
+    assert "The labels are numbers" in run(*extract).stderr
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps({"0": "alarm", "1": "music", "2": "rain"}))
+    assert "The labels are numbers" not in run(*extract, "--label-names", names).stderr
+    cap = CAPPriorTransformer(FakeLLM(), label_names=["alarm", "music", "rain"], cache=False)
+    assert PriorMatrix.load(tmp_path / "prior.npz") == cap.fit_transform(TEXTS, codes)
+    names.write_text("[1]")
+    assert "must hold one JSON object" in run(*extract, "--label-names", names, status=1).stderr
 
 
 def test_predict_keeps_columns_and_streams(run, saved, new_data, tmp_path, monkeypatch):

@@ -1,0 +1,42 @@
+"""From the option ``--shortcuts`` to what is swapped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from skcap.cli.tables import Table
+
+__all__ = ["read_shortcuts"]
+
+_YES = (True, "True", "true", "1", 1)
+
+
+def read_shortcuts(path: Path) -> Any:
+    """Read the table that ``skcap audit -o`` wrote, or a .txt file with a shortcut on each line.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Of a table, the rows whose column `shortcut` says yes, if it has one.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left, or something is no shortcut.
+    """
+    import pandas as pd
+
+    from skcap.shortcuts import check_shortcuts
+
+    if path.suffix.lower() == ".txt":
+        lines = path.read_text(encoding="utf-8").splitlines()
+        found = check_shortcuts([line.strip() for line in lines if line.strip()])
+    else:
+        rows = [row.values for row in Table(str(path), text="word").rows()]
+        kept = [row for row in rows if row.get("shortcut", True) in _YES]
+        columns = ["word", "label", "kind"]
+        found = check_shortcuts(pd.DataFrame(kept, columns=columns, dtype=object))
+    if found.empty:
+        raise ValueError(f"--shortcuts: {path} names no shortcut, so there is nothing to swap.")
+    return found
