@@ -109,7 +109,8 @@ def check_texts(X: Any, name: str = "X") -> list[str]:
 
 def _advice_on(value: Any) -> str:
     """Say what to do about what should be a text."""
-    if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
+    is_missing = value is None or (isinstance(value, float) and value != value)
+    if is_missing or type(value).__name__ in ("NAType", "NaTType"):
         return "Fill in or drop missing texts first."
     if isinstance(value, bytes):
         return "Decode it, as in text.decode()."

@@ -58,6 +58,8 @@ def test_check_texts_copies():
         (7, TypeError, "collection of texts, got int"),
         (["a", None], TypeError, "row 1 is NoneType"),
         (pd.Series(["a", np.nan], dtype=object), TypeError, "row 1 is float .*nan.*missing texts"),
+        (["a", pd.NA], TypeError, "row 1 is NAType .*missing texts"),
+        ([np.array([1, 2])], TypeError, "row 0 is ndarray .*must be one text"),
         ([b"a"], TypeError, "row 0 is bytes .*Decode it"),
         ([7], TypeError, r"row 0 is int \(7\)\. Each row must be one text"),
     ],
