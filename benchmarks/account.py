@@ -87,6 +87,9 @@ IN_SCOPE_PAGE_ONLY = (
     "jtt",
     "word_dropout",
     "masker_attention",
+    "masker_audit",
+    "alignment",
+    "alignment, shuffled",
     "swap_all",
     "swap_all, shuffled",
 )
