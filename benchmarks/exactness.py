@@ -18,8 +18,6 @@ from captum.attr import LayerIntegratedGradients
 from skcap import CAPPriorTransformer, GuidedTextClassifier, TransformersLLM
 from skcap.attribution import integrated_gradients
 from skcap.datasets import load_assistant_intents
-from skcap.priors.masks import apply_mask
-from skcap.priors.units import find_units
 
 
 def scoring_error(n_texts: int = 6) -> float:
@@ -31,10 +29,8 @@ def scoring_error(n_texts: int = 6) -> float:
     tree, alone = TransformersLLM(), TransformersLLM(reuse_prefix=False, batch_size=1)
     worst = 0.0
     for row in range(0, len(X), len(X) // n_texts):
-        words, name = X[row].split(), names[y[row]]
-        units = find_units(X[row], prior.unit)
-        masks = prior._masks(X[row], name, units)
-        bodies = [apply_mask(words, mask[units]) for mask in masks]
+        name = names[y[row]]
+        bodies = prior._variants(X[row], name)
         labels = [name] * len(bodies)
         difference = tree.log_likelihood(bodies, labels, **prompt) - alone.log_likelihood(
             bodies, labels, **prompt

@@ -63,7 +63,7 @@ def texts_and_scores(
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"frame must be a pandas DataFrame, got {type(frame).__name__}.")
     if {"text", "scores"} <= set(frame.columns):
-        _check_number(n_texts, len(frame), exact=True)
+        _check_n_texts(n_texts, len(frame), exact=True)
         return frame["text"].tolist(), frame["scores"].tolist()
     if missing := [name for name in ("row", "word", "score") if name not in frame.columns]:
         raise ValueError(
@@ -78,14 +78,14 @@ def texts_and_scores(
     if "position" in frame.columns:
         order = np.lexsort((frame["position"].to_numpy(), rows))
         _check_positions(rows[order], frame["position"].to_numpy()[order])
-    _check_number(n_texts, int(rows.max(initial=-1)) + 1, exact=False)
+    _check_n_texts(n_texts, int(rows.max(initial=-1)) + 1, exact=False)
     n_words = np.bincount(rows, minlength=n_texts or 0)
     ends = np.cumsum(n_words)[:-1]
     texts = [" ".join(part) for part in np.split(words[order], ends)] if len(n_words) else []
     return texts, np.split(scores[order], ends) if len(n_words) else []
 
 
-def _check_number(n_texts: int | None, n_found: int, exact: bool) -> None:
+def _check_n_texts(n_texts: int | None, n_found: int, exact: bool) -> None:
     if n_texts is None:
         return
     check_number("n_texts", n_texts, integer(0))

@@ -286,7 +286,7 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         with fitting(self):
             check_saved(self.get_params(deep=False))
             check_parameters(self)
-            guidance = resolve_guidance(self.guidance) if self.beta else []
+            guidance = self._used_guidance()
             self._warn_of_idle_beta(guidance)
             data = self._read(X, y, sample_weight, guidance)
             seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -296,8 +296,10 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
     @property
     def needs_prior(self) -> bool:
         """Whether :meth:`fit` takes only a PriorMatrix with scores: its guidance needs a prior."""
-        guidance = resolve_guidance(self.guidance) if self.beta else []
-        return any(item.needs_prior for item in guidance)
+        return any(item.needs_prior for item in self._used_guidance())
+
+    def _used_guidance(self) -> list[BaseGuidance]:
+        return resolve_guidance(self.guidance) if self.beta else []
 
     def _read(
         self, X: Any, y: Any, sample_weight: Any, guidance: Sequence[BaseGuidance]

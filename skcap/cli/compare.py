@@ -38,7 +38,12 @@ def compare(
         ),
     ] = None,
     label_names: options.LabelNames = None,
-    guidance: options.GuidanceToCompare = "swap",
+    guidance: Annotated[
+        str,
+        typer.Option(
+            "--guidance", metavar="NAME", help="swap, alignment, rationale, masker or adversarial."
+        ),
+    ] = "swap",
     model: options.Model = ENCODER,
     epochs: options.Epochs = 10,
     folds: Annotated[int, typer.Option("--folds", min=2, help="Folds, drawn twice.")] = 5,

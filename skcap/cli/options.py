@@ -11,8 +11,6 @@ __all__ = [
     "Cache",
     "Data",
     "Epochs",
-    "Guidance",
-    "GuidanceToCompare",
     "InputFormat",
     "Jobs",
     "Label",
@@ -70,20 +68,6 @@ Model = Annotated[
     str,
     typer.Option(
         "--model", metavar="NAME", help="Encoder: an alias (skcap models), a folder or a hub id."
-    ),
-]
-Guidance = Annotated[
-    str,
-    typer.Option(
-        "--guidance",
-        metavar="NAME",
-        help="swap, alignment, rationale, masker, adversarial or none.",
-    ),
-]
-GuidanceToCompare = Annotated[
-    str,
-    typer.Option(
-        "--guidance", metavar="NAME", help="swap, alignment, rationale, masker or adversarial."
     ),
 ]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the texts.")]

@@ -35,7 +35,14 @@ def train(
         ),
     ] = None,
     label_names: options.LabelNames = None,
-    guidance: options.Guidance = "swap",
+    guidance: Annotated[
+        str,
+        typer.Option(
+            "--guidance",
+            metavar="NAME",
+            help="swap, alignment, rationale, masker, adversarial or none.",
+        ),
+    ] = "swap",
     shortcuts: Annotated[
         Path | None,
         typer.Option(

@@ -8,6 +8,7 @@ from typing import Any
 
 from skcap.export.plain import from_plain
 from skcap.models import MODEL_PACKAGES
+from skcap.utils.listing import list_some
 from skcap.utils.words import show_surrogates
 
 __all__ = ["model_card"]
@@ -125,11 +126,10 @@ def _base_model(record: Mapping[str, Any]) -> str | None:
 
 
 def _introduction(record: Mapping[str, Any], classes: Sequence[Any]) -> str:
-    n_shown = 5 if len(classes) > 7 else len(classes)
-    shown = ", ".join(f"`{_cell(label)}`" for label in classes[:n_shown])
-    more = f" and {len(classes) - n_shown} more" if n_shown < len(classes) else ""
+    shown = [f"`{_cell(label)}`" for label in classes]
+    listed = list_some(shown, most=5 if len(classes) > 7 else len(classes))
     return (
-        f"It sorts short texts into {len(classes)} classes: {shown}{more}. It is an encoder with "
+        f"It sorts short texts into {len(classes)} classes: {listed}. It is an encoder with "
         f"one linear layer on top, fine-tuned with skcap {record['versions']['skcap']}, and needs "
         "no language model to predict."
     )

@@ -154,16 +154,20 @@ def check_card(card: Any) -> dict[str, Any]:
         If it is no such mapping.
     """
     fields = {} if card is None else card
-    try:
-        if not isinstance(fields, Mapping):
-            raise TypeError
-        json.dumps(dict(fields))
-    except (TypeError, ValueError):
+    if not isinstance(fields, Mapping) or not _is_json(dict(fields)):
         raise ValueError(
             "card must map names of fields to strings, numbers or lists of these, such as "
             f"{{'license': 'mit'}}, got {card!r:.80}."
-        ) from None
+        )
     return dict(fields)
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def check_scores(scores: Any) -> dict[str, float]:

@@ -52,22 +52,19 @@ def make_guidance(guidance: Any) -> BaseGuidance:
     """
     if isinstance(guidance, BaseGuidance):
         return guidance
-    names = ", ".join(map(repr, GUIDANCE))
+    allowed = (
+        f"guidance must be one of {', '.join(map(repr, GUIDANCE))}, an instance of BaseGuidance, a "
+        "list of these, or None"
+    )
     if isinstance(guidance, str):
         if guidance not in GUIDANCE:
             hint = " For none, pass None." if guidance.lower() in ("", "none", "no") else ""
-            raise ValueError(
-                f"guidance must be one of {names}, an instance of BaseGuidance, a list of these, "
-                f"or None, got {guidance!r}.{hint}"
-            )
+            raise ValueError(f"{allowed}, got {guidance!r}.{hint}")
         return GUIDANCE[guidance]()
     hint = ""
     if isinstance(guidance, type) and issubclass(guidance, BaseGuidance):
         hint = f" Pass an instance: {guidance.__name__}()."
-    raise TypeError(
-        f"guidance must be one of {names}, an instance of BaseGuidance, a list of these, or None, "
-        f"got {guidance!r:.80}.{hint}"
-    )
+    raise TypeError(f"{allowed}, got {guidance!r:.80}.{hint}")
 
 
 def resolve_guidance(guidance: Any) -> list[BaseGuidance]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from skcap.guidance.base import BaseGuidance, Step, Task
 from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts import ShortcutAudit, check_shortcuts, match_shortcuts, shortcut_positions
+from skcap.utils.listing import list_some
 from skcap.utils.validation import integer, number
 
 if TYPE_CHECKING:
@@ -139,8 +140,9 @@ class SwapGuidance(BaseGuidance):
         if self.shortcuts_.empty:
             self.marks_: list[_Mark] = []
             return {}
-        _warn_of_absent(task.texts, self.shortcuts_)
-        places = shortcut_positions(task.texts, self.shortcuts_)
+        found = match_shortcuts(task.texts, self.shortcuts_)
+        _warn_of_absent(task.texts, self.shortcuts_, np.concatenate(found))
+        places = [rows >= 0 for rows in found]
         self.marks_ = _marks(task.encoded, places)
         self.share_ = float(np.mean([row.any() for row in places]))
         return {"swap": [np.where(row, 1.0, np.nan) for row in places]}
@@ -218,21 +220,19 @@ class SwapGuidance(BaseGuidance):
         return self.marks_[rng.integers(len(self.marks_))]
 
 
-def _warn_of_absent(texts: list[str], shortcuts: pd.DataFrame) -> None:
+def _warn_of_absent(texts: list[str], shortcuts: pd.DataFrame, found: np.ndarray) -> None:
     """Warn of shortcuts that no word of the training texts belongs to."""
-    found = np.concatenate(match_shortcuts(texts, shortcuts))
     # A word that belongs to several counts as the first of them, so the others are looked at again.
     absent = [
-        shortcuts["word"].iloc[row]
+        repr(shortcuts["word"].iloc[row])
         for row in np.setdiff1d(np.arange(len(shortcuts)), found)
         if not any(places.any() for places in shortcut_positions(texts, shortcuts.iloc[[row]]))
     ]
     if absent:
-        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
         warnings.warn(
             f"Not swapped, since no word of the training texts is such a shortcut: "
-            f"{', '.join(map(repr, absent[:5]))}{more}. Check the spelling. Marks within words, "
-            "such as capitals, and the length of a text cannot be swapped.",
+            f"{list_some(absent)}. Check the spelling. Marks within words, such as capitals, and "
+            "the length of a text cannot be swapped.",
             UserWarning,
             stacklevel=2,
         )

@@ -288,7 +288,7 @@ def _make_splits(cv: Any, texts: list[str], labels: np.ndarray, seed: int) -> li
 def _check_class_sizes(labels: np.ndarray, n_folds: int) -> None:
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < n_folds:
-        smallest = classes[counts.argmin()]
+        smallest = classes.tolist()[counts.argmin()]
         raise ValueError(
             f"cv={n_folds} needs at least {n_folds} texts of each class, but {smallest!r} has "
             f"{counts.min()}. Lower cv, or leave out classes with so few texts."

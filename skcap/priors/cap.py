@@ -223,13 +223,15 @@ class CAPPriorTransformer(BaseLLMPrior):
         n_answers = len(self._answers(text, name))
         return Work(len(masks) * n_answers, int(masks[:, units].sum()) * n_answers)
 
+    def _variants(self, text: str, name: str) -> list[str]:
+        """Make the variants of a text that the model is asked about."""
+        words, units = split_words(text), find_units(text, self.unit)
+        return [apply_mask(words, mask[units]) for mask in self._masks(text, name, units)]
+
     def _evidence(self, llm: BaseLLM, asked: Sequence[tuple[str, str]]) -> list[np.ndarray]:
-        questions = []
-        for text, name in asked:
-            words, units = split_words(text), find_units(text, self.unit)
-            masks = self._masks(text, name, units)
-            variants = [apply_mask(words, mask[units]) for mask in masks]
-            questions.append(Question(variants, self._answers(text, name)))
+        questions = [
+            Question(self._variants(text, name), self._answers(text, name)) for text, name in asked
+        ]
         return [
             own - np.mean(rivals, axis=0) if rivals else own
             for own, *rivals in self._score(llm, questions)

@@ -59,14 +59,13 @@ def is_not_understood(table: pd.DataFrame) -> pd.Series:
     Parameters
     ----------
     table : pandas.DataFrame, shape (n_candidates, n_columns)
+        Of an audit with a prior.
 
     Returns
     -------
     pandas.Series of bool
         Of those that would have been judged by what the prior says of them alone.
     """
-    if "p_denied" not in table:
-        return pd.Series(False, index=table.index)
     return _is_alone(table) & ~_is_understood(table)
 
 
@@ -76,14 +75,13 @@ def is_too_rare(table: pd.DataFrame) -> pd.Series:
     Parameters
     ----------
     table : pandas.DataFrame, shape (n_candidates, n_columns)
+        Of an audit with a prior.
 
     Returns
     -------
     pandas.Series of bool
         Of those that the classifier goes by.
     """
-    if "p_denied" not in table:
-        return pd.Series(False, index=table.index)
     return _is_left_to_itself(table) & (table["n_scored"] < ALONE)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skcap.shortcuts.verdict import ALONE, is_not_understood, is_too_rare
+from skcap.utils.listing import list_some
 
 __all__ = ["describe", "summarise"]
 
@@ -71,11 +72,6 @@ def _were(n: int) -> str:
     return "1 was" if n == 1 else f"{n} were"
 
 
-def _listed(items: Sequence[Any], most: int = 5) -> str:
-    names = ", ".join(map(str, items[:most]))
-    return f"{names} and {len(items) - most} more" if len(items) > most else names
-
-
 def summarise(words: pd.DataFrame, fdr: float) -> str:
     """Say how many candidates were tested and flagged, and what the audit cannot tell.
 
@@ -102,25 +98,29 @@ def summarise(words: pd.DataFrame, fdr: float) -> str:
         parts.append(f"{n_left_out} more, less strongly associated, were not tested.")
     if "p_reliance" not in words:
         parts.append("There was no classifier, so it is not known whether one relies on them.")
-    unheard = words[is_not_understood(words)]
-    if len(unheard):
-        labels = unheard["label"].unique()
-        parts.append(
-            f"{_were(len(unheard))} not judged, since the prior does not understand "
-            f"{'class' if len(labels) == 1 else 'classes'} {_listed(labels)}: in half of these "
-            "texts or more, no other words speak for the class. Pass the prior label_names that "
-            "say what it is about."
-        )
-    rare = words[is_too_rare(words)]
-    if len(rare):
-        names = [repr(word) for word in rare["word"]]
-        parts.append(
-            f"{_were(len(rare))} not judged, since the prior scores them in fewer than {ALONE} "
-            f"texts: {_listed(names)}."
-        )
-    if "p_denied" not in words:
+    if "p_denied" in words:
+        parts += _not_judged(words)
+    else:
         parts.append(
             "There was no prior, so real keywords cannot be told from shortcuts: "
             "the list holds both."
         )
     return " ".join(parts)
+
+
+def _not_judged(words: pd.DataFrame) -> Iterator[str]:
+    """Say what a prior could not be heard on."""
+    unheard, rare = words[is_not_understood(words)], words[is_too_rare(words)]
+    if len(unheard):
+        labels = unheard["label"].unique()
+        yield (
+            f"{_were(len(unheard))} not judged, since the prior does not understand "
+            f"{'class' if len(labels) == 1 else 'classes'} {list_some(labels)}: in half of these "
+            "texts or more, no other words speak for the class. Pass the prior label_names that "
+            "say what it is about."
+        )
+    if len(rare):
+        yield (
+            f"{_were(len(rare))} not judged, since the prior scores them in fewer than {ALONE} "
+            f"texts: {list_some([repr(word) for word in rare['word']])}."
+        )
