@@ -40,6 +40,9 @@ __all__ = [
     "users",
 ]
 
+Runs = dict[str, Figures]  # by method
+Column = Callable[[str], str]  # gives a method's cell
+
 NAMES = {"hwu64": "HWU64", "banking77": "Banking77", "clinc150": "CLINC150"}
 SWAP = '`guidance="swap"`'
 UNGUIDED = {"kind": "speaker", "row": "baseline"}
@@ -192,45 +195,54 @@ def lines_at(study: Study, place: dict[str, Any], left_out: tuple[str, ...] = ()
     ]
 
 
-def by_method(lines: Iterable[Line]) -> dict[str, Figures]:
+def by_method(lines: Iterable[Line]) -> Runs:
     """Sort the runs of a study by method and seed."""
-    found: dict[str, Figures] = {}
+    found: Runs = {}
     for line in lines:
         own = line["settings"]
         found.setdefault(own["method"], {})[own["seed"]] = line["figures"]
     return found
 
 
-def gain(own: Figures, base: Figures, figure: str) -> str:
-    """Compare a method with the unguided model; blank for that model itself."""
-    return "" if own is base else interval(differences(own, base, figure))
+def mean_of(found: Runs, figure: str) -> Column:
+    return lambda method: spread(percent(found[method], figure))
 
 
-def print_methods(found: dict[str, Figures], columns: dict[str, Callable[..., str]]) -> None:
+def gain_of(found: Runs, figure: str) -> Column:
+    """Compare a method with the unguided model; blank for that model, and for what was not run."""
+
+    def cell(method: str) -> str:
+        if method == BASELINE or method not in found:
+            return ""
+        return interval(differences(found[method], found[BASELINE], figure))
+
+    return cell
+
+
+def print_methods(found: Runs, columns: dict[str, Column]) -> None:
     """Print a row for each method that was run, in the order of `METHODS`."""
     body = [
-        [title, str(len(found[name])), *(cell(found[name]) for cell in columns.values())]
+        [title, str(len(found[name])), *(cell(name) for cell in columns.values())]
         for name, title in METHODS.items()
         if name in found
     ]
     print(as_table(["", "seeds", *columns], body))
 
 
-def mean_of(figure: str) -> Callable[[Figures], str]:
-    return lambda own: spread(percent(own, figure))
-
-
-def users(name: str) -> None:
-    """Print what most of the methods make of one set of real questions."""
+def users(name: str, other: str) -> None:
+    """Print what most of the methods make of one set of real questions, and gain on another."""
     found = by_method(lines_at(scope.STUDY, {"set": name}, IN_SCOPE_PAGE_ONLY))
-    base = found[BASELINE]
+    beside = by_method(lines_at(scope.STUDY, {"set": other}))
+    title, _ = SETS[other]
     columns = {
-        "accuracy in scope": mean_of("accuracy"),
-        "paired, 95 % interval": lambda own: gain(own, base, "accuracy"),
-        "out of scope, AUROC": mean_of("auroc"),
-        "FPR at 95 %": mean_of("fpr95"),
-        "calibration error": mean_of("ece"),
-        "accuracy attacked": mean_of("adversarial"),
+        "accuracy in scope": mean_of(found, "accuracy"),
+        "paired, 95 % interval": gain_of(found, "accuracy"),
+        "out of scope, AUROC": mean_of(found, "auroc"),
+        "FPR at 95 %": mean_of(found, "fpr95"),
+        "calibration error": mean_of(found, "ece"),
+        "accuracy attacked": mean_of(found, "adversarial"),
+        f"{title}: accuracy in scope, paired": gain_of(beside, "accuracy"),
+        f"{title}: accuracy attacked, paired": gain_of(beside, "adversarial"),
     }
     print_methods(found, columns)
 
@@ -279,18 +291,28 @@ def understood() -> None:
     print(as_table(head, body))
 
 
-def rivals(dataset: str, share: float) -> None:
-    """Print what methods make of a data set where a share of each class's texts has a mark."""
-    place = {"dataset": dataset, "share": share}
-    found = by_method(lines_at(planted.STUDY, place, PLANTED_PAGE_ONLY))
-    base = found[BASELINE]
+def rivals(dataset: str, share: float, *others: tuple[str, float]) -> None:
+    """Print what methods make of a data set where a share of each class's texts has a mark.
+
+    Of the other data sets and shares, what each method gains where the mark misleads.
+    """
+    found = planted_at(dataset, share)
     columns = {
-        "own class": mean_of("same"),
-        "none": mean_of("none"),
-        "another class": mean_of("misleading"),
-        "paired, 95 % interval": lambda own: gain(own, base, "misleading"),
+        "own class": mean_of(found, "same"),
+        "none": mean_of(found, "none"),
+        "another class": mean_of(found, "misleading"),
+        "paired, 95 % interval": gain_of(found, "misleading"),
     }
+    for other in others:
+        beside = planted_at(*other)
+        title = f"{NAMES[other[0]]} at {100 * other[1]:.0f} %"
+        columns[f"{title} ({len(beside[BASELINE])} seeds), paired"] = gain_of(beside, "misleading")
     print_methods(found, columns)
+
+
+def planted_at(dataset: str, share: float) -> Runs:
+    place = {"dataset": dataset, "share": share}
+    return by_method(lines_at(planted.STUDY, place, PLANTED_PAGE_ONLY))
 
 
 def encoders() -> None:
