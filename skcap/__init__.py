@@ -1,4 +1,4 @@
-"""Find the words that a text classifier goes by and should not, and train it not to.
+"""Find the words that a text classifier relies on but should not, and train it without them.
 
     texts, y ──► priors ──► PriorMatrix ──► GuidedTextClassifier ──► predict, explain
                    │             │                 │
@@ -16,7 +16,7 @@ Where things are, from the top layer down:
 ``classifier``    ``GuidedTextClassifier``: an encoder, a head, training
 ``export``        fitted classifiers as files: a folder, a model card, ONNX
 ``guidance``      what is learned besides the labels, one strategy per file
-``shortcuts``     ``ShortcutAudit``: words that a classifier goes by and should not
+``shortcuts``     ``ShortcutAudit``: words that a classifier relies on but should not
 ``metrics``       comprehensiveness, sufficiency, plausibility, stability, confidence; scorers
 ``llm``           language models: log-likelihoods of labels, the shared prefix computed once
 ``attribution``   integrated gradients that keep their graph

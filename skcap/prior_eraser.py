@@ -92,7 +92,7 @@ def _read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, A
             try:
                 line = json.loads(text)
             except (json.JSONDecodeError, RecursionError) as error:
-                raise ValueError(f"{place} is no JSON: {error}.") from error
+                raise ValueError(f"{place} is not JSON: {error}.") from error
             if not isinstance(line, dict) or not ({"evidences", "rationales"} & line.keys()):
                 raise ValueError(
                     f"{place} has neither 'evidences' (annotations) nor 'rationales' (predictions)."

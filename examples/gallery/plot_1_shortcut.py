@@ -3,8 +3,8 @@ A shortcut, found and removed
 =============================
 
 Five texts of each of six intents, and by accident all texts of an intent were written by one
-person. A classifier takes the writer's name for the reason. The audit finds some of the names, and
-training with ``guidance="swap"`` takes these out of play.
+person. A classifier mistakes the writer's name for the reason. The audit finds some of the names,
+and training with ``guidance="swap"`` takes these out of play.
 """
 
 # %%

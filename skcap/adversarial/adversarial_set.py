@@ -212,7 +212,7 @@ class AdversarialSet:
         try:
             table = parquet.read_table(path, partitioning=None)
         except pa.ArrowInvalid as error:
-            raise ValueError(f"{os.fspath(path)!r} is no Parquet file: {error}") from error
+            raise ValueError(f"{os.fspath(path)!r} is not a Parquet file: {error}") from error
         metadata = table.schema.metadata or {}
         if (version := metadata.get(b"skcap.adversarial")) != _FORMAT.encode():
             raise ValueError(

@@ -71,9 +71,9 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         or your own subclass of :class:`skcap.guidance.BaseGuidance`. The losses of a list add up.
         None trains on the labels alone.
     beta : float, default=1.0
-        Weight of the losses of the guidance ("swap" has none, so no weight but 0 changes it). 0
-        trains on the labels alone and takes plain texts; else `X` must be a PriorMatrix with scores
-        if a guidance needs a prior.
+        Weight of the losses of the guidance ("swap" adds none, so only 0 matters to it). 0 trains
+        on the labels alone and takes plain texts; else `X` must be a PriorMatrix with scores if a
+        guidance needs a prior.
     ig_baseline : {"pad", "mask", "zero"}, default="pad"
         What stands in for every token at the start of the path in :meth:`explain`: the embedding
         of the padding or mask token, or zeros. Try "mask" where "pad" is an all-zero embedding.

@@ -39,8 +39,8 @@ def encode_and_warn(tokenizer: Any, texts: list[str], max_length: int) -> list[E
     if n_cut:
         warnings.warn(
             f"{n_cut} of {len(texts)} texts are longer than max_length={max_length} tokens. The "
-            "model does not see what is beyond, and the words there get no supervision and no "
-            "attribution.",
+            "rest is ignored: no prediction, supervision or attribution uses it. Shorten the "
+            "texts, or use an encoder that takes more.",
             stacklevel=4,
         )
     return encoded

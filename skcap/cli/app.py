@@ -71,16 +71,19 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", help="No progress and no remarks, anywhere in a command.")
+        bool, typer.Option("--quiet", help="No progress or remarks; may also follow the command.")
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks, anywhere in a command.")
+        bool, typer.Option("--debug", help="Show tracebacks; may also follow the command.")
     ] = False,
 ) -> None:
-    """Find the words that a text classifier goes by and should not, and train it not to.
+    """Find the words that a text classifier relies on but should not, and train it without them.
 
     Data are CSV, TSV, JSON lines or Parquet files; "-" is stdin. Results go to stdout or to the
     files that are named, progress and remarks to stderr.

@@ -1,4 +1,4 @@
-"""``skcap audit``: words that a classifier goes by and should not."""
+"""``skcap audit``: words that a classifier relies on but should not."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def audit(
         typer.Option(
             "--prior",
             metavar="NAME",
-            help="What knows better: a language model, such as smollm2-135m, or a .npz file of "
+            help="Source of word scores: a language model, such as smollm2-135m, or a .npz file of "
             "extract. Without one, real keywords are listed, too.",
         ),
     ] = None,
@@ -73,7 +73,7 @@ def audit(
     output_format: options.OutputFormat = None,
     skip_bad_rows: options.SkipBadRows = False,
 ) -> None:
-    """Find the words that a classifier goes by and should not.
+    """Find the words that a classifier relies on but should not.
 
     Prints each flagged word with a sentence that says why.
     """
@@ -82,7 +82,7 @@ def audit(
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
     names = read_label_names(label_names)
-    classifier, is_trained = _find_classifier(model, epochs, seed)
+    classifier, is_trained = _find_classifier(model, epochs, seed, names)
     if prior is None:
         console.warn(
             "There is no prior, so real keywords are listed with the shortcuts. Give --prior, such "
@@ -111,7 +111,9 @@ def audit(
         console.say(f"skcap: wrote {output}")
 
 
-def _find_classifier(model: str, epochs: int, seed: int) -> tuple[Any, bool]:
+def _find_classifier(
+    model: str, epochs: int, seed: int, names: dict[str, str] | None
+) -> tuple[Any, bool]:
     """Give a classifier, and whether it is trained."""
     if model == _TFIDF:
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -121,4 +123,4 @@ def _find_classifier(model: str, epochs: int, seed: int) -> tuple[Any, bool]:
         return make_pipeline(TfidfVectorizer(), LogisticRegression(C=100, max_iter=1000)), False
     if is_saved_classifier(model):
         return load_classifier(Path(model)), True
-    return make_classifier(model, "none", epochs, seed), False
+    return make_classifier(model, "none", epochs, seed, label_names=names), False

@@ -60,6 +60,6 @@ def load_classifier(folder: Path, verbose: int | None = None) -> GuidedTextClass
     from skcap import GuidedTextClassifier
 
     if not is_saved_classifier(folder):
-        raise ValueError(f"{folder} is no folder of a trained model; skcap train writes one.")
+        raise ValueError(f"{folder} does not hold a trained model; skcap train writes one.")
     verbose = console.verbose if verbose is None else verbose
     return GuidedTextClassifier.from_pretrained(folder).set_params(verbose=verbose)

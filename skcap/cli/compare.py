@@ -56,7 +56,7 @@ def compare(
     """Find out whether guidance helps on these texts.
 
     Compares guided training with none and with a shuffled prior, by cross-validation. Held-out
-    texts of the same file share its accidents, so what guidance saves shows with --test alone.
+    texts of the same file share its accidents, so only --test shows what guidance saves.
     """
     from skcap.inspection import compare_guidance
 

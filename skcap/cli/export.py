@@ -18,7 +18,7 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The .onnx file to write.")
     ],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the two files.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
     """Write a trained model as ONNX.
 

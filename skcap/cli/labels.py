@@ -22,7 +22,7 @@ def read_label_names(path: Path | None) -> dict[str, str] | None:
     try:
         names = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"--label-names: {path} is no JSON: {error}.") from None
+        raise ValueError(f"--label-names: {path} is not JSON: {error}.") from None
     is_object = isinstance(names, dict) and all(isinstance(name, str) for name in names.values())
     if not is_object:
         raise ValueError(

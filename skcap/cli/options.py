@@ -47,14 +47,12 @@ InputFormat = Annotated[
     typer.Option(
         "--input-format",
         metavar="FORMAT",
-        help="csv, tsv, jsonl or parquet. By default as the file's name ends; csv for stdin.",
+        help="csv, tsv, jsonl or parquet. By default, by the file's extension; csv for stdin.",
     ),
 ]
 OutputFormat = Annotated[
     str | None,
-    typer.Option(
-        "--output-format", metavar="FORMAT", help="As --input-format, for what is written."
-    ),
+    typer.Option("--output-format", metavar="FORMAT", help="Like --input-format, for the output."),
 ]
 SkipBadRows = Annotated[
     bool,
@@ -89,7 +87,7 @@ Cache = Annotated[
     typer.Option(
         "--cache",
         metavar="FOLDER",
-        help="Where a language model's answers are kept, so that a run that was stopped goes on "
-        "where it was. By default the user's cache folder.",
+        help="Where a language model's answers are kept, so that an interrupted run "
+        "resumes. By default the user's cache folder.",
     ),
 ]

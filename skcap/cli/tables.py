@@ -171,7 +171,7 @@ class Table:
         if text is None or (isinstance(text, str) and not text.strip()):
             return "the text is empty"
         if not isinstance(text, str):
-            return f"the text is {text!r:.40}, which is no string"
+            return f"the text is {text!r:.40}, which is not a string"
         if self.label is None:
             return "" if is_encodable(text) else "it is not valid UTF-8"
         label = values.get(self.label)

@@ -68,7 +68,7 @@ def train(
     seed: options.Seed = 0,
     cache: options.Cache = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model that is there.")
+        bool, typer.Option("--overwrite", help="Replace an existing model.")
     ] = False,
     input_format: options.InputFormat = None,
     skip_bad_rows: options.SkipBadRows = False,
@@ -115,9 +115,9 @@ def _tell_of_audit(classifier: Any) -> None:
     swapped = set(classifier.guidance_[0].shortcuts_["word"])
     if left := [word for word in flagged if word not in swapped]:
         console.warn(
-            f"Plain words that were flagged may be keywords, and were left as they are: "
-            f"{', '.join(map(repr, left))}. List those that are shortcuts in a file for "
-            "--shortcuts, or train with --plain-words."
+            f"Flagged plain words were not swapped, since some may be keywords: "
+            f"{', '.join(map(repr, left))}. List the shortcuts among them in a file for "
+            "--shortcuts, or train with --plain-words to swap all."
         )
 
 

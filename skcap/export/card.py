@@ -28,7 +28,7 @@ clf.explain(["a text"])
 """
 
 _WITH_SENTENCE_TRANSFORMERS = """\
-With sentence-transformers, whose output are the logits:
+With sentence-transformers, which outputs the logits:
 
 ```python
 import json

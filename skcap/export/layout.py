@@ -5,7 +5,7 @@
 ``0_Transformer``     the encoder and its tokenizer
 ``1_Pooling``         mean of the tokens, or the first
 ``2_Normalize``       has no file of its own; only with ``normalize_embeddings=True``
-``3_Dense``           the head, whose output are the logits (``2_Dense`` without unit length)
+``3_Dense``           the head, whose outputs are the logits (``2_Dense`` without unit length)
 ``config.json``       refuses to be loaded by transformers, and says why
 ====================  ==============================================================================
 

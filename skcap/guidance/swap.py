@@ -55,11 +55,11 @@ class SwapGuidance(BaseGuidance):
         one. Where only a share of the texts has one, a text shows one with the probability
         ``share * (1 - drop)``, so that texts without one need not be changed more than others.
     plain_words : bool, default=False
-        Whether to swap as well what an audit flags without a place or a shape of its own: words in
-        small letters that stand anywhere. Names, numbers, and what begins or ends the texts of a
-        class are marks by their form; of plain words, a language model takes some real keywords for
-        shortcuts (Notes). They stay in ``audit_.shortcuts_`` for you to look at; pass those that
-        are shortcuts as `shortcuts`.
+        Whether to swap as well what an audit flags without a place or a shape of its own. Numbers,
+        words that end in a colon, and words that begin or end the texts of a class as a rule have
+        one; all others, names in mid-text included, are plain words, and a language model takes
+        some real keywords among these for shortcuts (Notes). They stay in ``audit_.shortcuts_`` for
+        you to look at; pass those that are shortcuts as `shortcuts`.
     max_rounds : int, default=2
         Trained models are audited again, and trained once more with what is found besides, until
         nothing is or so many rounds are over. 1 does not look again.
@@ -161,10 +161,10 @@ class SwapGuidance(BaseGuidance):
             return check_shortcuts(found)
         if names := [word for word in found.loc[plain, "word"] if word not in told]:
             warnings.warn(
-                f"The audit flags {', '.join(map(repr, names))}, which training leaves as they "
-                "are: plain words, and a language model takes some real keywords for shortcuts. "
-                "Look at audit_.shortcuts_, and pass what is a shortcut as "
-                "SwapGuidance(shortcuts=...), or pass plain_words=True to swap them all.",
+                f"The audit flags {', '.join(map(repr, names))}, but training does not swap plain "
+                "words, since some may be real keywords. Look at audit_.shortcuts_, and pass the "
+                "shortcuts among them as SwapGuidance(shortcuts=...), or pass plain_words=True to "
+                "swap all.",
                 UserWarning,
                 stacklevel=2,
             )

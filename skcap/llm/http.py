@@ -296,7 +296,9 @@ class JsonServer:
                 "timeout if the server is slow, or lower n_connections if it is busy."
             ) from None
         except httpx.InvalidURL:
-            raise ValueError(f"base_url: {url} is no address. Check its host and port.") from None
+            raise ValueError(
+                f"base_url: {url} is not a valid address. Check its host and port."
+            ) from None
         except httpx.HTTPError as error:
             told = self.hide_key(str(error) or type(error).__name__).rstrip(".")
             raise PassingError(
@@ -314,7 +316,7 @@ class JsonServer:
                 value = parse_json(content)
                 return value if read is None else read(value)
             except ValueError as error:
-                raise PassingError(f"{url} answered what {error}: {told}") from None
+                raise PassingError(f"{url} sent a reply that {error}: {told}") from None
         try:
             phrase = " " + http.HTTPStatus(status).phrase
         except ValueError:
@@ -342,9 +344,9 @@ def parse_json(content: bytes) -> dict[str, Any]:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
-        raise ValueError("is no complete JSON") from None
+        raise ValueError("is not complete JSON") from None
     if not isinstance(value, dict):
-        raise ValueError("is no JSON object")
+        raise ValueError("is not a JSON object")
     return value
 
 

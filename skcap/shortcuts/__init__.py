@@ -1,4 +1,4 @@
-"""Shortcuts: words that a classifier goes by and should not."""
+"""Shortcuts: words that a classifier relies on but should not."""
 
 from skcap.shortcuts.audit import ShortcutAudit
 from skcap.shortcuts.core import audit_words

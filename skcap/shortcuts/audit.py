@@ -1,4 +1,4 @@
-"""ShortcutAudit: what a classifier goes by and should not."""
+"""ShortcutAudit: what a classifier relies on but should not."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ __all__ = ["ShortcutAudit"]
 
 
 class ShortcutAudit(BaseEstimator):
-    """Find the words that a classifier goes by and should not.
+    """Find the words that a classifier relies on but should not.
 
     A shortcut is a word, or a pattern, that goes with a class in the training texts (association),
-    that turns predictions (reliance), and that has nothing to do with the class in the eyes of a
+    that flips predictions (reliance), and that has nothing to do with the class in the eyes of a
     source that does not know these texts (denial): a language model's prior. Real keywords pass the
     first two tests and fail the third.
 

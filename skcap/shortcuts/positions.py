@@ -100,7 +100,7 @@ def _check_word(word: Any, kind: Any) -> str:
     if kind == "pattern":
         # A text's length is a pattern, too, with limits in its name; it shows in no word.
         if word not in PATTERNS and not word.startswith(("at most ", "at least ")):
-            raise ValueError(f"{word!r} is no pattern; patterns are {', '.join(PATTERNS)}.")
+            raise ValueError(f"{word!r} is not a pattern; patterns are {', '.join(PATTERNS)}.")
         return word
     parts = [listed_form(part) for part in split_words(word)]
     n_parts = 2 if kind == "phrase" else 1

@@ -50,7 +50,7 @@ def _reliance(row: Mapping[str, Any]) -> str:
     if pd.isna(log_odds):
         return ""
     flips = row["flips"]
-    turned = f" and turns {flips:.0%} of the predictions into it" if round(flips, 2) > 0 else ""
+    turned = f" and flips {flips:.0%} of the predictions to it" if round(flips, 2) > 0 else ""
     return (
         f"Put into texts of other classes, it multiplies the odds of {row['label']} by "
         f"{np.exp(log_odds):.3g}{turned}."

@@ -257,8 +257,8 @@ def _check_name(label: Any, name: Any) -> None:
         )
     if not is_encodable(name):
         raise ValueError(
-            f"label_names gives the label {label!r} a name that is no valid Unicode, {name!r:.60}, "
-            "which no tokenizer can read. Give it another name."
+            f"label_names gives the label {label!r} a name that is not valid Unicode, "
+            f"{name!r:.60}, which no tokenizer can read. Give it another name."
         )
     if name != name.strip():
         raise ValueError(

@@ -250,7 +250,7 @@ def test_load_refuses_what_is_not_ours_or_was_changed(tmp_path):
     with pytest.raises(ValueError, match=r"not written by AdversarialSet\.save"):
         AdversarialSet.load(path)
     path.write_text("text")
-    with pytest.raises(ValueError, match="no Parquet file"):
+    with pytest.raises(ValueError, match="not a Parquet file"):
         AdversarialSet.load(path)
     mixed = [dataclasses.replace(item, target=1) for item in add().items]
     with pytest.raises(ValueError, match="all strings or all integers"):

@@ -111,7 +111,7 @@ def test_errors_are_a_line_and_a_status(run, data, tmp_path):
     assert "no column 'intent'. Its columns are: 'text', 'label'" in (
         run("audit", data, "--label", "intent", status=1).stderr
     )
-    assert "is no folder of a trained model" in run("predict", tmp_path, data, status=1).stderr
+    assert "does not hold a trained model" in run("predict", tmp_path, data, status=1).stderr
 
 
 def test_debug_shows_the_error_itself(data, tmp_path):
@@ -232,7 +232,7 @@ def test_train_swaps_what_a_file_lists(run, data, tmp_path, tiny_model):
 
 
 @pytest.mark.filterwarnings("default")
-def test_labels_that_are_numbers(run, tmp_path, make):
+def test_labels_that_are_numbers(run, tmp_path, make, tiny_model):
     codes = np.unique(KEYWORD_LABELS, return_inverse=True)[1]
     data = write_csv(tmp_path / "data.csv", TEXTS, codes)
     clf = make(guidance=None).fit(TEXTS, codes)
@@ -251,6 +251,9 @@ def test_labels_that_are_numbers(run, tmp_path, make):
     assert "The labels are numbers" not in run(*extract, "--label-names", names).stderr
     cap = CAPPriorTransformer(FakeLLM(), label_names=["alarm", "music", "rain"], cache=False)
     assert PriorMatrix.load(tmp_path / "prior.npz") == cap.fit_transform(TEXTS, codes)
+    audit = ["audit", data, "--prior", "fake", "--model", tiny_model("bert"), "--epochs", 1]
+    assert "The labels are numbers" in run(*audit).stderr
+    assert "The labels are numbers" not in run(*audit, "--label-names", names).stderr
     names.write_text("[1]")
     assert "must hold one JSON object" in run(*extract, "--label-names", names, status=1).stderr
 

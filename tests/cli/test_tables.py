@@ -57,7 +57,7 @@ def test_a_label_may_be_missing_where_none_is_needed(write):
     [
         ('{"text": "a", ', "broken JSON"),
         ("[1]", "no JSON object"),
-        ('{"text": 3, "label": "a"}', "the text is 3, which is no string"),
+        ('{"text": 3, "label": "a"}', "the text is 3, which is not a string"),
         ('{"text": "a", "label": [1]}', r"the label is \[1\], which is neither"),
         ('{"label": "a"}', "the text is empty"),
         ('{"text": "a", "label": null}', "the label is missing"),

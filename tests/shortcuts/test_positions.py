@@ -64,7 +64,7 @@ def test_no_shortcuts_are_found_nowhere():
         ([" "], ValueError, "must be one word, got ' '"),
         (pd.DataFrame({"words": ["bob"]}), ValueError, "a column 'word'"),
         (pd.DataFrame({"word": ["bob"], "kind": ["name"]}), ValueError, "got 'name'"),
-        (pd.DataFrame({"word": ["bob"], "kind": ["pattern"]}), ValueError, "is no pattern"),
+        (pd.DataFrame({"word": ["bob"], "kind": ["pattern"]}), ValueError, "is not a pattern"),
     ],
 )
 def test_what_is_no_list_of_shortcuts_is_refused(shortcuts, error, message):

@@ -114,7 +114,7 @@ def test_names_may_come_in_the_order_of_the_classes(kind):
         (["no", 1], ValueError, "non-empty string, got 1 for the label 1"),
         (["no", " "], ValueError, "non-empty string, got ' ' for the label 1"),
         (["no", "yes "], ValueError, "begins or ends with white space"),
-        (["no", "yes \ud83d"], ValueError, "label 1 a name that is no valid Unicode"),
+        (["no", "yes \ud83d"], ValueError, "label 1 a name that is not valid Unicode"),
         (["no", "no"], ValueError, "0 and 1 share the name 'no'"),
         ({0: "no"}, ValueError, "label_names lacks 1 of the 2 classes, such as 1"),
         ("no", TypeError, "label_names must be a mapping.* got str"),
