@@ -324,7 +324,8 @@ def rivals(dataset: str, share: float, *others: tuple[str, float]) -> None:
     for other in others:
         beside = planted_at(*other)
         title = f"{NAMES[other[0]]} at {100 * other[1]:.0f} %"
-        columns[f"{title} ({len(beside[BASELINE])} seeds), paired"] = gain_of(beside, "misleading")
+        n_seeds = min(len(beside[method]) for method in beside)
+        columns[f"{title} ({n_seeds} seeds), paired"] = gain_of(beside, "misleading")
     print_methods(found, columns)
 
 

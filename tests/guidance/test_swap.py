@@ -137,7 +137,7 @@ def test_plain_words_that_an_audit_flags_are_swapped_on_request_only(
     )
     audit = SimpleNamespace(shortcuts_=found)
     monkeypatch.setattr(SwapGuidance, "_audit", lambda self, task, classifier: audit)
-    told = nullcontext() if plain_words else pytest.warns(UserWarning, match="flags 'rain', which")
+    told = nullcontext() if plain_words else pytest.warns(UserWarning, match="flags 'rain', but")
     with told:
         guidance, _ = prepared(tokenizer, MARKED, shortcuts=None, plain_words=plain_words)
     assert guidance.shortcuts_["word"].tolist() == swapped

@@ -351,7 +351,7 @@ def test_keys_that_come_back_are_not_shown(serve, monkeypatch, caplog, status, n
     part = KEY[:n_bytes]
     server.faults = [saying(f"wrong key {part}!".encode(), status)]
     with pytest.raises(
-        ServerError, match=str(status) if status != 200 else "no complete"
+        ServerError, match=str(status) if status != 200 else "not complete"
     ) as caught:
         llm.log_likelihood(["a"], ["b"], **PROMPT)
     shown = [str(caught.value), repr(llm), str(llm.get_params()), caplog.text, llm.fingerprint()]
