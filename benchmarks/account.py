@@ -207,6 +207,10 @@ def by_method(lines: Iterable[Line]) -> Runs:
     return found
 
 
+def runs_at(study: Study, place: dict[str, Any], left_out: tuple[str, ...] = ()) -> Runs:
+    return by_method(lines_at(study, place, left_out))
+
+
 def mean_of(found: Runs, figure: str) -> Column:
     return lambda method: spread(percent(found[method], figure))
 
@@ -234,8 +238,8 @@ def print_methods(found: Runs, columns: dict[str, Column]) -> None:
 
 def users(name: str, other: str) -> None:
     """Print what most of the methods make of one set of real questions, and gain on another."""
-    found = by_method(lines_at(scope.STUDY, {"set": name}, IN_SCOPE_PAGE_ONLY))
-    beside = by_method(lines_at(scope.STUDY, {"set": other}))
+    found = runs_at(scope.STUDY, {"set": name}, IN_SCOPE_PAGE_ONLY)
+    beside = runs_at(scope.STUDY, {"set": other})
     title, _ = SETS[other]
     columns = {
         "accuracy in scope": mean_of(found, "accuracy"),
@@ -244,8 +248,8 @@ def users(name: str, other: str) -> None:
         "calibration error": mean_of(found, "ece"),
         "accuracy attacked": mean_of(found, "adversarial"),
         f"{title}: accuracy in scope, paired": gain_of(beside, "accuracy"),
-        "AUROC, paired": gain_of(beside, "auroc"),
-        "accuracy attacked, paired": gain_of(beside, "adversarial"),
+        f"{title}: AUROC, paired": gain_of(beside, "auroc"),
+        f"{title}: accuracy attacked, paired": gain_of(beside, "adversarial"),
     }
     print_methods(found, columns)
 
@@ -254,7 +258,7 @@ def out_of_scope() -> None:
     """Print what rationales by the prior bring out of scope, with none and its control beside."""
     said = []
     for name, (title, auroc) in SETS.items():
-        found = by_method(lines_at(scope.STUDY, {"set": name}))
+        found = runs_at(scope.STUDY, {"set": name})
         if {"rationale", "rationale, shuffled"} <= found.keys():
             own = found["rationale"]
             gains = [
@@ -321,17 +325,16 @@ def rivals(dataset: str, share: float, *others: tuple[str, float]) -> None:
         "another class": mean_of(found, "misleading"),
         "paired, 95 % interval": gain_of(found, "misleading"),
     }
-    for other in others:
-        beside = planted_at(*other)
-        title = f"{NAMES[other[0]]} at {100 * other[1]:.0f} %"
-        n_seeds = min(len(beside[method]) for method in beside)
-        columns[f"{title} ({n_seeds} seeds), paired"] = gain_of(beside, "misleading")
+    for other, other_share in others:
+        beside = planted_at(other, other_share)
+        n_seeds = min(map(len, beside.values()))
+        title = f"{NAMES[other]} at {100 * other_share:.0f} % ({n_seeds} seeds), paired"
+        columns[title] = gain_of(beside, "misleading")
     print_methods(found, columns)
 
 
 def planted_at(dataset: str, share: float) -> Runs:
-    place = {"dataset": dataset, "share": share}
-    return by_method(lines_at(planted.STUDY, place, PLANTED_PAGE_ONLY))
+    return runs_at(planted.STUDY, {"dataset": dataset, "share": share}, PLANTED_PAGE_ONLY)
 
 
 def encoders() -> None:

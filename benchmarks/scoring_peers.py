@@ -1,4 +1,4 @@
-"""How others score a label after many variants of a prompt, without any code of skcap.
+"""How other tools score a label after many variants of a prompt; no code of skcap is used.
 
 Both score every full prompt from its first token, on the same weights in float32.
 """

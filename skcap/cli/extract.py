@@ -45,7 +45,7 @@ def extract(
 ) -> None:
     """Score the words of labelled texts with a language model.
 
-    Each text's answers go to the cache at once: an interrupted run resumes.
+    Each text's answers go to the cache at once, so an interrupted run resumes.
     """
     if output.suffix != ".npz":
         raise typer.BadParameter(f"--output must end in .npz, got {output}.")

@@ -115,7 +115,7 @@ def _tell_of_audit(classifier: Any) -> None:
     swapped = set(classifier.guidance_[0].shortcuts_["word"])
     if left := [word for word in flagged if word not in swapped]:
         console.warn(
-            f"Flagged plain words were not swapped, since some may be keywords: "
+            "Flagged plain words were not swapped, since some may be keywords: "
             f"{', '.join(map(repr, left))}. List the shortcuts among them in a file for "
             "--shortcuts, or train with --plain-words to swap all."
         )

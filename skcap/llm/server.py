@@ -156,8 +156,8 @@ class ServerLLM(BaseLLM):
     ) -> None:
         """Check lengths before any work starts; see :meth:`BaseLLM.check_context`.
 
-        Where a server tells neither its context nor how many tokens a text has, nothing is
-        checked, and too long a prompt is refused by the server when its turn comes.
+        Some servers tell neither their context length nor how many tokens a text has. Nothing is
+        checked for these: the server itself refuses a prompt that is too long, when it gets it.
         """
         requests = _requests(bodies, continuations, prefix, suffix)
 

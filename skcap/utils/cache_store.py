@@ -137,8 +137,9 @@ class Store:
     def put(self, name: bytes, entry: bytes) -> None:
         """Store an entry, which then survives the death of the process.
 
-        It also survives a power failure, but for those of the last second: waiting for the disk
-        takes as long as a small model takes to score a text, so it is done at most once per second.
+        It also survives a power failure, unless it was stored within the last second: waiting for
+        the disk takes as long as scoring a text by a small model, so that is done at most once per
+        second.
         """
         now = time.monotonic()
         flush = now - self._flushed >= _SECONDS_BETWEEN_FLUSHES
