@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -242,7 +243,13 @@ def _stop_rule(stop_words: str | Iterable[str] | None) -> Callable[[str], bool]:
 
 
 def _is_wordlike(word: str) -> bool:
-    return len(word) > 1 and _WORDLIKE.fullmatch(word) is not None
+    letters = word if word.isascii() else _without_marks(word)
+    return len(word) > 1 and _WORDLIKE.fullmatch(letters) is not None
+
+
+def _without_marks(word: str) -> str:
+    """Leave out vowel signs and accents, which are parts of letters, but none by themselves."""
+    return "".join(letter for letter in word if unicodedata.category(letter)[0] != "M")
 
 
 def _word_scores(record: PriorRecord) -> dict[str, float]:

@@ -21,7 +21,7 @@ from skcap.cli.labels import known_labels, read_label_names
 from skcap.cli.output import open_writer
 from skcap.cli.priors import find_prior
 from skcap.cli.tables import Table
-from skcap.utils.files import write_text
+from skcap.utils.files import check_file_target, write_text
 
 __all__ = ["audit"]
 
@@ -79,6 +79,8 @@ def audit(
     """
     from skcap import ShortcutAudit
 
+    if html is not None:
+        check_file_target(html)
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
     names = read_label_names(label_names)

@@ -41,6 +41,8 @@ def known_labels(classifier: Any, labels: list[str]) -> list[Any]:
         If it does not know one.
     """
     own = {str(label): label for label in classifier.classes_.tolist()}
+    # Whole numbers may have become floats before training, as pandas does where one is missing.
+    own |= {str(int(x)): x for x in own.values() if isinstance(x, float) and x.is_integer()}
     if unknown := sorted(set(labels) - own.keys()):
         raise ValueError(
             f"The model does not know {len(unknown)} of the labels, such as {unknown[0]!r}; it "

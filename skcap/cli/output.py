@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import csv
+import datetime
+import decimal
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import typer
 
-from skcap.cli.tables import find_format, import_parquet
+from skcap.cli.parquet import PythonTypes, column_types
+from skcap.cli.tables import Table, find_format, import_parquet
 from skcap.utils.files import replacing
 
 __all__ = ["RowWriter", "open_writer"]
@@ -26,7 +30,14 @@ class RowWriter(Protocol):
 
 
 @contextlib.contextmanager
-def open_writer(path: str, format: str | None, default: str = "csv") -> Iterator[RowWriter]:
+def open_writer(
+    path: str,
+    format: str | None,
+    default: str = "csv",
+    *,
+    table: Table | None = None,
+    added: PythonTypes | None = None,
+) -> Iterator[RowWriter]:
     """Open a file for rows; it takes the place of an older one once it is complete.
 
     Parameters
@@ -37,31 +48,50 @@ def open_writer(path: str, format: str | None, default: str = "csv") -> Iterator
         None goes by the end of the file's name.
     default : str, default="csv"
         The format on stdout.
+    table : Table or None, default=None
+        Whose rows are written. None takes the columns and their types from the first rows.
+    added : mapping of str to type, or None, default=None
+        Columns that these rows have besides, see :data:`skcap.cli.parquet.PythonTypes`.
 
     Yields
     ------
     RowWriter
+
+    Raises
+    ------
+    ValueError
+        If the columns of `table` do not fit the format.
     """
     format = find_format(path, format, default)
     if format == "parquet":
         if path == "-":
             raise typer.BadParameter("parquet cannot be written to stdout; name a file.")
-        with replacing(path) as temporary, contextlib.closing(_Parquet(temporary)) as writer:
-            yield writer
+        types = {} if table is None else column_types(table, added or {})
+        with replacing(path) as temporary:
+            writer = _Parquet(temporary, types)
+            with contextlib.closing(writer):
+                yield writer
         return
-    make = _JsonLines if format == "jsonl" else _Csv
-    delimiter = "\t" if format == "tsv" else ","
+    columns = [] if table is None else [*table.columns, *(added or {})]
     if path == "-":
-        yield make(sys.stdout, delimiter)
+        yield _make(format, sys.stdout, columns)
         return
     with replacing(path) as temporary, open(temporary, "x", newline="", encoding="utf-8") as file:
-        yield make(file, delimiter)
+        yield _make(format, file, columns)
+
+
+def _make(format: str, file: Any, columns: list[str]) -> RowWriter:
+    if format == "jsonl":
+        return _JsonLines(file)
+    return _Csv(file, "\t" if format == "tsv" else ",", columns)
 
 
 class _Csv:
-    def __init__(self, file: Any, delimiter: str) -> None:
+    def __init__(self, file: Any, delimiter: str, columns: list[str]) -> None:
         self.writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        self.columns: list[str] = []
+        self.columns = columns
+        if columns:
+            self.writer.writerow(columns)
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         if not self.columns and rows:
@@ -73,31 +103,42 @@ class _Csv:
 
 
 class _JsonLines:
-    def __init__(self, file: Any, _: str) -> None:
+    def __init__(self, file: Any) -> None:
         self.file = file
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        self.file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        for row in rows:
+            values = {name: None if _is_nan(value) else value for name, value in row.items()}
+            self.file.write(_json(values) + "\n")
 
 
 class _Parquet:
-    def __init__(self, path: Path) -> None:
-        self.parquet = import_parquet()
+    def __init__(self, path: Path, types: Mapping[str, Any]) -> None:
+        import_parquet()
         self.path = path
         self.file: Any = None
+        if types:
+            self._open(types)
+
+    def _open(self, types: Mapping[str, Any]) -> None:
+        import pyarrow
+
+        self.schema = pyarrow.schema(list(types.items()))
+        self.file = import_parquet().ParquetWriter(self.path, self.schema)
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         import pyarrow
 
         if self.file is None:
-            self.schema = _without_nulls(pyarrow.Table.from_pylist(list(rows)).schema)
-            self.file = self.parquet.ParquetWriter(self.path, self.schema)
+            schema = _without_nulls(pyarrow.Table.from_pylist(list(rows)).schema)
+            self._open({field.name: field.type for field in schema})
         _check_columns(rows, self.schema.names)
         self.file.write_table(pyarrow.Table.from_pylist(list(rows), schema=self.schema))
 
     def close(self) -> None:
-        if self.file is not None:
-            self.file.close()
+        if self.file is None:
+            self._open({})
+        self.file.close()
 
 
 def _check_columns(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
@@ -112,7 +153,33 @@ def _check_columns(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> No
 
 def _cell(value: Any) -> Any:
     """Write lists and objects as JSON into one cell."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+    if isinstance(value, list | dict):
+        return _json(value)
+    return _in_base64(value) if isinstance(value, bytes) else value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> str:
+    """Write what Parquet files hold and JSON does not know."""
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal | datetime.timedelta):
+        return str(value)
+    if isinstance(value, bytes):
+        return _in_base64(value)
+    raise TypeError(f"{type(value).__name__} is not JSON serializable.")
+
+
+def _in_base64(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+def _is_nan(value: Any) -> bool:
+    """Whether a value is a number that JSON cannot hold, and null stands for."""
+    return isinstance(value, float) and value != value
 
 
 def _without_nulls(schema: Any) -> Any:

@@ -12,8 +12,9 @@ from skcap.cli import options
 from skcap.cli.classifiers import load_classifier
 from skcap.cli.console import console
 from skcap.cli.output import open_writer
+from skcap.cli.parquet import PythonTypes
 from skcap.cli.tables import Table, chunks
-from skcap.utils.files import write_text
+from skcap.utils.files import check_file_target, write_text
 from skcap.utils.progress import show_progress
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def predict(
     names = [f"{column}_probability"]
     if all_classes:
         names += [f"{column}_probability_{label}" for label in classifier.classes_.tolist()]
-    _check_new(table, [column, *names])
+    kinds = {column: _kind_of_label(classifier), **dict.fromkeys(names, float)}
+    _check_new(table, list(kinds))
 
     def add(texts: list[str]) -> list[dict[str, Any]]:
         p = classifier.predict_proba(texts)
@@ -65,7 +67,7 @@ def predict(
             for label, row in zip(labels, values, strict=True)
         ]
 
-    _stream(table, add, "predict", output, output_format)
+    _stream(table, add, kinds, "predict", output, output_format)
 
 
 def explain(
@@ -88,9 +90,12 @@ def explain(
 
     Adds the words of each text, and what each adds to the predicted label's logit.
     """
+    if html is not None:
+        check_file_target(html)
     table = Table(data, text=text, format=input_format, skip_bad_rows=skip_bad_rows)
     classifier = load_classifier(model, verbose=0)  # progress is shown by piece
-    _check_new(table, [column, "words", "scores"])
+    kinds = {column: _kind_of_label(classifier), "words": list[str], "scores": list[float]}
+    _check_new(table, list(kinds))
 
     def add(texts: list[str]) -> list[dict[str, Any]]:
         labels = classifier.predict(texts)
@@ -100,7 +105,7 @@ def explain(
             for label, record in zip(labels.tolist(), matrix, strict=True)
         ]
 
-    _stream(table, add, "explain", output, output_format, default="jsonl")
+    _stream(table, add, kinds, "explain", output, output_format, default="jsonl")
     if html is not None:
         _write_page(html, classifier, table)
 
@@ -108,6 +113,7 @@ def explain(
 def _stream(
     table: Table,
     add: Callable[[list[str]], list[dict[str, Any]]],
+    kinds: PythonTypes,
     step: str,
     output: str,
     output_format: str | None,
@@ -115,7 +121,7 @@ def _stream(
 ) -> None:
     """Write all rows with columns added, piece by piece."""
     with (
-        open_writer(output, output_format, default) as writer,
+        open_writer(output, output_format, default, table=table, added=kinds) as writer,
         show_progress(table.n_rows, step, "text", verbose=console.verbose) as progress,
     ):
         for rows in chunks(table.rows(), _CHUNK):
@@ -124,6 +130,10 @@ def _stream(
             progress.update(len(rows))
     if output != "-":
         console.say(f"skcap: wrote {output}")
+
+
+def _kind_of_label(classifier: GuidedTextClassifier) -> type:
+    return type(classifier.classes_.tolist()[0])
 
 
 def _check_new(table: Table, names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from skcap.cli import options
 from skcap.cli.classifiers import load_classifier
 from skcap.cli.labels import known_labels
 from skcap.cli.tables import Table
-from skcap.utils.files import replacing
+from skcap.utils.files import check_file_target, replacing
 
 __all__ = ["report"]
 
@@ -48,6 +48,7 @@ def report(
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise typer.BadParameter(f"--output must end in .html, got {output}.")
+    check_file_target(output)
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
     classifier = load_classifier(model)

@@ -9,7 +9,7 @@ from skcap.cli.tables import Table
 
 __all__ = ["read_shortcuts"]
 
-_YES = (True, "True", "true", "1", 1)
+_READ = ("word", "label", "kind", "shortcut")  # columns
 
 
 def read_shortcuts(path: Path) -> Any:
@@ -23,7 +23,7 @@ def read_shortcuts(path: Path) -> Any:
     Raises
     ------
     ValueError
-        If nothing is left, or something is no shortcut.
+        If nothing is left, something is no shortcut, or `shortcut` says neither yes nor no.
     """
     import pandas as pd
 
@@ -33,10 +33,10 @@ def read_shortcuts(path: Path) -> Any:
         lines = path.read_text(encoding="utf-8").splitlines()
         found = check_shortcuts([line.strip() for line in lines if line.strip()])
     else:
-        rows = [row.values for row in Table(str(path), text="word").rows()]
-        kept = [row for row in rows if row.get("shortcut", True) in _YES]
-        columns = ["word", "label", "kind"]
-        found = check_shortcuts(pd.DataFrame(kept, columns=columns, dtype=object))
+        table = Table(str(path), text="word")
+        columns = [name for name in _READ if name in table.columns]
+        rows = [row.values for row in table.rows()]
+        found = check_shortcuts(pd.DataFrame(rows, columns=columns, dtype=object))
     if found.empty:
         raise ValueError(f"--shortcuts: {path} names no shortcut, so there is nothing to swap.")
     return found

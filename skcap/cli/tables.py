@@ -30,6 +30,7 @@ _FORMATS = {
 }
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _NAMED = 20  # bad rows that are named; the others are counted
+_LONGEST = 2**31 - 1  # characters of a field; csv takes no more on all systems
 _BATCH = 1024  # rows of a Parquet file in memory
 
 
@@ -220,6 +221,12 @@ def _open_text(path: Path) -> IO[str]:
     return open(path, newline="", encoding="utf-8-sig", errors="surrogateescape")
 
 
+def _csv_reader(file: IO[str], delimiter: str, **options: Any) -> Any:
+    """Make a reader for texts of any length; csv takes fields for broken from 131,073 on."""
+    csv.field_size_limit(_LONGEST)
+    return csv.reader(file, delimiter=delimiter, **options)
+
+
 def _find_columns(path: Path, format: str) -> list[str]:
     if format == "parquet":
         return list(import_parquet().read_schema(path).names)
@@ -227,13 +234,13 @@ def _find_columns(path: Path, format: str) -> list[str]:
         first = next((row for row in _read_json_lines(path) if not row.problem), None)
         return list(first.values) if first else []
     with _open_text(path) as file:
-        return next(csv.reader(file, delimiter=_DELIMITERS[format]), [])
+        return next(_csv_reader(file, _DELIMITERS[format]), [])
 
 
 def _read_csv(path: Path, delimiter: str) -> Iterator[Row]:
     with _open_text(path) as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        header = next(reader, [])
+        reader = _csv_reader(file, delimiter, strict=True)
+        header: list[str] = next(reader, [])
         while True:
             number = reader.line_num + 1
             try:

@@ -31,7 +31,8 @@ def writing_folder(folder: str | os.PathLike[str], overwrite: bool) -> Iterator[
     Parameters
     ----------
     folder : path-like
-        Its parent folders are made where they are missing.
+        Its parent folders are made where they are missing. Of a symbolic link, the folder that it
+        leads to is meant.
     overwrite : bool
         Whether `folder` may be one that skcap wrote before, which is then replaced. An empty folder
         may always be there.
@@ -45,15 +46,23 @@ def writing_folder(folder: str | os.PathLike[str], overwrite: bool) -> Iterator[
     ------
     FileExistsError
         If there is something at `folder` that must not be replaced.
+
+    Notes
+    -----
+    A folder that cannot be exchanged as a whole, which mounted volumes and the working directory
+    are, is emptied and filled file by file, its record last. If that is interrupted, it holds no
+    record, so that nothing loads it.
     """
-    target = Path(folder)
+    target = Path(folder).resolve()
     check_target(target, overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    fixed = _is_fixed(target)
+    beside = target if fixed else target.parent
+    temporary = beside / f".{target.name}.{secrets.token_hex(4)}.tmp"
     temporary.mkdir()
     try:
         yield temporary
-        _put_in_place(temporary, target)
+        (_fill if fixed else _put_in_place)(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -83,6 +92,26 @@ def check_target(target: Path, overwrite: bool) -> None:
             f"{str(target)!r} holds a saved classifier. Pass overwrite=True to replace all of it, "
             "or choose another folder."
         )
+
+
+def _is_fixed(target: Path) -> bool:
+    """Whether a folder must stay where it is."""
+    here = Path.cwd()
+    return target.is_dir() and (target.is_mount() or target in (here, *here.parents))
+
+
+def _fill(new: Path, target: Path) -> None:
+    """Put what is in a folder inside `target` in place of all else there."""
+    (target / RECORD).unlink(missing_ok=True)  # from here on, it is no saved classifier
+    for old in target.iterdir():
+        if old == new:
+            continue
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    for path in sorted(new.iterdir(), key=lambda path: path.name == RECORD):
+        os.replace(path, target / path.name)
 
 
 def _put_in_place(new: Path, target: Path) -> None:

@@ -16,7 +16,7 @@ from skcap.guidance.base import BaseGuidance, Step, Task
 from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts import ShortcutAudit, check_shortcuts, match_shortcuts, shortcut_positions
 from skcap.utils.listing import list_some
-from skcap.utils.validation import integer, number
+from skcap.utils.validation import check_parameters, integer, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,6 +129,13 @@ class SwapGuidance(BaseGuidance):
         super().check()
         if self.shortcuts is not None:
             check_shortcuts(self.shortcuts)
+        if self.audit is not None:
+            check_parameters(self.audit)
+            if self.audit.cv is not None:
+                raise ValueError(
+                    f"audit has cv={self.audit.cv}, but here it audits the model that is trained, "
+                    "not clones of it. Pass it with cv=None."
+                )
 
     # -- before and after training ----------------------------------------------------------------
 

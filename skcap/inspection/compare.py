@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from numbers import Real
@@ -27,6 +28,7 @@ from skcap.utils.workers import as_ready
 __all__ = ["compare_guidance"]
 
 _REPEATS = 2  # of the folds of an integer `cv`
+_WARM = threading.Event()  # set once this process has fitted, for which it loads libraries first
 
 Scorer = Callable[[Any, list[str], np.ndarray], Any]
 
@@ -75,8 +77,8 @@ def compare_guidance(
         Seeds the splits of an integer `cv`, the shuffling, and each fit: on one split all arms are
         trained with the same seed, which replaces the classifier's own `random_state`.
     verbose : int, default=1
-        1 prints the estimated time to stderr after the first fit, and then shows progress. 0 prints
-        nothing.
+        1 prints the estimated time to stderr after the first two fits, and then shows progress. 0
+        prints nothing.
 
     Returns
     -------
@@ -160,9 +162,11 @@ class _Plan(NamedTuple):
             model, train = model.set_params(beta=0), prior.texts
         elif arm == "shuffled":
             train = prior.shuffle(random_state=split.seed)
+        was_warm = _WARM.is_set()
         start = time.perf_counter()
         model.fit(train, self.labels[split.train])
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start if was_warm else float("nan")
+        _WARM.set()
         score = self.scorer(model, [self.texts[row] for row in split.test], self.labels[split.test])
         if not isinstance(score, Real):
             raise TypeError(f"scoring must return one number, got {score!r:.80}.")
@@ -177,20 +181,23 @@ class _Plan(NamedTuple):
 def _run(
     plan: _Plan, splits: Sequence[_Split], arms: Sequence[str], n_jobs: int | None
 ) -> list[_Fit]:
-    """Time one guided fit, tell how long the rest will take, and run it."""
+    """Fit once, time one guided fit, tell how long the rest will take, and run it."""
     first, *others = splits
     start = time.perf_counter()
     prior = plan.prior_of(first)
     prior_seconds = time.perf_counter() - start
-    timed = plan.fit("guided", first, prior)
-    fit_seconds = time.perf_counter() - start - prior_seconds
+    done = [plan.fit("unguided", first, prior)]  # not timed, if it has libraries to load
+    start = time.perf_counter()
+    done.append(plan.fit("guided", first, prior))
+    fit_seconds = time.perf_counter() - start
     if plan.verbose:
-        n_fits = len(arms) * len(splits) - 1
+        n_fits = len(arms) * len(splits) - len(done)
         work = n_fits * fit_seconds + len(others) * prior_seconds
-        _announce(work / min(effective_n_jobs(n_jobs), len(splits)), n_fits, timed, prior_seconds)
-    tasks = [(arms[:-1], first, prior), *((arms, split, None) for split in others)]
+        work /= min(effective_n_jobs(n_jobs), len(splits))
+        _announce(work, n_fits, done[-1].seconds, prior_seconds)
+    rest = [arm for arm in arms if arm == "shuffled"]
+    tasks = [(rest, first, prior), *((arms, split, None) for split in others)]
     parallel = as_ready(n_jobs, ordered=True)
-    done = [timed]
     with show_progress(len(tasks), "compare_guidance", "split", verbose=plan.verbose) as progress:
         for fits in parallel(delayed(plan.fit_all)(*task) for task in tasks):
             done += fits
@@ -198,10 +205,10 @@ def _run(
     return done
 
 
-def _announce(seconds: float, n_fits: int, timed: _Fit, prior_seconds: float) -> None:
+def _announce(seconds: float, n_fits: int, fit_seconds: float, prior_seconds: float) -> None:
     print(
         f"compare_guidance: about {in_words(seconds)} for {n_fits} more fits (one guided fit took "
-        f"{in_words(timed.seconds)}, the prior of one split {in_words(prior_seconds)}; cached "
+        f"{in_words(fit_seconds)}, the prior of one split {in_words(prior_seconds)}; cached "
         "priors and unguided fits are faster).",
         file=sys.stderr,
     )

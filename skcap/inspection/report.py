@@ -19,7 +19,7 @@ from skcap.inspection.report_sections import (
     words_section,
 )
 from skcap.prior_matrix import PriorMatrix, check_same_texts
-from skcap.utils.files import write_text
+from skcap.utils.files import check_file_target, write_text
 from skcap.utils.html import page
 from skcap.utils.labels import check_labels
 from skcap.utils.words import check_texts
@@ -99,7 +99,8 @@ def write_report(
     """
     from skcap.inspection.plots._matplotlib import import_pyplot
 
-    import_pyplot()  # raises before the work, not after it
+    import_pyplot()  # both raise before the work, not after it
+    check_file_target(path)
     texts = check_texts(X)
     labels = check_labels(texts, y)
     if n_texts < 0:

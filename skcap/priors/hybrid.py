@@ -145,6 +145,8 @@ class HybridPrior(BasePrior, _BaseComposition):
     def set_params(self, **params: Any) -> HybridPrior:
         """Set parameters, sources (``cap="drop"``), or a source's parameters (``cap__alpha=2``).
 
+        Sources and their parameters hold from the next fit on, which clones them.
+
         Parameters
         ----------
         **params
@@ -163,7 +165,7 @@ class HybridPrior(BasePrior, _BaseComposition):
                 f"weights are for aggregation='mean' only, got aggregation={self.aggregation!r}. "
                 "Set weights=None."
             )
-        self._weights_by_name()
+        self._weights_of([name for name, _ in self._active()])
 
     def _check_transformers(self) -> None:
         pairs = self.transformers
@@ -192,8 +194,8 @@ class HybridPrior(BasePrior, _BaseComposition):
     def _active(self) -> list[tuple[str, Any]]:
         return [(name, source) for name, source in self.transformers if not _dropped(source)]
 
-    def _weights_by_name(self) -> dict[str, float]:
-        """Weights of the sources that are not dropped."""
+    def _weights_of(self, active: list[str]) -> dict[str, float]:
+        """Give the weights of sources by their names, those that are not dropped."""
         names = [name for name, _ in self.transformers]
         if self.weights is None:
             given: Mapping[str, float] = {}
@@ -208,7 +210,7 @@ class HybridPrior(BasePrior, _BaseComposition):
                 f"weights must hold one weight for each of the {len(names)} transformers, dropped "
                 f"ones included, got {self.weights!r:.80}. A mapping by name may leave some out."
             )
-        weights = {name: given.get(name, 1.0) for name, _ in self._active()}
+        weights = {name: given.get(name, 1.0) for name in active}
         for name, weight in weights.items():
             check_number(f"weights[{name!r}]", weight, number(0))
         if not any(weights.values()):
@@ -309,7 +311,7 @@ class HybridPrior(BasePrior, _BaseComposition):
                 )
         matrices = [output.normalize(self.normalize) for output in outputs]
         check_same_texts([PriorMatrix(texts), *matrices], ["X", *names])
-        weights = self._weights_by_name()
+        weights = self._weights_of(names)
         scores = self._merge(matrices, np.array([weights[name] for name in names]))
         aggregation = self.aggregation
         provenance = {

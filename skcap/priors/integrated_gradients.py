@@ -173,7 +173,7 @@ class IGPriorTransformer(BasePrior):
         lengths = [len(split_words(text)) for text, _ in pairs]
         parts = np.split(values, np.cumsum([len(pairs), len(pairs), *lengths]))
         delta, difference, scores = parts[0], parts[1], parts[2:-1]
-        self._scores = dict(zip(pairs, scores, strict=True))
+        self._scores, self._scored_by = dict(zip(pairs, scores, strict=True)), self._settings()
         position = {pair: place for place, pair in enumerate(pairs)}
         self.convergence_delta_ = delta[[position[row] for row in rows]]
         self._report_convergence(difference)
@@ -182,6 +182,7 @@ class IGPriorTransformer(BasePrior):
         """Set `_untrained`, or, if prefit, `classifier_`."""
         from skcap.classifier import GuidedTextClassifier
 
+        self._is_given = self.prefit
         classifier = self.classifier
         if classifier is None:
             classifier = GuidedTextClassifier(guidance=None)
@@ -245,9 +246,7 @@ class IGPriorTransformer(BasePrior):
             "settings": settings,
             "texts": self._texts,
             "labels": self._labels.tolist(),
-            "n_steps": int(self.n_steps),
-            "baseline": self.baseline,
-            "target": self.target,
+            **self._settings(),
         }
         return cache, PriorCache.key(request)
 
@@ -272,10 +271,8 @@ class IGPriorTransformer(BasePrior):
             self._trained_classifier(),
             [text for text, _ in pairs],
             [label for _, label in pairs],
-            n_steps=int(self.n_steps),
             internal_batch_size=int(self.internal_batch_size),
-            baseline=self.baseline,
-            target=self.target,
+            **self._settings(),
         )
 
     def _report_convergence(self, difference: np.ndarray) -> None:
@@ -296,23 +293,28 @@ class IGPriorTransformer(BasePrior):
 
     def _attribute(self, texts: list[str], classes: np.ndarray) -> PriorMatrix:
         rows = list(zip(texts, self.classes_[classes].tolist(), strict=True))
-        new = [pair for pair in dict.fromkeys(rows) if pair not in self._scores]
-        known = self._scores
+        # What has been set since fit holds for what is asked for now.
+        known = self._scores if self._settings() == self._scored_by else {}
+        new = [pair for pair in dict.fromkeys(rows) if pair not in known]
         if new:
             known = {**known, **dict(zip(new, self._with_captum(new)[0], strict=True))}
         return PriorMatrix(texts, [known[row] for row in rows], provenance=self._provenance())
 
+    def _settings(self) -> dict[str, Any]:
+        """Give what scores depend on besides the model."""
+        return {"n_steps": int(self.n_steps), "baseline": self.baseline, "target": self.target}
+
     def _provenance(self) -> dict[str, Any]:
-        classifier = self.classifier_ if self.prefit else self._untrained
+        classifier = self.classifier_ if self._is_given else self._untrained
         seed, delta = classifier.random_state, np.abs(self.convergence_delta_)
+        settings = self._settings()
+        told = {"mean": float(delta.mean()), "max": float(delta.max())}
         return {
             "source": "ig",
             "model": str(classifier.model),
-            "n_steps": self.n_steps,
-            "baseline": self.baseline,
-            "target": self.target,
+            **settings,
             "random_state": seed if isinstance(seed, numbers.Integral | None) else str(seed),
-            "convergence_delta": {"mean": float(delta.mean()), "max": float(delta.max())},
+            **({"convergence_delta": told} if settings == self._scored_by else {}),
         }
 
 

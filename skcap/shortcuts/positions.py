@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "check_shortcuts", "match_shortcuts", "shortcut_positions"]
 
+_YES, _NO = ("true", "yes", "1", "1.0"), ("false", "no", "0", "0.0")
+_SAID = dict.fromkeys(_YES, True) | dict.fromkeys(_NO, False)
 KINDS = ("word", "phrase", "first", "last", "pattern")
 
 
@@ -34,7 +36,8 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
         - "pattern": a pattern's name, such as "number at the end".
 
         Its column `label` names the class that the shortcut goes with, None where it is missing or
-        not known.
+        not known. Of a column `shortcut`, as ``words_`` of an audit has it, only rows that say yes
+        (True, "yes", "true" or 1, in any case) are taken.
 
     Returns
     -------
@@ -48,7 +51,8 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
     TypeError
         If `shortcuts` is a single string, or a word is not a string.
     ValueError
-        If a column or a word is missing, a kind or a pattern is not known, or a row is there twice.
+        If a column or a word is missing, a kind or a pattern is not known, a row is there twice, or
+        `shortcut` says neither yes nor no.
 
     Examples
     --------
@@ -73,6 +77,9 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
             "shortcuts must be a table or a list of words, got "
             f"{shortcuts!r:.60} ({type(shortcuts).__name__})."
         )
+    if "shortcut" in table:
+        chosen = [_says_yes(*pair) for pair in zip(table["shortcut"], table["word"], strict=True)]
+        table = table[np.array(chosen, dtype=bool)].reset_index(drop=True)
     for column in ("label", "kind"):
         if column not in table:
             table[column] = pd.Series([None] * len(table), dtype=object)
@@ -84,6 +91,17 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
     if twice.any():
         raise ValueError(f"shortcuts must list each word once; {words[twice.argmax()]!r} is twice.")
     return table[["word", "label", "kind", *table.columns.difference(["word", "label", "kind"])]]
+
+
+def _says_yes(value: Any, word: Any) -> bool:
+    """Read a cell of the column `shortcut`, as pandas and as spreadsheets write it."""
+    said = str(value).strip().lower()
+    if said not in _SAID:
+        raise ValueError(
+            f"The column 'shortcut' must say yes or no, got {value!r:.40} for the word "
+            f"{word!r:.40}."
+        )
+    return _SAID[said]
 
 
 def _usual_kind(word: Any) -> str:
@@ -124,9 +142,9 @@ def match_shortcuts(texts: Any, shortcuts: Any) -> list[np.ndarray]:
     Returns
     -------
     list of int64 ndarrays, length n_texts, shape (n_words of the text,) each
-        The row of `shortcuts`, counted from 0; -1 for a word that belongs to none. Of several, the
-        first row counts. Shortcuts within a word (casing, attached punctuation) and the length of
-        a text have no words of their own, and are not found.
+        The row of ``check_shortcuts(shortcuts)``, counted from 0; -1 for a word that belongs to
+        none. Of several, the first row counts. Shortcuts within a word (casing, attached
+        punctuation) and the length of a text have no words of their own, and are not found.
 
     Examples
     --------

@@ -124,7 +124,7 @@ def add_verdict(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
         _adjust(table, table["tested"] & ~judged, reliance, "reliance")
     else:
         _adjust(table, table["tested"], reliance, "reliance")
-    flagged = relied & (table["q"] <= fdr)
+    flagged = relied & (table["q"] <= fdr) & ~_is_length(table)
     table["shortcut"] = flagged & ~_is_part(table, flagged)
     return table.sort_values(
         ["shortcut", "q", "z"], ascending=[False, True, False], ignore_index=True, kind="stable"
@@ -136,6 +136,11 @@ def _adjust(table: pd.DataFrame, rows: pd.Series, p: pd.Series, test: str) -> No
     if rows.any():
         table.loc[rows, "p"], table.loc[rows, "by"] = p[rows], test
         table.loc[rows, "q"] = false_discovery_control(p[rows])
+
+
+def _is_length(table: pd.DataFrame) -> pd.Series:
+    """Find lengths of texts: no text can be made longer by nothing, so reliance is not tested."""
+    return (table["kind"] == "pattern") & ~table["word"].isin(list(PATTERNS))
 
 
 def _is_part(table: pd.DataFrame, flagged: pd.Series) -> pd.Series:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from skcap.utils.words import show_surrogates
 
-__all__ = ["replacing", "write_text"]
+__all__ = ["check_file_target", "replacing", "write_text"]
 
 
 @contextlib.contextmanager
@@ -22,12 +25,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Parameters
     ----------
     path : path-like
-        The file to write or replace. Nothing is appended to its name.
+        The file to write or replace. Nothing is appended to its name. Of a symbolic link, the file
+        that it leads to is replaced. A pipe or a device is written to at the end.
 
     Yields
     ------
     pathlib.Path
-        In the same folder. It is removed if the block raises.
+        In the same folder, for a file. It is removed if the block raises.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no folder to write the file into.
+    IsADirectoryError
+        If `path` is a folder.
 
     Examples
     --------
@@ -40,15 +51,54 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     (Path(folder) / "scores.txt").read_text()
     '0.5'
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    check_file_target(path)
+    if _is_pipe_or_device(path):
+        with tempfile.TemporaryDirectory(prefix="skcap-") as folder:
+            temporary = Path(folder) / Path(path).name
+            yield temporary
+            with open(temporary, "rb") as whole, open(path, "wb") as target:
+                shutil.copyfileobj(whole, target)
+        return
+    target_path = Path(os.path.realpath(path))
+    temporary = target_path.with_name(f".{target_path.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
-        os.replace(temporary, target)
+        os.replace(temporary, target_path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         raise
+
+
+def check_file_target(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that no file can be written to, before the work whose result goes there.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no folder to write the file into.
+    IsADirectoryError
+        If `path` is a folder.
+    """
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{os.fspath(path)} is a folder. Name a file in it.")
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"{os.fspath(path)} cannot be written, since there is no folder {folder}. Make it "
+            "first, or name another file."
+        )
+
+
+def _is_pipe_or_device(path: str | os.PathLike[str]) -> bool:
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

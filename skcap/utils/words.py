@@ -7,6 +7,7 @@ words repeat, and because sub-words differ from one model to the next.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
@@ -78,7 +79,8 @@ def check_texts(X: Any, name: str = "X") -> list[str]:
     """
     if isinstance(X, str):
         raise TypeError(f"{name} is a single string; pass a list of texts, as in {name}=[text].")
-    texts = getattr(X, "texts", X)
+    # Of the type, since a Series or a table may have a row or a column of that name.
+    texts = X.texts if hasattr(type(X), "texts") else X
     shape = getattr(texts, "shape", None)
     if shape is not None and len(shape) != 1:
         raise ValueError(
@@ -228,7 +230,9 @@ class Affixes(NamedTuple):
 
 
 def split_affixes(word: str) -> Affixes:
-    r"""Split punctuation, and a possessive ending, off a word.
+    r"""Split punctuation, and possessive endings, off a word.
+
+    A vowel sign or an accent that is a character of its own belongs to the letter before it.
 
     Examples
     --------
@@ -239,11 +243,27 @@ def split_affixes(word: str) -> Affixes:
     start, end = 0, len(word)
     while start < end and not word[start].isalnum():
         start += 1
-    while end > start and not word[end - 1].isalnum():
-        end -= 1
-    if word[start:end].lower().endswith(("'s", "\u2019s")):
-        end -= 2
+    end = _end_of_core(word, start, end)
+    while word[start:end].lower().endswith(("'s", "\u2019s")):
+        end = _end_of_core(word, start, end - 2)
     return Affixes(word[:start], word[start:end], word[end:])
+
+
+def _end_of_core(word: str, start: int, end: int) -> int:
+    """Find where the last letter or digit before `end` ends, with the marks that it carries."""
+    last = end
+    while last > start and not word[last - 1].isalnum():
+        last -= 1
+    if last > start:
+        while last < end and _is_mark(word[last]):
+            last += 1
+    return last
+
+
+def _is_mark(character: str) -> bool:
+    """Whether a character is a part of the letter before it, and no hint at how to draw it."""
+    is_variation = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
+    return unicodedata.category(character) in ("Mn", "Mc") and not is_variation
 
 
 def listed_form(word: str) -> str:
@@ -261,10 +281,16 @@ def listed_form(word: str) -> str:
 def bare(word: str) -> str:
     """Give the form in which words are compared: lower case, no punctuation, no possessive ending.
 
+    Accented letters are composed (Unicode's NFC), however they were typed. The bare form of a bare
+    form is itself.
+
     Examples
     --------
     >>> from skcap.utils.words import bare
     >>> [bare(word) for word in ["Card's?", "(top-up)", "don’t", "-"]]
     ['card', 'top-up', "don't", '']
     """
-    return split_affixes(word).core.lower().replace("\u2019", "'")
+    core = split_affixes(word).core.lower()
+    if not core.isascii():
+        core = unicodedata.normalize("NFC", core).replace("\u2019", "'")
+    return core

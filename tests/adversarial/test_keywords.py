@@ -33,6 +33,13 @@ def test_numbers_negative_scores_and_function_words_are_no_keywords():
     assert set(class_keywords(PRIOR, Y, stop_words=["Cancel"])["remove"]) == {"my", "alarm", "it"}
 
 
+def test_vowel_signs_and_accents_are_parts_of_letters():
+    prior = PriorMatrix(["गाना बजाओ", "cafe\u0301s ferme\u0301s"], [[1, 2], [2, 1]])
+    keywords = class_keywords(prior, ["play", "open"], stop_words=None)
+    assert set(keywords["play"]) == {"गाना", "बजाओ"}
+    assert set(keywords["open"]) == {"caf\u00e9s", "ferm\u00e9s"}
+
+
 def test_words_that_all_classes_share_alike_drop_out():
     prior = PriorMatrix(["card lost", "card found"], [[1.0, 1.0], [1.0, 1.0]])
     assert class_keywords(prior, [0, 1]) == {0: {"lost": 1.0}, 1: {"found": 1.0}}

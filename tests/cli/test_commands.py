@@ -114,6 +114,18 @@ def test_errors_are_a_line_and_a_status(run, data, tmp_path):
     assert "does not hold a trained model" in run("predict", tmp_path, data, status=1).stderr
 
 
+def test_pages_without_a_folder_are_refused_before_the_work(run, data, saved, tmp_path):
+    page = tmp_path / "no" / "page.html"
+    for command in (
+        ["audit", data, "--html", page],
+        ["explain", saved, data, "--html", page],
+        ["report", saved, data, "-o", page],
+    ):
+        shown = run(*command, status=1)
+        assert f"{page} cannot be written, since there is no folder {page.parent}." in shown.stderr
+        assert shown.stdout == ""
+
+
 def test_debug_shows_the_error_itself(data, tmp_path):
     result = CliRunner().invoke(app, ["predict", str(tmp_path), str(data), "--debug"])
     assert isinstance(result.exception, ValueError)
@@ -229,6 +241,13 @@ def test_train_swaps_what_a_file_lists(run, data, tmp_path, tiny_model):
     table.write_text("word,shortcut\nalarm,False\n")
     shown = run(*common, "-o", tmp_path / "model", "--shortcuts", table, status=1)
     assert "names no shortcut" in shown.stderr
+    table.write_text("word,kind,shortcut\nalarm,word,TRUE\nrain,word,FALSE\n")  # a spreadsheet's
+    run(*common, "-o", tmp_path / "model", "--shortcuts", table)
+    clf = GuidedTextClassifier.from_pretrained(tmp_path / "model")
+    assert clf.guidance_[0].shortcuts_["word"].tolist() == ["alarm"]
+    table.write_text("word,shortcut\nalarm,maybe\n")
+    shown = run(*common, "-o", tmp_path / "model", "--shortcuts", table, status=1)
+    assert "must say yes or no, got 'maybe' for the word 'alarm'" in shown.stderr
 
 
 @pytest.mark.filterwarnings("default")
@@ -254,6 +273,8 @@ def test_labels_that_are_numbers(run, tmp_path, make, tiny_model):
     audit = ["audit", data, "--prior", "fake", "--model", tiny_model("bert"), "--epochs", 1]
     assert "The labels are numbers" in run(*audit).stderr
     assert "The labels are numbers" not in run(*audit, "--label-names", names).stderr
+    make(guidance=None).fit(TEXTS, codes.astype(float)).save_pretrained(tmp_path / "floats")
+    run("report", tmp_path / "floats", data, "-o", tmp_path / "report.html")
     names.write_text("[1]")
     assert "must hold one JSON object" in run(*extract, "--label-names", names, status=1).stderr
 

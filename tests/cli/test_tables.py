@@ -1,5 +1,8 @@
+import datetime
 import io
 import json
+import math
+from decimal import Decimal
 
 import pytest
 import typer
@@ -191,6 +194,99 @@ def test_columns_that_come_late_are_not_dropped(tmp_path):
     with open_writer(str(tmp_path / "out.jsonl"), None) as writer:
         writer.write(rows)
     assert (tmp_path / "out.jsonl").read_text() == json_lines(*rows)
+
+
+def parquet_of(tmp_path, table):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(table, tmp_path / "in.parquet")
+    return Table(str(tmp_path / "in.parquet"), text="text")
+
+
+def written(tmp_path, table, added=None, **more):
+    """Write the rows of a table to a Parquet file, in two pieces, and read it."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = str(tmp_path / "out.parquet")
+    with open_writer(path, None, table=table, added=added or {}) as writer:
+        for rows in chunks(table.rows(), 2):
+            writer.write([{**row.values, **more} for row in rows])
+    return parquet.read_table(path)
+
+
+def test_what_comes_late_in_json_lines_keeps_its_value_in_parquet(tmp_path, write):
+    rows = [
+        {"text": "a", "x": 1, "deep": {"one": 1}, "empty": None},
+        {"text": "b", "x": 2, "deep": {"one": 2}, "empty": None},
+        {"text": "c", "x": 2.75, "deep": {"one": 1, "two": "z"}, "empty": None, "late": [3]},
+    ]
+    table = Table(write("in.jsonl", json_lines(*rows)), text="text")
+    read = written(tmp_path, table, {"scores": list[float]}, scores=[None]).to_pylist()
+    assert [row["x"] for row in read] == [1.0, 2.0, 2.75]
+    assert [row["deep"]["two"] for row in read] == [None, None, "z"]
+    assert [row["late"] for row in read] == [None, None, [3]]
+    assert read[0]["scores"] == [None]
+
+
+def test_types_of_a_parquet_file_stay(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    columns = {
+        "text": pyarrow.array(["a", "b", "c"], pyarrow.large_string()),
+        "price": pyarrow.array([None, None, Decimal("1.50")], pyarrow.decimal128(9, 2)),
+        "small": pyarrow.array([1, 2, None], pyarrow.int8()),
+        "at": pyarrow.array([None, None, 5], pyarrow.timestamp("ns", tz="UTC")),
+        "kind": pyarrow.array(["x", "y", "x"]).dictionary_encode(),
+    }
+    table = pyarrow.table(columns)
+    read = written(tmp_path, parquet_of(tmp_path, table))
+    assert read.schema.equals(table.schema)
+    assert read.to_pylist() == table.to_pylist()
+
+
+def test_values_of_parquet_files_have_a_form_in_json_and_csv(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    moment = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+    columns = {"text": "a", "at": moment, "price": Decimal("1.50"), "raw": b"\x00", "no": math.nan}
+    table = parquet_of(tmp_path, pyarrow.Table.from_pylist([columns]))
+    for name in ("out.jsonl", "out.csv"):
+        with open_writer(str(tmp_path / name), None, table=table) as writer:
+            writer.write([row.values for row in table.rows()])
+    (line,) = (tmp_path / "out.jsonl").read_text().splitlines()
+    plain = {"at": "2026-01-02T03:04:05+00:00", "price": "1.50", "raw": "AA==", "no": None}
+    assert json.loads(line) == {"text": "a", **plain}
+    assert "1.50,AA==" in (tmp_path / "out.csv").read_text()
+
+
+def test_columns_of_mixed_kinds_are_refused_before_the_work(tmp_path, write):
+    pytest.importorskip("pyarrow")
+    for value in ("x", 2**70, {"y": 1}):
+        rows = [{"text": "a", "id": 1}, {"text": "b", "id": value}]
+        table = Table(write("in.jsonl", json_lines(*rows)), text="text")
+        with (
+            pytest.raises(ValueError, match=r"The column 'id' of .* Write JSON lines instead"),
+            open_writer(str(tmp_path / "out.parquet"), None, table=table),
+        ):
+            pytest.fail("the work has begun")
+
+
+def test_all_columns_of_json_lines_go_to_csv(tmp_path, write):
+    table = Table(
+        write("in.jsonl", json_lines({"text": "a"}, {"text": "b", "late": 1})), text="text"
+    )
+    with open_writer(str(tmp_path / "out.csv"), None, table=table, added={"p": float}) as writer:
+        writer.write([{**row.values, "p": 0.5} for row in table.rows()])
+    assert (tmp_path / "out.csv").read_text() == "text,late,p\na,,0.5\nb,1,0.5\n"
+
+
+def test_a_table_without_rows_is_written(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    with open_writer(str(tmp_path / "out.parquet"), None):
+        pass
+    assert parquet.read_table(tmp_path / "out.parquet").num_rows == 0
+
+
+def test_long_texts_are_no_broken_csv(write):
+    long = "word " * 50_000
+    (row,) = Table(write("data.csv", f"text\n{long}\n"), text="text").rows()
+    assert row.values["text"] == long
 
 
 def test_parquet_does_not_go_to_stdout():

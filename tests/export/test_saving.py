@@ -232,6 +232,35 @@ def test_a_failure_leaves_the_old_folder_and_nothing_else(plain, copied, monkeyp
     assert list(copied.parent.iterdir()) == [copied]
 
 
+def test_a_link_leads_to_the_folder_that_is_replaced(plain, copied, tmp_path):
+    link = tmp_path / "current"
+    link.symlink_to(copied)
+    (copied / "stray.bin").write_bytes(b"")
+    plain.save_pretrained(link, overwrite=True)
+    assert link.is_symlink()
+    assert not (copied / "stray.bin").exists()
+    load(link)
+
+
+@pytest.mark.parametrize("kind", ["working directory", "mount"])
+def test_a_folder_that_cannot_be_moved_is_filled(plain, tmp_path, monkeypatch, kind):
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    before = folder.stat().st_ino
+    if kind == "mount":
+        monkeypatch.setattr("pathlib.Path.is_mount", lambda path: path == folder)
+    else:
+        monkeypatch.chdir(folder)
+    path = folder if kind == "mount" else "."
+    plain.save_pretrained(path)
+    load(path)
+    (folder / "stray.bin").write_bytes(b"")
+    plain.save_pretrained(path, overwrite=True)
+    load(path)
+    assert folder.stat().st_ino == before
+    assert not [name for name in folder.iterdir() if name.name.startswith((".", "stray"))]
+
+
 def edit_record(folder, **changes):
     record = json.loads((folder / "skcap.json").read_text())
     (folder / "skcap.json").write_text(json.dumps({**record, **changes}))

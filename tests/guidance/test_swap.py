@@ -15,6 +15,7 @@ from keyword_task import KEYWORDS, LABELS, NEW_LABELS, NEW_TEXTS, TEXTS, same_we
 from skcap.classifier.batches import PadCollate, TextDataset
 from skcap.classifier.texts import encode_texts
 from skcap.guidance import Step, SwapGuidance, Task
+from skcap.shortcuts import ShortcutAudit
 
 MARKS = dict(zip(KEYWORDS, ["paris", "jazz", "noon"], strict=True))
 MARKED = [f"{MARKS[label]} {text}" for text, label in zip(TEXTS, LABELS, strict=True)]
@@ -174,5 +175,9 @@ def test_a_swapped_mark_does_not_mislead(make):
 def test_without_a_list_a_prior_is_needed(make):
     with pytest.raises(ValueError, match="SwapGuidance needs a prior, but X is list"):
         fit(make, "swap")
+    with pytest.raises(ValueError, match=r"cv=2, .* Pass it with cv=None"):
+        SwapGuidance(audit=ShortcutAudit(cv=2)).check()
+    with pytest.raises(ValueError, match="'fdr' parameter of ShortcutAudit must be"):
+        SwapGuidance(audit=ShortcutAudit(fdr=2)).check()
     with pytest.raises(ValueError, match="'drop' parameter of SwapGuidance must be"):
         fit(make, SwapGuidance([], drop=2))

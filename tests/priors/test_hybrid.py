@@ -323,3 +323,12 @@ def test_usual_mistakes():
 def test_accepts_arrays_and_keeps_order():
     matrix = hybrid(ONE).fit_transform(np.array(X, dtype=object), np.array(Y))
     assert_array_equal(matrix.texts, np.array(X, dtype=object))
+
+
+@pytest.mark.parametrize("weights", [None, [1, 3], {"two": 3}])
+def test_sources_set_after_fit_wait_for_the_next_one(weights):
+    prior = hybrid(ONE, TWO, weights=weights).set_params(two="drop").fit(X, Y)
+    prior.set_params(one="drop", two=PrecomputedPrior(TWO))
+    assert_rows(prior.attribute(X, Y), hybrid(ONE).fit_transform(X, Y).scores)
+    assert list(prior.attribute(X, Y).provenance["sources"]) == ["one"]
+    assert list(prior.fit(X, Y).attribute(X, Y).provenance["sources"]) == ["two"]

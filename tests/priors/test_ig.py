@@ -309,6 +309,23 @@ def test_rows_of_the_training_texts_are_looked_up(small):
     assert prior.attribute(X[3:1:-1], Y[3:1:-1]) == matrix[[3, 2]]
 
 
+@pytest.mark.parametrize("change", [{"n_steps": 8}, {"target": "log_odds"}, {"baseline": "zero"}])
+def test_settings_changed_after_fit_hold_for_training_texts_too(small, trainings, change):
+    prior = IGPriorTransformer(small(), n_steps=4, cache=False).fit(X, Y)
+    before = prior.attribute(X, Y)
+    after = prior.set_params(**change).attribute(X, Y)
+    fresh = IGPriorTransformer(small(), n_steps=4, cache=False).set_params(**change)
+    for ours, theirs in zip(after.scores, fresh.fit_transform(X, Y).scores, strict=True):
+        assert_allclose(ours, theirs, atol=1e-6)
+    assert len(trainings) == 2  # one of each
+    assert after != before
+    assert {name: after.provenance[name] for name in change} == change
+    assert "convergence_delta" in before.provenance
+    assert "convergence_delta" not in after.provenance  # it was that of the fit's settings
+    prior.set_params(prefit=True)  # holds from the next fit on
+    assert prior.attribute(X, Y) == after
+
+
 def test_transform_trains_and_scores_nothing(small, trainings, tmp_path):
     IGPriorTransformer(small(), n_steps=3, cache=tmp_path).fit(X, Y)
     prior = IGPriorTransformer(small(), n_steps=3, cache=tmp_path).fit(X, Y)

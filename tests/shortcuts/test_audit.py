@@ -252,6 +252,18 @@ def test_shouting_is_flagged_by_reliance_alone_and_length_never():
     assert any("The prior says nothing about it" in line for line in audit.sentences())
 
 
+@pytest.mark.filterwarnings("ignore:There is no prior")
+def test_without_a_classifier_length_is_not_flagged_either():
+    X = [
+        f"{text} and so on and so forth" if label == Y[0] else text
+        for text, label in zip(CLEAN, Y, strict=True)
+    ]
+    audit = ShortcutAudit(kinds=["pattern"], min_purity=0.5).fit(X, Y)
+    lengths = audit.words_[audit.words_["word"].str.startswith("at ")]
+    assert lengths["tested"].any()
+    assert not lengths["shortcut"].any()
+
+
 def test_integer_labels_and_rare_classes_are_no_trouble():
     codes = np.unique(Y, return_inverse=True)[1].astype(np.int64)
     X, y = [*MARKED, "something else"], [*codes, 99]

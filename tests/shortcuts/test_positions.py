@@ -50,6 +50,14 @@ def test_a_table_keeps_its_other_columns_and_an_index_of_words_is_taken_for_them
     assert checked.to_dict("records") == [{"word": "bob", "label": "a", "kind": "word", "q": 0.01}]
 
 
+@pytest.mark.parametrize(("yes", "no"), [(True, False), ("TRUE", "FALSE"), ("yes ", "No"), (1, 0)])
+def test_of_a_table_with_verdicts_only_those_that_say_yes_are_taken(yes, no):
+    words = ["ann", "jazz", "bob", "jazz"]
+    table = pd.DataFrame({"word": words, "shortcut": [yes, no, yes, no]})
+    assert check_shortcuts(table)["word"].tolist() == ["ann", "bob"]
+    assert match_shortcuts(TEXTS[1:2], table)[0].tolist() == [-1, 1, -1]
+
+
 def test_no_shortcuts_are_found_nowhere():
     assert positions([]) == [[], [], [], []]
 
@@ -65,6 +73,7 @@ def test_no_shortcuts_are_found_nowhere():
         (pd.DataFrame({"words": ["bob"]}), ValueError, "a column 'word'"),
         (pd.DataFrame({"word": ["bob"], "kind": ["name"]}), ValueError, "got 'name'"),
         (pd.DataFrame({"word": ["bob"], "kind": ["pattern"]}), ValueError, "is not a pattern"),
+        (pd.DataFrame({"word": ["bob"], "shortcut": ["?"]}), ValueError, "yes or no, got '?'"),
     ],
 )
 def test_what_is_no_list_of_shortcuts_is_refused(shortcuts, error, message):

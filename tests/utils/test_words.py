@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skcap.prior_matrix import PriorMatrix
-from skcap.utils.words import align_tokens, check_encodable, check_texts, split_words
+from skcap.utils.words import (
+    align_tokens,
+    bare,
+    check_encodable,
+    check_texts,
+    listed_form,
+    split_affixes,
+    split_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +48,19 @@ def test_check_texts_takes_any_collection(texts):
     checked = check_texts(texts)
     assert checked == ["a b", "c"]
     assert [type(text) for text in checked] == [str, str]  # numpy's own str type is gone
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [pd.Series(["a b", "c"], index=["texts", "other"]), pd.Series({"texts": "a b", "x": "c"})],
+)
+def test_a_row_called_texts_is_no_collection_of_texts(texts):
+    assert check_texts(texts) == ["a b", "c"]
+
+
+def test_a_table_with_a_column_called_texts_is_refused():
+    with pytest.raises(ValueError, match="Select the text column"):
+        check_texts(pd.DataFrame({"texts": ["a"]}))
 
 
 def test_check_texts_copies():
@@ -133,3 +154,33 @@ def test_lone_surrogates_are_named_with_their_row_and_the_remedy():
     check_encodable([repaired])
     pair = "\ud83d\ude42".encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     assert pair == "🙂"
+
+
+# -- the form in which words are compared ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "form"),
+    [
+        ("Card's?", "card"),
+        ('"Emma"\'s', "emma"),  # punctuation within the possessive
+        ("ALİ", "ali\u0307"),  # its lower case has a dot of its own
+        ("की", "की"),  # vowel signs are letters' parts: else ka, ki and ke would be one word
+        ("के।", "के"),
+        ("ที่", "ที่"),
+        ("cafe\u0301!", "caf\u00e9"),  # typed as two characters
+        ("hello❤\ufe0f", "hello"),
+        ("1\ufe0f\u20e3", "1"),
+        ("❤\ufe0f", ""),
+        ("...", ""),
+    ],
+)
+def test_bare(word, form):
+    assert bare(word) == form
+    assert listed_form(word) == (form or word)
+
+
+@given(st.text(max_size=8) | st.text("aS'\u2019\"İΣς\u0307e\u0301\ufe0f1-.", max_size=8))
+def test_a_bare_form_is_its_own(word):
+    assert bare(bare(word)) == bare(word)
+    assert "".join(split_affixes(word)) == word
