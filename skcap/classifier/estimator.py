@@ -291,6 +291,7 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
             data = self._read(X, y, sample_weight, guidance)
             seed = check_random_state(self.random_state).randint(2**31 - 1)
             self._fit(data, guidance, seed)
+            self._fitted_with_ = self.get_params(deep=False)
         return self
 
     @property
@@ -461,6 +462,7 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         )
         scores: list[np.ndarray] = [np.empty(0)] * len(texts)
         size = self.net_.iterator_valid__batch_size
+        size = len(texts) if size < 0 else size  # skorch's -1 is all at once
         token = find_baseline_token(self.tokenizer_, self.ig_baseline, "ig_baseline")
         with (
             seeded(0),

@@ -73,7 +73,8 @@ class Saving(FineTuning):
         Warns
         -----
         UserWarning
-            If JSON cannot hold a parameter, such as a callback, or it is a secret. The loaded
+            If JSON cannot hold a parameter, such as a callback, or a column of a table of
+            shortcuts, or it is a secret. The loaded
             classifier predicts all the same, and must be given the parameter before it is fitted
             again.
 
@@ -123,8 +124,8 @@ class Saving(FineTuning):
         -------
         GuidedTextClassifier
             Fitted, with the parameters that it was fitted with. Of the training it has
-            ``guidance_`` and ``training_data_``; the history, and the audit but for its findings in
-            ``guidance_[0].shortcuts_``, are not saved.
+            ``guidance_`` and ``training_data_``; the history, the masker of a MaskerGuidance, and
+            the audit but for its findings in ``guidance_[0].shortcuts_``, are not saved.
 
         Raises
         ------
@@ -152,6 +153,8 @@ class Saving(FineTuning):
         classifier.max_length_ = record["max_length"]
         classifier.guidance_ = export.restore_guidance(record)
         classifier.training_data_ = record["training_data"]
+        classifier._fitted_with_ = classifier.get_params(deep=False)
+        classifier._saved_audit_ = record["audit"]
         encoder = str(folder / record["encoder"])
         with seeded(0), explain_load_errors(folder):
             classifier.tokenizer_ = load_tokenizer(encoder, **_OPTIONS)
@@ -162,7 +165,11 @@ class Saving(FineTuning):
     def _serving_net(self, encoder: str) -> Any:
         """Make a net that predicts; what concerns training alone may not have been saved."""
         kept = {name: getattr(self, name) for name in _SERVING}
-        kept |= {n: v for n, v in self._skorch_params().items() if n.startswith("iterator_valid__")}
+        kept |= {
+            name: value
+            for name, value in self._skorch_params().items()
+            if name.startswith("iterator_valid__") and not isinstance(value, export.NotSaved)
+        }
         bare = type(self)(guidance=None, **kept)
         bare.tokenizer_ = self.tokenizer_
         device = torch.device(resolve_device(str(self.device)))

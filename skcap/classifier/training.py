@@ -162,6 +162,7 @@ class FineTuning(SkorchParameters):
 
     classes_: np.ndarray
     guidance_: list[BaseGuidance]
+    _fitted_with_: dict[str, Any]  # parameters, which may be set to something else later
     audit_: ShortcutAudit
     max_length_: int
     net_: GuidedNet
@@ -188,7 +189,7 @@ class FineTuning(SkorchParameters):
             columns: dict[str, Sequence[np.ndarray]] = {"prior": data.priors} if data.priors else {}
             with seeded(seed, torch.device(self.net_.device)):
                 for item in guidance:
-                    columns |= item.prepare(task)
+                    columns |= _new_columns(item, task, columns)
             active = [item for item in guidance if not item.is_idle()]
             if plain and not active:  # there is nothing to guide, and it is trained already
                 self._adopt(plain[0])
@@ -334,6 +335,20 @@ class FineTuning(SkorchParameters):
         least = self.tokenizer_.num_special_tokens_to_add() + 1
         check_number("max_length", self.max_length, integer(least, limit))
         return int(self.max_length)
+
+
+def _new_columns(
+    guidance: BaseGuidance, task: Task, known: Mapping[str, Any]
+) -> Mapping[str, Sequence[np.ndarray]]:
+    """Let a guidance prepare; refuse columns of a name that another one reads."""
+    columns = guidance.prepare(task)
+    if taken := sorted(known.keys() & columns.keys()):
+        raise ValueError(
+            f"{type(guidance).__name__} makes the column {taken[0]!r} of each batch, which there "
+            "is already, so one guidance would read what is meant for another. Give its column "
+            "another name, or leave one of them out of guidance."
+        )
+    return columns
 
 
 def _release_training_memory(net: GuidedNet) -> None:

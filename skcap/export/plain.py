@@ -138,6 +138,28 @@ def parameters_to_plain(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], 
     return plain, lost
 
 
+def columns_for_json(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Keep the columns of a table that JSON can hold.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+
+    Returns
+    -------
+    table : pandas.DataFrame
+    lost : list of str
+        The names of the other columns.
+    """
+    lost = []
+    for name in table.columns:
+        try:
+            to_plain(table[[name]])
+        except TypeError:
+            lost.append(name)
+    return table.drop(columns=lost), list(map(str, lost))
+
+
 class _Kind(NamedTuple):
     """A type that JSON lacks: how to know it, and how to make it simpler and back."""
 
@@ -167,6 +189,8 @@ def _unpack_array(packed: Any) -> np.ndarray:
 
 
 def _pack_table(table: pd.DataFrame) -> list[Any]:
+    if table.index.name is not None:  # such as the words of `disputed_words`
+        table = table.reset_index()
     cells = table.astype(object).where(table.notna(), None)
     return [list(map(str, table.columns)), [list(row) for row in cells.itertuples(index=False)]]
 

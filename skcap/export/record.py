@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from skcap.export.plain import NotSaved, from_plain, parameters_to_plain, to_plain
+from skcap.export.plain import (
+    NotSaved,
+    columns_for_json,
+    from_plain,
+    parameters_to_plain,
+    to_plain,
+)
 from skcap.utils.labels import name_labels
 
 __all__ = [
@@ -40,26 +46,27 @@ def make_record(classifier: Any) -> tuple[dict[str, Any], list[str]]:
     -------
     record : dict
     lost : list of str
-        Names of parameters that JSON cannot hold, or that are secret.
+        Names of what JSON cannot hold, or is secret: parameters, and columns of tables.
 
     Raises
     ------
     ValueError
         If the labels are of a type that JSON cannot hold.
     """
-    parameters = classifier.get_params(deep=False)
+    parameters = dict(classifier._fitted_with_)
     if callable(parameters["label_names"]):  # its values say as much, and can be written
         names = name_labels(classifier.classes_, parameters["label_names"])
         parameters["label_names"] = dict(zip(classifier.classes_.tolist(), names, strict=True))
     plain, lost = parameters_to_plain(parameters)
+    guidance = [_describe_guidance(item, lost) for item in classifier.guidance_]
     record = {
         "versions": {name: version(name) for name in _PACKAGES} | {"python": _python()},
         "labels": classifier.classes_.tolist(),  # for whoever reads the file without skcap
         "classes": _plain_classes(classifier.classes_),
         "parameters": plain,
         "max_length": classifier.max_length_,
-        "guidance": [_describe_guidance(item) for item in classifier.guidance_],
-        "audit": _describe_audit(getattr(classifier, "audit_", None)),
+        "guidance": guidance,
+        "audit": _describe_audit(classifier),
         "training_data": classifier.training_data_,
     }
     return record, lost
@@ -79,8 +86,11 @@ def _plain_classes(classes: np.ndarray) -> Any:
         ) from error
 
 
-def _describe_guidance(guidance: Any) -> dict[str, Any]:
+def _describe_guidance(guidance: Any, lost: list[str]) -> dict[str, Any]:
     learned = {name: getattr(guidance, name) for name in _LEARNED if hasattr(guidance, name)}
+    if "shortcuts_" in learned:
+        learned["shortcuts_"], columns = columns_for_json(learned["shortcuts_"])
+        lost += [f"guidance_.shortcuts_[{name!r}]" for name in columns]
     try:
         kind = to_plain(guidance)
     except TypeError:
@@ -88,9 +98,10 @@ def _describe_guidance(guidance: Any) -> dict[str, Any]:
     return {"kind": kind, "learned": to_plain(learned)}
 
 
-def _describe_audit(audit: Any) -> dict[str, Any] | None:
-    if audit is None:
-        return None
+def _describe_audit(classifier: Any) -> dict[str, Any] | None:
+    audit = getattr(classifier, "audit_", None)
+    if audit is None:  # what was loaded has what was saved of it
+        return getattr(classifier, "_saved_audit_", None)
     summary, *sentences = audit.sentences()
     return {"summary": summary, "sentences": sentences, "shortcuts": to_plain(audit.shortcuts_)}
 

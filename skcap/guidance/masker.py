@@ -289,8 +289,9 @@ class MaskerGuidance(BaseGuidance):
         """
         if not hasattr(self, "masker_"):
             raise NotFittedError(
-                "This MaskerGuidance has no masker yet. Fit a classifier with it, and ask the copy "
-                "that was used: clf.guidance_[0].masks(clf, X)."
+                "This MaskerGuidance has no masker. Fit a classifier with it, and ask the copy "
+                "that was used: clf.guidance_[0].masks(clf, X). What from_pretrained loads has "
+                "none, since save_pretrained does not keep it."
             )
         texts = check_texts(X)
         encoded = classifier._encode(texts)

@@ -82,7 +82,8 @@ def resolve_guidance(guidance: Any) -> list[BaseGuidance]:
     Raises
     ------
     ValueError, TypeError
-        As :func:`make_guidance`, or if a parameter of a guidance is not valid.
+        As :func:`make_guidance`, or if a parameter of a guidance is not valid, or SwapGuidance
+        is there twice.
 
     Examples
     --------
@@ -96,4 +97,10 @@ def resolve_guidance(guidance: Any) -> list[BaseGuidance]:
     resolved = [clone(make_guidance(item)) for item in given]
     for item in resolved:
         item.check()
+    n_swaps = sum(isinstance(item, SwapGuidance) for item in resolved)
+    if n_swaps > 1:
+        raise ValueError(
+            f"guidance lists SwapGuidance {n_swaps} times, but one of them would swap what another "
+            "has put in. Pass one with all shortcuts: SwapGuidance(shortcuts=[*first, *second])."
+        )
     return resolved

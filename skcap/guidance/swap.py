@@ -149,10 +149,12 @@ class SwapGuidance(BaseGuidance):
             return {}
         found = match_shortcuts(task.texts, self.shortcuts_)
         _warn_of_absent(task.texts, self.shortcuts_, np.concatenate(found))
-        places = [rows >= 0 for rows in found]
-        self.marks_ = _marks(task.encoded, places)
-        self.share_ = float(np.mean([row.any() for row in places]))
-        return {"swap": [np.where(row, 1.0, np.nan) for row in places]}
+        seen = [
+            np.where(text.seen, rows, -1) for text, rows in zip(task.encoded, found, strict=True)
+        ]
+        self.marks_ = _marks(task.encoded, seen, self.shortcuts_)
+        self.share_ = float(np.mean([(rows >= 0).any() for rows in seen]))
+        return {"swap": [np.where(rows >= 0, 1.0, np.nan) for rows in found]}
 
     def _find(self, task: Task) -> pd.DataFrame:
         if self.shortcuts is not None:
@@ -245,15 +247,39 @@ def _warn_of_absent(texts: list[str], shortcuts: pd.DataFrame, found: np.ndarray
         )
 
 
-def _marks(encoded: Sequence[Any], places: Sequence[np.ndarray]) -> list[_Mark]:
-    """Collect how the shortcuts are written, each way once."""
-    found: dict[tuple[int, ...], _Mark] = {}
-    for text, words in zip(encoded, places, strict=True):
-        for word in np.flatnonzero(words):
-            tokens = tuple(text.input_ids[text.word_ids == word].tolist())
+def _marks(
+    encoded: Sequence[Any], found: Sequence[np.ndarray], shortcuts: pd.DataFrame
+) -> list[_Mark]:
+    """Collect how the shortcuts are written, each way once, and where they stand on average."""
+    places: dict[tuple[int, ...], list[float]] = {}
+    for text, rows in zip(encoded, found, strict=True):
+        for words in _written_together(rows, shortcuts["kind"].tolist()):
+            tokens = tuple(text.input_ids[np.isin(text.word_ids, words)].tolist())
             if tokens:
-                found.setdefault(tokens, _Mark(tokens, word / max(1, len(words) - 1)))
-    return list(found.values())
+                place = _place_of(shortcuts.iloc[rows[words[0]]], words[0], len(rows))
+                places.setdefault(tokens, []).extend([] if place is None else [place])
+    return [_Mark(tokens, float(np.mean(own or [0.0]))) for tokens, own in places.items()]
+
+
+def _written_together(rows: np.ndarray, kinds: list[str]) -> list[list[int]]:
+    """Give the words of each shortcut in a text: one, or neighbours that are of one phrase."""
+    together: list[list[int]] = []
+    for word in np.flatnonzero(rows >= 0).tolist():
+        is_phrase = kinds[rows[word]] == "phrase"
+        if is_phrase and word and rows[word - 1] == rows[word]:
+            together[-1].append(word)
+        else:
+            together.append([word])
+    return together
+
+
+def _place_of(shortcut: pd.Series, word: int, n_words: int) -> float | None:
+    """Say where a shortcut belongs, as a share of a text's words; None if this does not show it."""
+    if shortcut["kind"] == "last" or shortcut["word"].endswith("at the end"):
+        return 1.0
+    if shortcut["kind"] == "first" or shortcut["word"].endswith("at the start"):
+        return 0.0
+    return word / (n_words - 1) if n_words > 1 else None
 
 
 def _rows_of(batch: Mapping[str, Tensor]) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -86,10 +86,12 @@ def find_candidates(
         patterns |= {pattern.name: pattern for pattern in length_patterns(lengths)}
     places = _occurrences(words, kinds, patterns)
     table, places = _associate(places, codes, n_classes, min_texts)
-    table.insert(3, "place", _usual_place(places, words, codes, table["code"].to_numpy()))
+    table.insert(3, "place", _usual_place(places, words, codes, table))
     table.insert(4, "family", [_family(*row) for row in table[["kind", "form", "place"]].values])
     repeated = _is_repeated(table, places.groupby("candidate")["form"].nunique())
-    found = Candidates(table, places[["candidate", "text", "position"]], patterns)
+    # The middle of "bye bye bye" is in two occurrences of a phrase.
+    places = places[["candidate", "text", "position"]].drop_duplicates(ignore_index=True)
+    found = Candidates(table, places, patterns)
     return select_candidates(found, ~repeated)
 
 
@@ -197,13 +199,15 @@ def _z_statistic(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def _usual_place(
-    places: pd.DataFrame, words: list[list[str]], codes: np.ndarray, code: np.ndarray
+    places: pd.DataFrame, words: list[list[str]], codes: np.ndarray, table: pd.DataFrame
 ) -> np.ndarray:
     """Say where candidates nearly always stand in texts of their class."""
+    kind, code = table["kind"].to_numpy(), table["code"].to_numpy()
     candidate, text = places["candidate"].to_numpy(), places["text"].to_numpy()
     own = codes[text] == code[candidate]
     end = np.array([len(row) - 1 for row in words], dtype=np.int64)[text]
-    total = np.bincount(candidate[own], minlength=len(code))
+    total = np.bincount(candidate[own], minlength=len(code)).astype(float)
+    total[kind == "phrase"] /= 2  # each occurrence has two words
     usual = np.full(len(code), "", dtype=object)
     for name, there in (("last", end), ("first", 0)):
         hit = own & (places["position"].to_numpy() == there)
@@ -221,15 +225,19 @@ def _family(kind: str, form: str, place: str) -> str:
 
 def _is_repeated(table: pd.DataFrame, n_forms: pd.Series) -> np.ndarray:
     """Find what is in just the texts that one word is in: it is that word."""
-    words = table[table["kind"] == "word"]
-    n_texts_of = dict(zip(words["word"], words["n_texts"], strict=True))
-    whole = {name for name, pattern in PATTERNS.items() if pattern.whole}
-    return np.array(
-        [
-            n == 1 and row.word in whole
-            if row.kind == "pattern"
-            else row.kind != "word" and row.n_texts in map(n_texts_of.get, row.word.split())
-            for row, n in zip(table.itertuples(), n_forms, strict=True)
-        ],
-        dtype=bool,
-    )
+    names = zip(table["kind"], table["word"], strict=True)
+    n_texts_of = dict(zip(names, table["n_texts"], strict=True))
+
+    def repeats(row: Any, n: int) -> bool:
+        if row.kind == "word":
+            return False
+        words, kinds = row.word.split(), ["word"]
+        if row.kind == "pattern":
+            if n > 1 or row.word not in PATTERNS or not PATTERNS[row.word].whole:
+                return False
+            words = [listed_form(row.form)]
+            kinds += ["last" if row.word.endswith("at the end") else "first"]
+        return row.n_texts in [n_texts_of.get((k, word)) for k in kinds for word in words]
+
+    rows = zip(table.itertuples(), n_forms, strict=True)
+    return np.array([repeats(row, n) for row, n in rows], dtype=bool)

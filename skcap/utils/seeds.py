@@ -57,9 +57,9 @@ def draw_seed(random_state: Any) -> int:
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch's global generators inside a block, and restore them afterwards.
+    """Seed the global generators of torch and NumPy inside a block, and restore them afterwards.
 
-    Even a data loader that does not shuffle draws from torch's global generator.
+    Even a data loader that does not shuffle draws from torch's; skorch's splits draw from NumPy's.
 
     Parameters
     ----------
@@ -70,10 +70,15 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     import torch
 
     devices = [device] if device is not None and device.type == "cuda" else []
+    before = np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng(devices=devices):
         # Not torch.manual_seed, which would also reset the devices that are not restored.
         torch.default_generator.manual_seed(seed)
         for gpu in devices:
             with torch.cuda.device(gpu):
                 torch.cuda.manual_seed(seed)
-        yield
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(before)  # noqa: NPY002

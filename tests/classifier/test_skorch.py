@@ -15,6 +15,7 @@ from keyword_task import (
     same_weights,
     weights,
 )
+from sklearn.model_selection import ShuffleSplit
 from skorch.callbacks import Callback, Checkpoint, EarlyStopping
 from skorch.dataset import ValidSplit
 
@@ -140,3 +141,19 @@ def test_on_a_gpu(make):
     assert torch.cuda.memory_allocated() <= held * 1.1
     del classifier
     assert torch.cuda.memory_allocated() < held / 10
+
+
+@pytest.mark.parametrize("split", [ValidSplit(0.2), ValidSplit(ShuffleSplit(1))])
+def test_what_is_held_out_depends_on_the_seed_alone(make, split):
+    np.random.seed(0)  # noqa: NPY002
+    first = make(guidance=None, max_epochs=1, train_split=split).fit(TEXTS, LABELS)
+    expected = np.random.RandomState(0).random_sample(2)
+    np.testing.assert_array_equal(np.random.random_sample(2), expected)  # noqa: NPY002
+    second = make(guidance=None, max_epochs=1, train_split=split).fit(TEXTS, LABELS)
+    np.testing.assert_array_equal(first.predict_proba(TEXTS), second.predict_proba(TEXTS))
+
+
+def test_all_texts_at_once(make):
+    clf = make(guidance=None, max_epochs=1, iterator_valid__batch_size=-1).fit(TEXTS, LABELS)
+    n_words = clf.explain(TEXTS[:3], n_steps=2).n_words
+    assert list(n_words) == [len(text.split()) for text in TEXTS[:3]]

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from fresh_process import MIXED_TEXTS, run
 from keyword_task import LABELS, NEW_LABELS, NEW_TEXTS, PRIOR, TEXTS
 from sklearn.base import clone
@@ -188,14 +189,64 @@ def test_what_json_cannot_hold_is_told_and_must_be_set_before_a_refit(make, tmp_
 
 
 def test_tokens_of_the_hub_are_not_written(make, tmp_path):
-    fitted = make(guidance=None, max_epochs=1).fit(TEXTS, LABELS)
     private = {"token": "hf_secret", "trust_remote_code": True}
-    fitted.set_params(model_kwargs={**private, "revision": "a"})
+    fitted = make(guidance=None, max_epochs=1, model_kwargs={**private, "local_files_only": True})
+    fitted.fit(TEXTS, LABELS)
     with pytest.warns(UserWarning, match=r"model_kwargs\['token'\], model_kwargs\['trust_remote"):
         fitted.save_pretrained(tmp_path / "model")
     for path in (tmp_path / "model").rglob("*"):
         assert path.is_dir() or b"hf_secret" not in path.read_bytes()
-    assert load(tmp_path / "model").model_kwargs == {"revision": "a"}
+    assert load(tmp_path / "model").model_kwargs == {"local_files_only": True}
+
+
+def test_parameters_set_after_fit_are_not_those_of_the_model(make, tmp_path):
+    clf = make(guidance=None, max_epochs=1).fit(TEXTS, LABELS)
+    expected = clf.predict_proba(NEW_TEXTS)
+    clf.set_params(pooling="cls", normalize_embeddings=not clf.normalize_embeddings, lr=5.0)
+    clf.save_pretrained(tmp_path / "model")
+    loaded = load(tmp_path / "model", device="cpu")
+    np.testing.assert_allclose(loaded.predict_proba(NEW_TEXTS), expected, atol=1e-6)
+    assert loaded.pooling == "mean"
+    assert loaded.lr != 5.0
+
+
+def test_what_is_saved_of_an_audit_survives_another_save(make, tmp_path):
+    clf = make(guidance="swap", max_epochs=1).fit(PRIOR, LABELS)
+    clf.save_pretrained(tmp_path / "first")
+    loaded = load(tmp_path / "first", device="cpu")
+    loaded.save_pretrained(tmp_path / "second")
+    records = [json.loads((tmp_path / f / "skcap.json").read_text()) for f in ("first", "second")]
+    assert records[0]["audit"]["summary"]
+    assert records[1]["audit"] == records[0]["audit"]
+    again = loaded.set_params(guidance=None).fit(TEXTS, LABELS)
+    again.save_pretrained(tmp_path / "third")
+    assert json.loads((tmp_path / "third/skcap.json").read_text())["audit"] is None
+
+
+def test_tables_of_shortcuts_of_all_kinds_are_saved(make, tmp_path):
+    by_word = pd.DataFrame({"n": [1, 2]}, index=pd.Index(["please", "now"], name="word"))
+    clf = make(guidance=SwapGuidance(by_word), max_epochs=1).fit(TEXTS, LABELS)
+    clf.save_pretrained(tmp_path / "index")
+    loaded = load(tmp_path / "index", device="cpu")
+    assert loaded.guidance.shortcuts["word"].tolist() == ["please", "now"]
+    loaded.fit(TEXTS, LABELS)
+    dated = pd.DataFrame({"word": ["please"], "checked": [pd.Timestamp("2026-01-01")]})
+    clf = make(guidance=SwapGuidance(dated), max_epochs=1).fit(TEXTS, LABELS)
+    with pytest.warns(UserWarning, match=r"guidance_.shortcuts_\['checked'\]"):
+        clf.save_pretrained(tmp_path / "dated")
+    loaded = load(tmp_path / "dated", device="cpu")
+    assert loaded.guidance_[0].shortcuts_.columns.tolist() == ["word", "label", "kind"]
+
+
+def test_what_batches_are_drawn_with_need_not_be_saved_to_predict(make, tmp_path):
+    clf = make(guidance=None, max_epochs=1, iterator_valid__generator=torch.Generator())
+    clf.fit(TEXTS, LABELS)
+    with pytest.warns(UserWarning, match="iterator_valid__generator"):
+        clf.save_pretrained(tmp_path / "model")
+    loaded = load(tmp_path / "model", device="cpu")
+    np.testing.assert_allclose(
+        loaded.predict_proba(NEW_TEXTS), clf.predict_proba(NEW_TEXTS), atol=1e-6
+    )
 
 
 # -- folders --------------------------------------------------------------------------------------

@@ -157,6 +157,32 @@ def fit(make, guidance, X=MARKED):
     return classifier.fit(X, LABELS)
 
 
+def test_a_phrase_is_moved_as_one(tokenizer):
+    texts = ["play it jazz", "the rain"]
+    guidance, step = prepared(tokenizer, texts, shortcuts=["play it"])
+    ways = {" ".join(words) for words in shown(tokenizer, step, guidance)}
+    assert ways == {"play it jazz", "jazz", "play it the rain", "the rain"}
+
+
+@pytest.mark.parametrize("table", [{"kind": ["last"]}, {}])
+def test_a_text_of_one_word_does_not_say_where_it_belongs(tokenizer, table):
+    texts = ["noon", *["play it noon"] * 7, *["the rain"] * 8]
+    shortcuts = pd.DataFrame({"word": ["noon"], **table})
+    guidance, step = prepared(tokenizer, texts, shortcuts=shortcuts)
+    ways = {" ".join(words) for words in shown(tokenizer, step, guidance)}
+    assert ways == {"play it noon", "play it", "the rain noon", "the rain", "noon", ""}
+
+
+def test_what_is_cut_off_is_neither_put_in_nor_counted(tokenizer):
+    texts = [f"{word} paris" for word in ["play it now"] * 4] + ["paris play"]
+    cut = encode_texts(tokenizer, texts, 5)  # with the two special tokens: three words
+    task = Task(texts, np.zeros(5, dtype=int), np.array(["a"]), None, cut, tokenizer, None, None)
+    guidance = SwapGuidance(["paris"])
+    guidance.prepare(task)
+    assert guidance.share_ == pytest.approx(1 / 5)
+    assert [mark.place for mark in guidance.marks_] == [0.0]
+
+
 def test_nothing_to_swap_trains_the_unguided_model_to_the_last_bit(make):
     plain = fit(make, None)
     assert same_weights(plain, fit(make, SwapGuidance([])))
@@ -175,6 +201,8 @@ def test_a_swapped_mark_does_not_mislead(make):
 def test_without_a_list_a_prior_is_needed(make):
     with pytest.raises(ValueError, match="SwapGuidance needs a prior, but X is list"):
         fit(make, "swap")
+    with pytest.raises(ValueError, match="lists SwapGuidance 2 times"):
+        fit(make, [SwapGuidance(["noon"]), SwapGuidance(["jazz"])])
     with pytest.raises(ValueError, match=r"cv=2, .* Pass it with cv=None"):
         SwapGuidance(audit=ShortcutAudit(cv=2)).check()
     with pytest.raises(ValueError, match="'fdr' parameter of ShortcutAudit must be"):

@@ -61,6 +61,33 @@ def test_families_are_places_and_shapes():
     assert rows.loc["word", "my"]["family"] == ""
 
 
+def test_phrases_have_places_too():
+    texts = [f"good day play {word} bye bye bye" for word in "abcd"]
+    rows = table(("phrase",), texts=[*texts, "other texts"], codes=np.array([0, 0, 0, 0, 1]))
+    assert rows.loc["phrase", "good day"][["place", "family"]].tolist() == ["first", "first phrase"]
+    assert rows.loc["phrase", "day play"]["place"] == ""
+    assert rows.loc["phrase", "bye bye"]["place"] == ""  # half of them end the text
+
+
+def test_a_word_in_two_occurrences_of_a_phrase_is_one_place():
+    found = find_candidates(
+        ["bye bye bye"] * 2, np.array([0, 0]), 2, kinds=("phrase",), min_texts=2
+    )
+    assert found.places["position"].tolist() == [0, 1, 2] * 2
+
+
+def test_a_pattern_that_is_always_one_word_is_left_out_only_if_a_candidate_says_the_same():
+    texts = [f"5 play {word}" for word in "abcd"] + [f"stop 5 {word}" for word in "abcd"]
+    codes = np.repeat([0, 1], 4)
+    name = ("pattern", "number at the start")
+    assert name in table(("pattern",), texts=texts, codes=codes).index
+    assert name in table(("word", "pattern"), texts=texts, codes=codes).index
+    rows = table(("word", "first", "pattern"), texts=texts, codes=codes)
+    assert name not in rows.index
+    assert ("first", "5") in rows.index
+    assert name not in table(("word", "pattern"), texts=texts[:4], codes=codes[:4]).index
+
+
 def test_a_place_or_phrase_is_a_candidate_only_where_the_word_is_elsewhere_too():
     rows = table()
     assert ("first", "ann") not in rows.index
