@@ -98,8 +98,8 @@ def find_problem(edit: Edit, text: str) -> str | None:
     """
     if not text.strip():
         return "the text is empty"
-    if len(text.splitlines()) > 1:
-        return "the text has several lines"
+    if len(text.splitlines()) > max(1, len(edit.text.splitlines())):
+        return "the text has more lines than before"
     if text.split() == edit.text.split():
         return "the text was not changed"
     if _CHATTER.search(text) and not _CHATTER.search(edit.text):

@@ -196,7 +196,8 @@ class Saving(FineTuning):
         ValueError
             If `path` does not end in ``.onnx``.
         FileExistsError
-            If one of the two files is there and has other content.
+            If one of the two files is there and has other content, or belongs to a saved
+            classifier that would not load any more.
         ImportError
             If the packages of ``pip install 'skcap[onnx]'`` are missing, or torch is before 2.6.
         RuntimeError
@@ -217,6 +218,8 @@ class Saving(FineTuning):
         served = export.serving_tokenizer(self.tokenizer_, self.max_length_)
         tokenizer = served.backend_tokenizer.to_str().encode()
         beside = target.with_name("tokenizer.json")
+        if beside.exists() and beside.read_bytes() != tokenizer:
+            export.check_not_recorded(beside)
         if not overwrite:
             _refuse_existing(target, beside, tokenizer)
         metadata = {

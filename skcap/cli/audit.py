@@ -92,7 +92,7 @@ def audit(
         )
     auditor = ShortcutAudit(
         classifier,
-        find_prior(prior, cache, names),
+        find_prior(prior, labels, cache, names),
         fdr=fdr,
         prefit=is_trained,
         random_state=seed,
@@ -105,6 +105,7 @@ def audit(
             auditor.fit(texts, known_labels(classifier, labels) if is_trained else labels)
         print("\n".join(auditor.sentences()))
         if writer is not None:
+            writer.start(auditor.words_.columns.tolist())
             writer.write(auditor.words_.astype(object).to_dict("records"))
     if html is not None:
         write_text(html, auditor.to_html())

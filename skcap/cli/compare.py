@@ -69,13 +69,16 @@ def compare(
     _check_folds(folds, labels)
     elsewhere = None
     if test is not None:
-        other = Table(test, text=text, label=label, skip_bad_rows=skip_bad_rows)
+        other = Table(
+            test, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows
+        )
         elsewhere = _Elsewhere(*other.texts_and_labels())
+        _check_known(elsewhere.labels, labels)
     comparison = compare_guidance(
         classifier.set_params(verbose=0),
         texts,
         labels,
-        prior=find_prior(prior, cache, names),
+        prior=find_prior(prior, labels, cache, names),
         scoring=None if elsewhere is None else elsewhere.score,
         cv=folds,
         n_jobs=jobs,
@@ -98,6 +101,16 @@ def _check_folds(folds: int, labels: list[str]) -> None:
         raise typer.BadParameter(
             f"--folds {folds} needs as many texts of each class, but {label!r} has {n_texts}. "
             "Lower --folds, or leave out classes with so few texts."
+        )
+
+
+def _check_known(test_labels: list[str], labels: list[str]) -> None:
+    """Refuse to score on labels that no model is trained on."""
+    known = dict.fromkeys(labels)
+    if unknown := [label for label in dict.fromkeys(test_labels) if label not in known]:
+        raise ValueError(
+            f"--test holds {len(unknown)} labels that DATA does not have, such as {unknown[0]!r}; "
+            f"DATA has {', '.join(map(repr, list(known)[:5]))}{', ...' if len(known) > 5 else ''}."
         )
 
 

@@ -30,5 +30,8 @@ def export(
     if output.exists() and not overwrite:
         raise ValueError(f"{output} is there already. Replace it with --overwrite.")
     classifier = load_classifier(model)
-    classifier.export_onnx(output, overwrite=overwrite)
+    try:
+        classifier.export_onnx(output, overwrite=overwrite)
+    except FileExistsError as error:
+        raise ValueError(str(error).replace("Pass overwrite=True", "Give --overwrite")) from error
     print(output)

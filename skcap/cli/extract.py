@@ -10,8 +10,9 @@ import typer
 from skcap.cli import options
 from skcap.cli.console import console
 from skcap.cli.labels import read_label_names
-from skcap.cli.priors import make_prior
+from skcap.cli.priors import make_prior, with_labels
 from skcap.cli.tables import Table
+from skcap.utils.files import check_file_target
 
 __all__ = ["extract"]
 
@@ -49,6 +50,7 @@ def extract(
     """
     if output.suffix != ".npz":
         raise typer.BadParameter(f"--output must end in .npz, got {output}.")
+    check_file_target(output)
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
     transformer = make_prior(
@@ -64,6 +66,6 @@ def extract(
         return
     if not console.quiet:  # nobody would see the estimate, whose trial costs some seconds
         console.say(f"skcap: {transformer.estimate_cost(texts, labels)}")
-    matrix = transformer.fit_transform(texts, labels)
+    matrix = with_labels(transformer.fit_transform(texts, labels), labels)
     matrix.save(output)
     print(f"{output}: {len(matrix):,} texts, {int(matrix.n_words.sum()):,} words")

@@ -8,6 +8,7 @@ import csv
 import datetime
 import decimal
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,8 +23,14 @@ from skcap.utils.files import replacing
 __all__ = ["RowWriter", "open_writer"]
 
 
+_ONLY_PARQUET = (datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, bytes)
+
+
 class RowWriter(Protocol):
     """Takes rows, chunk by chunk; all of them have the same columns."""
+
+    def start(self, columns: Sequence[str]) -> None:
+        """Name the columns, which a table without rows has, too."""
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write some rows."""
@@ -89,14 +96,17 @@ def _make(format: str, file: Any, columns: list[str]) -> RowWriter:
 class _Csv:
     def __init__(self, file: Any, delimiter: str, columns: list[str]) -> None:
         self.writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        self.columns = columns
+        self.columns: list[str] = []
         if columns:
-            self.writer.writerow(columns)
+            self.start(columns)
+
+    def start(self, columns: Sequence[str]) -> None:
+        self.columns = list(columns)
+        self.writer.writerow(self.columns)
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         if not self.columns and rows:
-            self.columns = list(rows[0])
-            self.writer.writerow(self.columns)
+            self.start(list(rows[0]))
         _check_columns(rows, self.columns)
         for row in rows:
             self.writer.writerow([_cell(row.get(name)) for name in self.columns])
@@ -106,9 +116,12 @@ class _JsonLines:
     def __init__(self, file: Any) -> None:
         self.file = file
 
+    def start(self, columns: Sequence[str]) -> None:
+        """Do nothing: each line names its fields."""
+
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
-            values = {name: None if _is_nan(value) else value for name, value in row.items()}
+            values = {name: None if _is_no_number(value) else value for name, value in row.items()}
             self.file.write(_json(values) + "\n")
 
 
@@ -117,8 +130,12 @@ class _Parquet:
         import_parquet()
         self.path = path
         self.file: Any = None
+        self.columns: Sequence[str] = ()
         if types:
             self._open(types)
+
+    def start(self, columns: Sequence[str]) -> None:
+        self.columns = columns
 
     def _open(self, types: Mapping[str, Any]) -> None:
         import pyarrow
@@ -129,6 +146,8 @@ class _Parquet:
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         import pyarrow
 
+        if not rows:
+            return
         if self.file is None:
             schema = _without_nulls(pyarrow.Table.from_pylist(list(rows)).schema)
             self._open({field.name: field.type for field in schema})
@@ -136,8 +155,10 @@ class _Parquet:
         self.file.write_table(pyarrow.Table.from_pylist(list(rows), schema=self.schema))
 
     def close(self) -> None:
-        if self.file is None:
-            self._open({})
+        import pyarrow
+
+        if self.file is None:  # there were no rows to tell the types by
+            self._open(dict.fromkeys(self.columns, pyarrow.string()))
         self.file.close()
 
 
@@ -155,7 +176,7 @@ def _cell(value: Any) -> Any:
     """Write lists and objects as JSON into one cell."""
     if isinstance(value, list | dict):
         return _json(value)
-    return _in_base64(value) if isinstance(value, bytes) else value
+    return _plain(value) if isinstance(value, _ONLY_PARQUET) else value
 
 
 def _json(value: Any) -> str:
@@ -165,6 +186,8 @@ def _json(value: Any) -> str:
 def _plain(value: Any) -> str:
     """Write what Parquet files hold and JSON does not know."""
     if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if hasattr(value, "isoformat"):  # pandas' Timedelta, for nanoseconds
         return value.isoformat()
     if isinstance(value, decimal.Decimal | datetime.timedelta):
         return str(value)
@@ -177,9 +200,9 @@ def _in_base64(value: bytes) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-def _is_nan(value: Any) -> bool:
-    """Whether a value is a number that JSON cannot hold, and null stands for."""
-    return isinstance(value, float) and value != value
+def _is_no_number(value: Any) -> bool:
+    """Whether a value is NaN or infinite, which JSON cannot hold, and null stands for."""
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _without_nulls(schema: Any) -> Any:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["explain", "predict"]
 
 _CHUNK = 1024  # texts in memory
+_FIXED = {"words": list[str], "scores": list[float]}  # columns of `explain`
 _SHOWN = 200  # texts on a page
 
 Output = Annotated[
@@ -94,7 +95,7 @@ def explain(
         check_file_target(html)
     table = Table(data, text=text, format=input_format, skip_bad_rows=skip_bad_rows)
     classifier = load_classifier(model, verbose=0)  # progress is shown by piece
-    kinds = {column: _kind_of_label(classifier), "words": list[str], "scores": list[float]}
+    kinds = {column: _kind_of_label(classifier), **_FIXED}
     _check_new(table, list(kinds))
 
     def add(texts: list[str]) -> list[dict[str, Any]]:
@@ -139,9 +140,10 @@ def _kind_of_label(classifier: GuidedTextClassifier) -> type:
 def _check_new(table: Table, names: Sequence[str]) -> None:
     """Refuse to overwrite columns of the file."""
     if taken := [name for name in names if name in table.columns]:
+        other = "" if taken[0] in _FIXED else ", or give another --column"
         raise ValueError(
             f"{table.name} has a column {taken[0]!r} already, which would be overwritten. Rename "
-            "it, or give another --column."
+            f"it{other}."
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +15,9 @@ from skcap.cli.console import console
 if TYPE_CHECKING:
     from skcap import CAPPriorTransformer, PriorMatrix
 
-__all__ = ["FAKE", "find_prior", "make_prior"]
+__all__ = ["FAKE", "find_prior", "make_prior", "with_labels"]
 
+_LABELS = "labels_sha256"  # in the provenance
 FAKE = "fake"
 """Name of a language model without weights, to try a command out."""
 
@@ -51,8 +54,23 @@ def make_prior(
     )
 
 
+def with_labels(matrix: PriorMatrix, labels: Sequence[str]) -> PriorMatrix:
+    """Note in the provenance of scores which labels they are for."""
+    from skcap import PriorMatrix
+
+    provenance = {**matrix.provenance, _LABELS: _digest(labels)}
+    return PriorMatrix(matrix.texts, matrix.scores, provenance=provenance)
+
+
+def _digest(labels: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest()
+
+
 def find_prior(
-    prior: str | None, cache: str | None = None, label_names: Mapping[str, str] | None = None
+    prior: str | None,
+    labels: Sequence[str],
+    cache: str | None = None,
+    label_names: Mapping[str, str] | None = None,
 ) -> PriorMatrix | Any | None:
     """Read a file of scores, or make the prior of a language model.
 
@@ -60,6 +78,8 @@ def find_prior(
     ----------
     prior : str or None
         A file that ``skcap extract`` wrote, whose name ends in ``.npz``, or a language model.
+    labels : sequence of str
+        Of the texts that it is for.
     cache : str or None, default=None
     label_names : mapping of str to str, or None, default=None
 
@@ -71,13 +91,22 @@ def find_prior(
     ------
     typer.BadParameter
         If it is another file.
+    ValueError
+        If the scores of a file are for other labels.
     """
     from skcap import PriorMatrix
 
     if prior is None:
         return None
     if prior.endswith(".npz"):
-        return PriorMatrix.load(prior)
+        matrix = PriorMatrix.load(prior)
+        if matrix.provenance.get(_LABELS, _digest(labels)) != _digest(labels):
+            raise ValueError(
+                f"{prior} was extracted for other labels, or another order of texts, so its scores "
+                "do not hold for these. Run skcap extract again; it takes from the cache what has "
+                "not changed."
+            )
+        return matrix
     if Path(prior).is_file():
         raise typer.BadParameter(
             f"--prior must be a language model or a .npz file of skcap extract, got {prior}."

@@ -33,7 +33,8 @@ def read_shortcuts(path: Path) -> Any:
         lines = path.read_text(encoding="utf-8").splitlines()
         found = check_shortcuts([line.strip() for line in lines if line.strip()])
     else:
-        table = Table(str(path), text="word")
+        advice = "A table of shortcuts (--shortcuts) has them there; skcap audit -o writes one."
+        table = Table(str(path), text="word", advice=advice)
         columns = [name for name in _READ if name in table.columns]
         rows = [row.values for row in table.rows()]
         found = check_shortcuts(pd.DataFrame(rows, columns=columns, dtype=object))

@@ -45,11 +45,14 @@ class Row(NamedTuple):
         By column, in the order of the file.
     problem : str
         Why it cannot be used, or "".
+    last_line : int
+        Of a broken record of CSV, which may have swallowed good rows; else 0.
     """
 
     number: int
     values: dict[str, Any]
     problem: str = ""
+    last_line: int = 0
 
 
 class Table:
@@ -69,6 +72,8 @@ class Table:
     format : str or None, default=None
         "csv", "tsv", "jsonl" or "parquet"; None goes by the end of the file's name.
     skip_bad_rows : bool, default=False
+    advice : str, default=""
+        What to do if a column is missing; "" names the option for another one.
 
     Raises
     ------
@@ -86,9 +91,10 @@ class Table:
         label: str | None = None,
         format: str | None = None,
         skip_bad_rows: bool = False,
+        advice: str = "",
     ) -> None:
         self.name = "stdin" if path == "-" else path
-        self.text, self.label = text, label
+        self.text, self.label, self.advice = text, label, advice
         self.format = find_format(path, format)
         self.path = self._copy_stdin() if path == "-" else Path(path)
         self._check_columns()
@@ -114,32 +120,39 @@ class Table:
         return path
 
     def _check_columns(self) -> None:
-        self.columns = _find_columns(self.path, self.format)
+        if self.format != "jsonl":
+            self.columns = _find_columns(self.path, self.format)
+        else:
+            # Objects may lack what is null in them, so all are looked at. Without any, all rows
+            # are bad, and `_check_rows` says why.
+            rows = (row.values for row in _read_json_lines(self.path) if not row.problem)
+            self.columns = list(dict.fromkeys(name for values in rows for name in values))
+            if not self.columns:
+                return
         if repeated := {name for name in self.columns if self.columns.count(name) > 1}:
             raise ValueError(f"{self.name} has several columns named {sorted(repeated)[0]!r}.")
         for option, name in (("--text", self.text), ("--label", self.label)):
             if name is not None and name not in self.columns:
                 shown = ", ".join(map(repr, self.columns)) or "none"
                 raise ValueError(
-                    f"{self.name} has no column {name!r}. Its columns are: {shown}. Name the right "
-                    f"one with {option}."
+                    f"{self.name} has no column {name!r}. Its columns are: {shown}. "
+                    f"{self.advice or f'Name the right one with {option}.'}"
                 )
 
     def _check_rows(self, skip: bool) -> int:
         """Count the rows that can be used; name the others."""
         n_good, n_bad, named = 0, 0, []
-        columns = dict.fromkeys(self.columns)
         for row in self._read():
-            columns |= dict.fromkeys(row.values)  # JSON lines need not have the same fields
             if not row.problem:
                 n_good += 1
                 continue
+            if row.last_line > row.number:
+                raise ValueError(_explain_quote(self.name, row))
             n_bad += 1
             if n_bad <= _NAMED:
                 named.append(f"  {self._place} {row.number}: {row.problem}")
         if n_bad > _NAMED:
             named.append(f"  and {n_bad - _NAMED:,} more")
-        self.columns = list(columns)
         listed = "\n".join(named)
         if n_bad and not skip:
             raise ValueError(
@@ -216,6 +229,15 @@ def import_parquet() -> Any:
     return import_optional("pyarrow.parquet", "parquet", "Parquet files need")
 
 
+def _explain_quote(name: str, row: Row) -> str:
+    return (
+        f"{name}: {row.problem}. A quotation mark in line {row.number} begins a text that goes on "
+        f"to line {row.last_line}, and does not end as it should, so that these lines cannot be "
+        "told apart. Write a quotation mark within a text as two, or leave out a stray one; "
+        "--skip-bad-rows cannot help."
+    )
+
+
 def _open_text(path: Path) -> IO[str]:
     # Bytes that are not UTF-8 become surrogates, so that the rows that hold them can be named.
     return open(path, newline="", encoding="utf-8-sig", errors="surrogateescape")
@@ -230,9 +252,6 @@ def _csv_reader(file: IO[str], delimiter: str, **options: Any) -> Any:
 def _find_columns(path: Path, format: str) -> list[str]:
     if format == "parquet":
         return list(import_parquet().read_schema(path).names)
-    if format == "jsonl":
-        first = next((row for row in _read_json_lines(path) if not row.problem), None)
-        return list(first.values) if first else []
     with _open_text(path) as file:
         return next(_csv_reader(file, _DELIMITERS[format]), [])
 
@@ -246,7 +265,7 @@ def _read_csv(path: Path, delimiter: str) -> Iterator[Row]:
             try:
                 fields = next(reader, None)
             except csv.Error as error:
-                yield Row(number, {}, f"broken CSV ({error})")
+                yield Row(number, {}, f"broken CSV ({error})", reader.line_num)
                 continue
             if fields is None:
                 return

@@ -89,7 +89,7 @@ def train(
     texts, labels = table.texts_and_labels()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The audit flags", UserWarning)  # see _tell_of_audit
-        classifier.fit(_with_scores(texts, labels, find_prior(prior, cache, names)), labels)
+        classifier.fit(_with_scores(texts, labels, find_prior(prior, labels, cache, names)), labels)
     classifier.save_pretrained(output, overwrite=overwrite)
     print(f"{output}: {len(texts):,} texts of {len(classifier.classes_):,} classes")
     if hasattr(classifier, "audit_"):

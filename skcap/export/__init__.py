@@ -5,7 +5,7 @@ The methods ``save_pretrained``, ``from_pretrained`` and ``export_onnx`` of
 """
 
 from skcap.export.card import model_card
-from skcap.export.folder import read_record, write_record, writing_folder
+from skcap.export.folder import check_not_recorded, read_record, write_record, writing_folder
 from skcap.export.layout import load_head, serving_tokenizer, write_model
 from skcap.export.onnx_file import write_onnx
 from skcap.export.plain import NotSaved, from_plain, to_plain
@@ -22,6 +22,7 @@ from skcap.export.sequence_head import hold_as_sequence_classifier
 __all__ = [
     "NotSaved",
     "check_card",
+    "check_not_recorded",
     "check_saved",
     "check_scores",
     "from_plain",

@@ -13,8 +13,16 @@ from typing import Any
 
 from skcap.models import ModelLoadError
 from skcap.models.integrity import changed_files, file_digest
+from skcap.utils.listing import list_some
 
-__all__ = ["RECORD", "check_target", "read_record", "write_record", "writing_folder"]
+__all__ = [
+    "RECORD",
+    "check_not_recorded",
+    "check_target",
+    "read_record",
+    "write_record",
+    "writing_folder",
+]
 
 RECORD = "skcap.json"
 """The file that makes a folder one of skcap's: what is not weights, and the hashes of the rest."""
@@ -35,7 +43,7 @@ def writing_folder(folder: str | os.PathLike[str], overwrite: bool) -> Iterator[
         leads to is meant.
     overwrite : bool
         Whether `folder` may be one that skcap wrote before, which is then replaced. An empty folder
-        may always be there.
+        may always be there; one with any other files is never replaced.
 
     Yields
     ------
@@ -92,6 +100,47 @@ def check_target(target: Path, overwrite: bool) -> None:
             f"{str(target)!r} holds a saved classifier. Pass overwrite=True to replace all of it, "
             "or choose another folder."
         )
+    if others := _other_files(target):
+        raise FileExistsError(
+            f"{str(target)!r} holds files besides the saved classifier, which replacing it would "
+            f"remove: {list_some([repr(name) for name in others])}. Move them, or choose another "
+            "folder."
+        )
+
+
+def check_not_recorded(path: Path) -> None:
+    """Refuse to write over a file of a saved classifier, which would then not load any more.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Raises
+    ------
+    FileExistsError
+        If the record beside it lists the file.
+    """
+    if path.name in _recorded(path.parent) and path.exists():
+        raise FileExistsError(
+            f"{str(path)!r} belongs to a saved classifier, which would not load any more if it "
+            "changed. Choose another folder."
+        )
+
+
+def _recorded(folder: Path) -> set[str]:
+    """List the files that are a classifier's; none if the folder's record does not say."""
+    try:
+        return set(json.loads((folder / RECORD).read_bytes())["files"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return set()
+
+
+def _other_files(folder: Path) -> list[str]:
+    """List what a folder holds besides the classifier that its record describes."""
+    paths = (path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+    return sorted(
+        {path.relative_to(folder).as_posix() for path in paths} - _FREE - _recorded(folder)
+    )
 
 
 def _is_fixed(target: Path) -> bool:

@@ -103,7 +103,8 @@ class GuidanceComparison:
         -------
         str
             It is, if the intervals of both gains lie above zero. If only that over no guidance
-            does, scores in any order help, so that the prior's knowledge is not what helps.
+            does, scores in any order help, so that the prior's knowledge is not what helps. If a
+            metric is NaN on a split, as ROC AUC is on one class, nothing can be said.
         """
         return (
             f"{self._verdict()}: {self.metric} {self.scores['guided'].mean():.3f} guided, "
@@ -117,6 +118,11 @@ class GuidanceComparison:
         return "" if slower != slower else f", at {slower:.1f} times the training time"
 
     def _verdict(self) -> str:
+        n_missing = int(self.scores.isna().any(axis=1).sum())
+        if n_missing:
+            return (
+                f"Nothing can be said, since {n_missing} of {len(self.scores)} splits have no score"
+            )
         gain = self.interval("unguided")
         if gain.high < 0:
             return "Guidance does harm here"

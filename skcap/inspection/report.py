@@ -107,6 +107,11 @@ def write_report(
         raise ValueError(f"n_texts must be at least 0, got {n_texts}.")
     if prior is not None:
         check_same_texts([PriorMatrix(texts), prior], ["X", "prior"])
+        if not prior.has_scores:
+            raise ValueError(
+                "prior has no scores, so it cannot be compared with what the model relies on. "
+                "Pass what a prior's attribute(X, y) gives."
+            )
     model = judge("this model", classifier, texts, labels)
     other = None if baseline is None else judge("baseline", baseline, texts, labels)
     sections = _sections(model, other, prior, n_texts)

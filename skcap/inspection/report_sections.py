@@ -136,9 +136,9 @@ def changes_section(model: Judged, other: Judged) -> str:
     picture = _image(display.figure_, "Errors of the baseline, corrected ones and new ones")
     report = class_report(model.y, other.predicted, model.predicted)
     report = report[report["change"] != 0]
-    shown = report.loc[report["change"].abs().nlargest(_TOP).index].sort_values(
-        "change", ascending=False, kind="stable"
-    )
+    # By position: labels that are booleans would select rows as a mask does.
+    largest = np.argsort(-report["change"].abs().to_numpy(), kind="stable")[:_TOP]
+    shown = report.iloc[largest].sort_values("change", ascending=False, kind="stable")
     rows = [
         [
             label,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from skcap.adversarial import Edit, LLMWriter, RejectedEditError, RuleWriter, find_problem
@@ -71,7 +73,7 @@ EDIT = Edit(
         ("Pay John 5 euros for my order by transfer", None),
         ("Pay John 5 euros for my orders, seen on transfers", None),
         (" ", "the text is empty"),
-        ("Pay John 5 euros\nfor my order by transfer", "the text has several lines"),
+        ("Pay John 5 euros\nfor my order by transfer", "the text has more lines than before"),
         ("Pay John  5 euros for my order", "the text was not changed"),
         ("Sure! Pay John 5 euros for my order, transfer", "an answer or a refusal"),
         ("I can't assist with transfer, order, John, 5 euros", "an answer or a refusal"),
@@ -89,6 +91,12 @@ EDIT = Edit(
 def test_find_problem(text, problem):
     found = find_problem(EDIT, text)
     assert found is None if problem is None else problem in found
+
+
+def test_a_text_of_several_lines_may_keep_them():
+    edit = replace(EDIT, text=EDIT.text.replace(" for", "\nfor"))
+    assert find_problem(edit, "Pay John 5 euros\nfor my order by transfer") is None
+    assert find_problem(edit, "Pay John\n5 euros\nfor my order by transfer") is not None
 
 
 def test_find_problem_wants_replaced_words_gone():

@@ -43,6 +43,13 @@ def write_csv(path, texts, labels, **more):
     return path
 
 
+def assert_same_prior(extracted, computed):
+    """Compare scores; a file says besides which labels they are for."""
+    assert len(extracted.provenance["labels_sha256"]) == 64
+    provenance = {**computed.provenance, "labels_sha256": extracted.provenance["labels_sha256"]}
+    assert extracted == PriorMatrix(computed.texts, computed.scores, provenance=provenance)
+
+
 @pytest.fixture
 def data(tmp_path):
     return write_csv(tmp_path / "data.csv", TEXTS, KEYWORD_LABELS)
@@ -117,13 +124,44 @@ def test_errors_are_a_line_and_a_status(run, data, tmp_path):
 def test_pages_without_a_folder_are_refused_before_the_work(run, data, saved, tmp_path):
     page = tmp_path / "no" / "page.html"
     for command in (
+        ["extract", data, "--prior", "fake", "-o", page.with_suffix(".npz")],
         ["audit", data, "--html", page],
         ["explain", saved, data, "--html", page],
         ["report", saved, data, "-o", page],
     ):
         shown = run(*command, status=1)
-        assert f"{page} cannot be written, since there is no folder {page.parent}." in shown.stderr
+        assert f"cannot be written, since there is no folder {page.parent}." in shown.stderr
         assert shown.stdout == ""
+
+
+def test_a_prior_of_other_labels_is_refused(run, data, tmp_path):
+    run("extract", data, "--prior", "fake", "-o", tmp_path / "prior.npz")
+    other = write_csv(tmp_path / "other.csv", TEXTS, np.roll(KEYWORD_LABELS, 1))
+    for command in ("audit", "compare"):
+        shown = run(command, other, "--prior", tmp_path / "prior.npz", status=1)
+        assert "was extracted for other labels" in shown.stderr
+    shown = run("train", other, "-o", tmp_path / "m", "--prior", tmp_path / "prior.npz", status=1)
+    assert "was extracted for other labels" in shown.stderr
+
+
+def test_labels_that_only_the_test_file_has_are_refused(run, data, tmp_path):
+    other = write_csv(tmp_path / "other.csv", NEW_TEXTS, [label.title() for label in NEW_LABELS])
+    shown = run("compare", data, "--prior", "fake", "--test", other, status=1)
+    assert "--test holds 3 labels that DATA does not have" in shown.stderr
+
+
+def test_shortcuts_without_a_column_of_words(run, data, tmp_path):
+    (tmp_path / "words.csv").write_text("token\nalarm\n")
+    shown = run(
+        "train", data, "-o", tmp_path / "m", "--shortcuts", tmp_path / "words.csv", status=1
+    )
+    assert "no column 'word'. Its columns are: 'token'. A table of shortcuts" in shown.stderr
+
+
+def test_a_fixed_column_cannot_be_renamed(run, saved, tmp_path):
+    data = write_csv(tmp_path / "data.csv", TEXTS, KEYWORD_LABELS, scores=KEYWORD_LABELS)
+    shown = run("explain", saved, data, status=1)
+    assert shown.stderr.endswith("would be overwritten. Rename it.\n")
 
 
 def test_debug_shows_the_error_itself(data, tmp_path):
@@ -138,7 +176,7 @@ def test_extract_writes_what_the_library_computes(run, data, tmp_path):
     shown = run("extract", data, "--prior", "fake", "--masks", 4, "-o", tmp_path / "prior.npz")
     matrix = PriorMatrix.load(tmp_path / "prior.npz")
     expected = CAPPriorTransformer(FakeLLM(), n_masks=4, cache=False)
-    assert matrix == expected.fit_transform(TEXTS, KEYWORD_LABELS)
+    assert_same_prior(matrix, expected.fit_transform(TEXTS, KEYWORD_LABELS))
     assert "48 texts, 0 of them in the cache" in shown.stderr
     assert "prior.npz: 48 texts, 240 words" in shown.stdout
     quiet = run("extract", data, "--prior", "fake", "--quiet", "-o", tmp_path / "prior.npz")
@@ -269,7 +307,7 @@ def test_labels_that_are_numbers(run, tmp_path, make, tiny_model):
     names.write_text(json.dumps({"0": "alarm", "1": "music", "2": "rain"}))
     assert "The labels are numbers" not in run(*extract, "--label-names", names).stderr
     cap = CAPPriorTransformer(FakeLLM(), label_names=["alarm", "music", "rain"], cache=False)
-    assert PriorMatrix.load(tmp_path / "prior.npz") == cap.fit_transform(TEXTS, codes)
+    assert_same_prior(PriorMatrix.load(tmp_path / "prior.npz"), cap.fit_transform(TEXTS, codes))
     audit = ["audit", data, "--prior", "fake", "--model", tiny_model("bert"), "--epochs", 1]
     assert "The labels are numbers" in run(*audit).stderr
     assert "The labels are numbers" not in run(*audit, "--label-names", names).stderr

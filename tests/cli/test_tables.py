@@ -244,7 +244,7 @@ def test_types_of_a_parquet_file_stay(tmp_path):
 def test_values_of_parquet_files_have_a_form_in_json_and_csv(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     moment = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
-    columns = {"text": "a", "at": moment, "price": Decimal("1.50"), "raw": b"\x00", "no": math.nan}
+    columns = {"text": "a", "at": moment, "price": Decimal("1.50"), "raw": b"\x00", "no": math.inf}
     table = parquet_of(tmp_path, pyarrow.Table.from_pylist([columns]))
     for name in ("out.jsonl", "out.csv"):
         with open_writer(str(tmp_path / name), None, table=table) as writer:
@@ -252,7 +252,7 @@ def test_values_of_parquet_files_have_a_form_in_json_and_csv(tmp_path):
     (line,) = (tmp_path / "out.jsonl").read_text().splitlines()
     plain = {"at": "2026-01-02T03:04:05+00:00", "price": "1.50", "raw": "AA==", "no": None}
     assert json.loads(line) == {"text": "a", **plain}
-    assert "1.50,AA==" in (tmp_path / "out.csv").read_text()
+    assert f"a,{plain['at']},1.50,AA==,inf" in (tmp_path / "out.csv").read_text()
 
 
 def test_columns_of_mixed_kinds_are_refused_before_the_work(tmp_path, write):
@@ -278,9 +278,36 @@ def test_all_columns_of_json_lines_go_to_csv(tmp_path, write):
 
 def test_a_table_without_rows_is_written(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
-    with open_writer(str(tmp_path / "out.parquet"), None):
-        pass
-    assert parquet.read_table(tmp_path / "out.parquet").num_rows == 0
+    for name in ("out.parquet", "out.csv", "out.jsonl"):
+        with open_writer(str(tmp_path / name), None) as writer:
+            writer.start(["word", "label"])
+            writer.write([])
+    table = parquet.read_table(tmp_path / "out.parquet")
+    assert (table.num_rows, table.column_names) == (0, ["word", "label"])
+    assert (tmp_path / "out.csv").read_text() == "word,label\n"
+    assert (tmp_path / "out.jsonl").read_text() == ""
+
+
+def test_a_stray_quote_is_not_skipped_with_all_that_it_swallows(write):
+    rows = [f"text {n},a" for n in range(20)]
+    rows[3] = '"urgent: text,a'
+    path = write("data.csv", "text,label\n" + "\n".join(rows) + "\n")
+    with pytest.raises(
+        ValueError, match=r"in line 5 begins a text that goes on to line 21, .*apart"
+    ):
+        Table(path, text="text", label="label", skip_bad_rows=True)
+    rows[3] = 'a "stray" one,b,"c" d'  # within its line
+    path = write("data.csv", "text,label\n" + "\n".join(rows) + "\n")
+    assert Table(path, text="text", label="label", skip_bad_rows=True).n_rows == 19
+
+
+def test_the_first_json_line_need_not_have_all_columns(write, capsys):
+    lines = json_lines({"label": "a"}, {"text": "b", "label": "c"})
+    table = Table(write("data.jsonl", lines), text="text", label="label", skip_bad_rows=True)
+    assert table.texts_and_labels() == (["b"], ["c"])
+    assert "line 1: the text is empty" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="line 1: no JSON object"):
+        Table(write("data.jsonl", "[1]\n"), text="text")
 
 
 def test_long_texts_are_no_broken_csv(write):

@@ -77,6 +77,6 @@ def test_an_alias_names_the_encoder_of_the_hub(plain, tmp_path):
 
     other = clone(plain)
     vars(other).update({k: v for k, v in vars(plain).items() if k.endswith("_")})
-    other.model = "all-minilm-l6-v2"
+    other._fitted_with_ = {**plain._fitted_with_, "model": "all-minilm-l6-v2"}
     card = card_of(other, tmp_path / "model")
     assert card.data.to_dict()["base_model"] == "sentence-transformers/all-MiniLM-L6-v2"

@@ -65,6 +65,14 @@ def test_onnxruntime_and_tokenizers_are_enough(make, tmp_path):
         fitted.export_onnx(tmp_path / "new")
 
 
+def test_a_saved_classifier_stays_loadable(make, tmp_path):
+    clf = make(guidance=None, max_epochs=1, pooling="cls", normalize_embeddings=False)
+    clf.fit(TEXTS, LABELS).save_pretrained(tmp_path / "model")
+    with pytest.raises(FileExistsError, match="belongs to a saved classifier"):
+        clf.export_onnx(tmp_path / "model" / "model.onnx", overwrite=True)
+    type(clf).from_pretrained(tmp_path / "model", device="cpu")
+
+
 def test_another_tokenizer_is_not_replaced(plain, tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(FileExistsError, match=r"tokenizer\.json"):

@@ -260,9 +260,12 @@ def test_there_are_no_pickles(saved):
 def test_a_folder_is_replaced_only_when_asked_for_and_only_ours(plain, copied, tmp_path):
     with pytest.raises(FileExistsError, match="overwrite=True"):
         plain.save_pretrained(copied)
-    (copied / "stray.bin").write_bytes(b"")
     plain.save_pretrained(copied, overwrite=True)
-    assert not (copied / "stray.bin").exists()
+    (copied / "notes").mkdir()
+    (copied / "notes" / "stray.bin").write_bytes(b"")
+    with pytest.raises(FileExistsError, match=r"besides the saved classifier.*notes/stray\.bin"):
+        plain.save_pretrained(copied, overwrite=True)
+    assert (copied / "notes" / "stray.bin").exists()
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     plain.save_pretrained(foreign)  # it is empty
@@ -286,10 +289,10 @@ def test_a_failure_leaves_the_old_folder_and_nothing_else(plain, copied, monkeyp
 def test_a_link_leads_to_the_folder_that_is_replaced(plain, copied, tmp_path):
     link = tmp_path / "current"
     link.symlink_to(copied)
-    (copied / "stray.bin").write_bytes(b"")
+    before = copied.stat().st_ino
     plain.save_pretrained(link, overwrite=True)
     assert link.is_symlink()
-    assert not (copied / "stray.bin").exists()
+    assert copied.stat().st_ino != before
     load(link)
 
 
@@ -305,11 +308,13 @@ def test_a_folder_that_cannot_be_moved_is_filled(plain, tmp_path, monkeypatch, k
     path = folder if kind == "mount" else "."
     plain.save_pretrained(path)
     load(path)
-    (folder / "stray.bin").write_bytes(b"")
     plain.save_pretrained(path, overwrite=True)
     load(path)
     assert folder.stat().st_ino == before
-    assert not [name for name in folder.iterdir() if name.name.startswith((".", "stray"))]
+    assert not [name for name in folder.iterdir() if name.name.startswith(".")]
+    (folder / "stray.bin").write_bytes(b"")
+    with pytest.raises(FileExistsError, match=r"stray\.bin"):
+        plain.save_pretrained(path, overwrite=True)
 
 
 def edit_record(folder, **changes):

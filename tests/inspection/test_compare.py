@@ -73,6 +73,19 @@ def test_arms_are_trained_on_the_same_splits_with_the_same_seeds():
     assert comparison.test_to_train == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize("n_missing", [1, 8])
+def test_without_a_score_on_each_split_there_is_no_verdict(n_missing):
+    calls = []
+
+    def sometimes(estimator, X, y):
+        calls.append(estimator)
+        return math.nan if len(calls) <= n_missing * 3 else estimator.score(X, y)
+
+    comparison = compare(scoring=sometimes)
+    summary = comparison.summary()
+    assert summary.startswith(f"Nothing can be said, since {n_missing} of 8 splits have no score:")
+
+
 def test_scores_are_those_of_the_splits():
     comparison = compare()
     splitter = RepeatedStratifiedKFold(n_splits=4, n_repeats=2, random_state=0)

@@ -149,6 +149,19 @@ def test_report_refuses_what_does_not_fit(models, tmp_path):
     assert not path.exists()
 
 
+def test_a_prior_without_scores_is_refused(models, tmp_path):
+    with pytest.raises(ValueError, match="prior has no scores"):
+        write_report(tmp_path / "report.html", models[0], TEXTS, TRUTH, prior=PriorMatrix(TEXTS))
+
+
+def test_classes_that_are_booleans_are_all_compared(tmp_path):
+    truth = [True, False] * 3
+    right = make_pipeline(CountVectorizer(), MultinomialNB()).fit(TRAIN, truth)
+    wrong = make_pipeline(CountVectorizer(), MultinomialNB()).fit(TRAIN, [not x for x in truth])
+    path = write_report(tmp_path / "report.html", right, TRAIN, truth, baseline=wrong)
+    assert "2 of 2 that differ" in path.read_text(encoding="utf-8")
+
+
 def test_report_without_matplotlib_names_the_extra(models, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'skcap\[plots\]'"):
