@@ -34,7 +34,8 @@ def read_eraser(
     for place, line in _read_lines(path):
         try:
             text = _read_document(documents, _find_document(line, place), place)
-            row = _score_words(line, len(split_words(text)), place)
+            n_words = [len(split_words(token)) for token in _tokens(text)]
+            row = np.repeat(_score_words(line, len(n_words), place), n_words)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"{place} lacks a field that is needed, or has it wrong: {error}."
@@ -64,6 +65,11 @@ def write_eraser(
                     f"row {row} has words without a score, which ERASER's files cannot say. Give "
                     "them one, as in PriorMatrix(X.texts, [np.nan_to_num(s) for s in X.scores])."
                 )
+            if len(_tokens(prior.texts[row])) != scores.size:
+                raise ValueError(
+                    f"row {row} has words between which there is neither a space nor a line break "
+                    f"({prior.texts[row]!r:.80}). ERASER takes them for one word; put spaces there."
+                )
             document: dict[str, Any] = {
                 "docid": str(key),
                 "soft_rationale_predictions": scores.tolist(),
@@ -71,6 +77,11 @@ def write_eraser(
             if masks is not None:
                 document["hard_rationale_predictions"] = _spans(masks[row], scores.size, row)
             file.write(json.dumps({"annotation_id": str(key), "rationales": [document]}) + "\n")
+
+
+def _tokens(text: str) -> list[str]:
+    """Split a document as ERASER's code does: at spaces and line breaks, and nowhere else."""
+    return [token for line in text.split("\n") for token in line.split(" ") if token.strip()]
 
 
 def _spans(mask: Any, n_words: int, row: int) -> list[dict[str, int]]:
@@ -88,6 +99,8 @@ def _spans(mask: Any, n_words: int, row: int) -> list[dict[str, int]]:
 def _read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     with open(path, encoding="utf-8") as file:
         for number, text in enumerate(file, start=1):
+            if not text.strip():
+                continue
             place = f"{os.fspath(path)!r}, line {number},"
             try:
                 line = json.loads(text)
@@ -140,7 +153,10 @@ def _read_document(documents: Any, docid: str, place: str) -> str:
 
 def _score_words(line: dict[str, Any], n_words: int, place: str) -> np.ndarray:
     scores = np.zeros(n_words)
-    for piece in _pieces(line):
+    pieces = _pieces(line)
+    if "rationales" in line and len(pieces) > 1:
+        raise ValueError(f"{place} has {len(pieces)} predictions for one document.")
+    for piece in pieces:
         if "rationales" in line:
             scores = np.asarray(piece["soft_rationale_predictions"], dtype=np.float64)
             continue

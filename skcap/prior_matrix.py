@@ -402,7 +402,7 @@ class PriorMatrix(PriorExchange):
             return self
         scores = parts.canonical(normalize_ragged(self._scores, self._offsets, how))
         provenance = self.provenance
-        provenance["normalized"] = [*provenance.get("normalized", []), how]
+        provenance["normalized"] = _appended(provenance.get("normalized"), how)
         return self._build(self._texts, scores, self._offsets, provenance)
 
     def shuffle(self, random_state: int | np.random.RandomState | None = 0) -> PriorMatrix:
@@ -432,7 +432,7 @@ class PriorMatrix(PriorExchange):
         seed = draw_seed(random_state)
         scores = parts.permuted(self._texts, self._scores, self._offsets, seed)
         provenance = self.provenance
-        provenance["shuffled"] = [*provenance.get("shuffled", []), seed]
+        provenance["shuffled"] = _appended(provenance.get("shuffled"), seed)
         return self._build(self._texts, scores, self._offsets, provenance)
 
     # -- files ----------------------------------------------------------------------------------
@@ -484,3 +484,8 @@ class PriorMatrix(PriorExchange):
         """
         check_number("max_bytes", max_bytes, integer(1))
         return cls._build(*read_prior(path, max_bytes))
+
+
+def _appended(known: Any, value: Any) -> list[Any]:
+    """Add to a list in a provenance, where a matrix of one's own may have something else."""
+    return [*(known if isinstance(known, list) else [] if known is None else [known]), value]

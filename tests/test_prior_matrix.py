@@ -907,3 +907,10 @@ def test_check_same_texts_names_the_first_difference(texts, message):
     first = PriorMatrix(["a", "b", "c"])
     with pytest.raises(ValueError, match=message):
         check_same_texts([first, first[:], PriorMatrix(texts)], ["cap", "lime", "ig"])
+
+
+@pytest.mark.parametrize(("before", "after"), [(True, [True, "l2"]), ("l1", ["l1", "l2"])])
+def test_a_provenance_of_your_own_is_no_trouble(before, after):
+    matrix = PriorMatrix(["a b"], [[1, 2]], provenance={"normalized": before, "shuffled": before})
+    assert matrix.normalize("l2").provenance["normalized"] == after
+    assert matrix.shuffle(3).provenance["shuffled"] == [before, 3]

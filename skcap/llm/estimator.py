@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 
 from skcap.llm.base import BaseLLM, check_pairs
+from skcap.utils.own_code import own_code
 from skcap.utils.validation import HasMethods, check_parameters
 
 __all__ = ["LEAST_LOG_PROB", "EstimatorLLM"]
@@ -82,10 +83,11 @@ class EstimatorLLM(BaseLLM):
         Returns
         -------
         str
-            Two classifiers with the same fingerprint are the same. The reverse does not hold:
-            copies of a classifier, or the same fit in another process, may differ in what does not
-            matter (scikit-learn's vectorizers hold a memory address), and then cached values are
-            not found.
+            Two classifiers with the same fingerprint are the same, and so is the code of their
+            classes, as far as it is not from installed packages; what that code imports is not
+            looked at. The reverse does not hold: copies of a classifier, or the same fit in
+            another process, may differ in what does not matter (scikit-learn's vectorizers hold a
+            memory address), and then cached values are not found.
 
         Raises
         ------
@@ -94,7 +96,8 @@ class EstimatorLLM(BaseLLM):
         """
         check_parameters(self)
         try:
-            return f"estimator:{joblib.hash(self.estimator)}"
+            state, code = joblib.hash(self.estimator), own_code(self.estimator)
+            return f"estimator:{state}{code and f'|code={code}'}"
         except PicklingError as error:
             raise ValueError(
                 "estimator cannot be identified, as part of it does not pickle: lambdas, and "

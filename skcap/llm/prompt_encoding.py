@@ -8,6 +8,7 @@ a token that spans the boundary belongs to it, so it is never empty.
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Sequence
 from itertools import takewhile
@@ -20,6 +21,8 @@ __all__ = ["EncodedPrompt", "PromptEncoder"]
 
 # Stands for the message while a chat template is rendered; no template trims or splits it.
 _SLOT = "skcapmessageslot"
+_DAY = datetime.date(2026, 1, 1)
+_TODAY = re.compile(r"""strftime_now\((["'])(.*?)\1\)""")
 
 
 class EncodedPrompt(NamedTuple):
@@ -195,7 +198,10 @@ class PromptEncoder:
 
     def _render_template(self) -> tuple[str, str]:
         rendered = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": _SLOT}], tokenize=False, add_generation_prompt=True
+            [{"role": "user", "content": _SLOT}],
+            tokenize=False,
+            add_generation_prompt=True,
+            chat_template=_undated(self.tokenizer.get_chat_template()),
         )
         sides = rendered.split(_SLOT)
         if len(sides) != 2:
@@ -210,3 +216,11 @@ class PromptEncoder:
         batch = self.tokenizer("a", add_special_tokens=True, return_special_tokens_mask=True)
         marked = zip(batch["input_ids"], batch["special_tokens_mask"], strict=True)
         return [token for token, _ in takewhile(lambda pair: pair[1], marked)]
+
+
+def _undated(template: str) -> str:
+    """Write one and the same day where a chat template asks for today's.
+
+    Else scores would change from day to day, under one and the same key of the cache.
+    """
+    return _TODAY.sub(lambda call: repr(_DAY.strftime(call[2])), template)

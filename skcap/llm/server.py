@@ -167,13 +167,15 @@ class ServerLLM(BaseLLM):
                 return
             # A token has at least one byte, so most prompts need no counting.
             texts = [request.prompt + request.label for request in requests]
-            unsure = [text for text in texts if len(text.encode()) + 2 > limit]
+            room = limit - protocol.n_drawn
+            unsure = [text for text in texts if len(text.encode()) + 2 > room]
             counts = await server.map(protocol.count_tokens, unsure)
             longest = max((count for count in counts if count is not None), default=0)
-            if longest > limit:
+            if longest > room:
                 raise PromptTooLongError(
                     f"The longest prompt has {longest} tokens with its label, but the context of "
-                    f"{self.model!r} holds {limit}. Shorten the text or the instruction, or give "
+                    f"{self.model!r} holds {limit}, {protocol.n_drawn} of them for the answer. "
+                    "Shorten the text or the instruction, or give "
                     "the server a larger context (llama.cpp: -c, vLLM: --max-model-len)."
                 )
 

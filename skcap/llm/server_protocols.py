@@ -57,6 +57,7 @@ class Protocol(ABC):
     """
 
     name: ClassVar[str]
+    n_drawn = 0  # tokens that a server leaves room for besides prompt and label
 
     def __init__(self, server: JsonServer, model: str, reuse_prefix: bool) -> None:
         self.server = server
@@ -103,6 +104,7 @@ class _PromptProtocol(Protocol):
     """A server that shows all tokens of a prompt; the label's are picked from their end."""
 
     fields: ClassVar[dict[str, Any]]
+    n_drawn = 1
 
     async def score(self, request: Request) -> LabelScore:
         reply = await self._complete(request.prompt + request.label, self.fields)
@@ -142,7 +144,7 @@ class EchoProtocol(_PromptProtocol):
             raise ServerError(f"it sends {len(values)} log-probabilities for {len(tokens)} tokens")
         try:
             n_drawn = int(reply["usage"]["completion_tokens"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise ServerError("it does not say how many tokens it drew (usage)") from None
         if not 0 <= n_drawn <= min(1, len(tokens)):
             raise ServerError(f"it says that it drew {n_drawn} tokens, but was asked for one")
@@ -236,8 +238,8 @@ class LlamaCppProtocol(Protocol):
             raise ServerError("No token of the prompt is a whole character.")
         for n_shown in (1_000, 1_000_000):
             shown = await self._force(tokens, other, n_shown)
-            for rival in shown.get("top_logprobs", []):
-                if rival.get("id") == wanted.id:
+            for rival in shown.get("top_logprobs") or []:
+                if isinstance(rival, dict) and rival.get("id") == wanted.id:
                     return _finite(rival.get("logprob"))
         raise ServerError("its /completion does not show the whole vocabulary")
 

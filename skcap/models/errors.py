@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from safetensors import SafetensorError
+
 from skcap.models.packages import MODEL_PACKAGES
 
 __all__ = ["ModelLoadError", "explain_load_errors"]
@@ -36,7 +38,8 @@ def explain_load_errors(name: str | os.PathLike[str]) -> Iterator[None]:
     Raises
     ------
     ModelLoadError
-        In place of any other ``OSError`` of the block, which becomes its cause.
+        In place of any other ``OSError`` of the block, or an error of damaged weights, which
+        becomes its cause.
 
     Examples
     --------
@@ -52,7 +55,7 @@ def explain_load_errors(name: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except ModelLoadError:
         raise
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise ModelLoadError(load_error_text(os.fspath(name), str(error))) from error
 
 

@@ -283,14 +283,20 @@ class HybridPrior(BasePrior, _BaseComposition):
         active = [(name, clone(source)) for name, source in self._active()]
         results = self._run(active, method, texts, labels)
         self.classes_ = np.unique(labels)
-        fitted = {name: source for (name, _), (source, _) in zip(active, results, strict=True)}
-        self.transformers_ = [(name, fitted.get(name, "drop")) for name, _ in self.transformers]
-        self.named_transformers_ = Bunch(**dict(self.transformers_))
+        self.transformers_ = [(name, "drop") for name, _ in self.transformers]
+        self._keep([(name, source) for (name, _), (source, _) in zip(active, results, strict=True)])
         return [output for _, output in results]
+
+    def _keep(self, fitted: list[tuple[str, Any]]) -> None:
+        new = dict(fitted)
+        self.transformers_ = [(name, new.get(name, source)) for name, source in self.transformers_]
+        self.named_transformers_ = Bunch(**dict(self.transformers_))
 
     def _attribute(self, texts: list[str], classes: np.ndarray) -> PriorMatrix:
         active = [(name, source) for name, source in self.transformers_ if not _dropped(source)]
         results = self._run(active, "attribute", texts, self.classes_[classes])
+        # Copies from other processes, where a source may have trained what it had only to look up.
+        self._keep([(name, source) for (name, _), (source, _) in zip(active, results, strict=True)])
         return self._aggregate(texts, [output for _, output in results])
 
     def _run(

@@ -27,6 +27,7 @@ from skcap.prior_matrix import PriorMatrix
 from skcap.priors.base import BasePrior
 from skcap.utils.cache import PriorCache, resolve_cache
 from skcap.utils.cached_work import compute_cached
+from skcap.utils.own_code import own_code
 from skcap.utils.validation import Options, StrOptions, integer
 from skcap.utils.words import split_words
 
@@ -228,7 +229,8 @@ class IGPriorTransformer(BasePrior):
         # The fingerprint stands for where the weights come from; all other options change them.
         source = {name: options.pop(name) for name in _SOURCE if name in options}
         try:
-            settings = joblib.hash([type(self._untrained).__qualname__, parameters, options])
+            what = [type(self._untrained).__qualname__, parameters, options]
+            settings = joblib.hash(what) + own_code([type(self._untrained), *what])
         except pickle.PicklingError as error:
             warnings.warn(
                 f"A parameter of the classifier cannot be hashed ({error}), so the IG prior is not "

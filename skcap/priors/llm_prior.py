@@ -31,6 +31,7 @@ from skcap.utils.workers import as_ready
 __all__ = ["BaseLLMPrior", "Question"]
 
 _FEW = 12  # texts that are scored without a look at how long they will take
+_ROUNDING = 1e-3  # above 0, where no log-likelihood is
 _SIZED = 200  # texts whose size stands for that of all, before they are scored
 
 
@@ -382,6 +383,13 @@ class BaseLLMPrior(BasePrior):
             prefix=self.prompt_.prefix,
             suffix=self.prompt_.suffix,
         )
+        scores = np.asarray(scores, dtype=np.float64)
+        if scores.shape != (len(place),) or (scores > _ROUNDING).any():
+            raise ValueError(
+                f"{type(llm).__name__}.log_likelihood must give one number for each pair, shape "
+                f"({len(place)},), none above 0, got shape {scores.shape} and at most "
+                f"{scores.max(initial=-np.inf):.3g}."
+            )
         if not np.isfinite(scores).all():
             # It would be cached for good, and NaN means "no supervision" in training.
             wrong = int(np.flatnonzero(~np.isfinite(scores))[0])

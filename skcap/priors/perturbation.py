@@ -42,7 +42,9 @@ class BasePerturbationPrior(BaseLLMPrior):
     }
 
     def _fit(self, texts: list[str], labels: np.ndarray) -> None:
-        if self.estimator is not None:
+        if self.estimator is not None and not hasattr(self.estimator, "fit"):
+            self.estimator_ = self.estimator  # a wrapper of a model that is trained elsewhere
+        elif self.estimator is not None:
             try:
                 check_is_fitted(self.estimator)
                 self.estimator_ = self.estimator

@@ -63,6 +63,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target_path.with_name(f".{target_path.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
+        if target_path.exists():
+            shutil.copymode(target_path, temporary)
         os.replace(temporary, target_path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, ValuesView
+from enum import Enum
 from numbers import Number
 from typing import Any
 
@@ -13,7 +14,9 @@ from sklearn.utils.validation import column_or_1d
 
 from skcap.utils.words import is_encodable
 
-__all__ = ["LabelNames", "check_labels", "meaningless_labels", "name_labels"]
+__all__ = ["LabelNames", "check_labels", "meaningless_labels", "name_labels", "value_of"]
+
+_UNLIKE_OBJECTS = (bool, int, np.bool_, np.integer, Enum)
 
 LabelNames = Mapping[Any, str] | Callable[[Any], str] | ArrayLike | None
 """What ``label_names`` parameters accept."""
@@ -26,7 +29,8 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
     ----------
     texts : list of str, length n_texts
     y : array-like, shape (n_texts,)
-        One label per text: strings, integers or booleans, all of one kind.
+        One label per text: strings, integers or booleans, all of one kind. Members of an
+        enumeration stand for their values.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
         raise TypeError(
             f"y is a {type(y).__name__}, which can be read only once; pass a list, as in list(y)."
         )
-    y = _without_nullable(y)
+    y = _as_values(y)
     # Before NumPy sees a list: it would turn ["a", nan] and ["a", 1] into strings.
     raw = np.fromiter(y, dtype=object, count=len(y)) if isinstance(y, list | tuple) else y
     _refuse_several_labels(raw)
@@ -76,13 +80,42 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
     return labels
 
 
-def _without_nullable(y: Any) -> Any:
-    """Make a list of pandas' nullable numbers and booleans, which NumPy would make floats of."""
+def _as_values(y: Any) -> Any:
+    """Make a list of what NumPy would take for something else.
+
+    That is pandas' nullable numbers and booleans, of which it makes floats, objects that are
+    numbers or booleans all the same, masked arrays, views of mappings, and members of enumerations,
+    which stand for their values.
+    """
     import pandas as pd
 
     dtype = getattr(y, "dtype", None)
     is_nullable = isinstance(dtype, pd.api.extensions.ExtensionDtype) and dtype.kind in "iufb"
-    return y.tolist() if is_nullable else y
+    if isinstance(y, np.ma.MaskedArray):
+        values, hidden = y.data.astype(object), np.ma.getmaskarray(y)
+        values[hidden] = None
+        y = values
+    is_column = getattr(dtype, "kind", "") == "O" and len(getattr(y, "shape", ())) == 1
+    if isinstance(y, ValuesView):
+        y = list(y)
+    elif is_nullable or (is_column and all(isinstance(x, _UNLIKE_OBJECTS) for x in y)):
+        y = y.tolist()
+    if isinstance(y, list | tuple) and any(isinstance(label, Enum) for label in y):
+        y = [value_of(label) for label in y]
+    return y
+
+
+def value_of(label: Any) -> Any:
+    """Give the value of a member of an enumeration, and anything else as it is.
+
+    Examples
+    --------
+    >>> from enum import Enum
+    >>> from skcap.utils.labels import value_of
+    >>> value_of(Enum("Intent", {"CARD": "card"}).CARD), value_of("card")
+    ('card', 'card')
+    """
+    return label.value if isinstance(label, Enum) else label
 
 
 def _refuse_several_labels(y: Any) -> None:
@@ -225,6 +258,7 @@ def _given_names(labels: list[Any], label_names: Any) -> list[str]:
     if label_names is None:
         return [" ".join(str(label).replace("_", " ").split()) for label in labels]
     if isinstance(label_names, Mapping):
+        label_names = {value_of(label): name for label, name in label_names.items()}
         absent = [label for label in labels if label not in label_names]
         if absent:
             raise ValueError(

@@ -84,7 +84,7 @@ class ProgressLines:
         """Count more items, and write a line if it is time."""
         self.done += n
         now = time.monotonic()
-        if now >= self._next:
+        if now >= self._next and sys.stderr is not None:  # as it is without a console on Windows
             self._next = now + _NEXT_LINE
             print(self.line(self.done, now - self._start), file=sys.stderr, flush=True)
 
@@ -135,4 +135,4 @@ def in_words(seconds: float) -> str:
 
 def _can_draw() -> bool:
     """Whether a bar can be redrawn in place: at a terminal, or in a notebook."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    return (sys.stderr is not None and sys.stderr.isatty()) or "ipykernel" in sys.modules

@@ -106,7 +106,7 @@ def check_texts(X: Any, name: str = "X") -> list[str]:
                 f"{name} must hold strings only; row {row} is {type(text).__name__} "
                 f"({text!r:.60}). {_advice_on(text)}"
             )
-    return [str(text) for text in texts]
+    return [str.__str__(text) for text in texts]  # of an enumeration's members, the text
 
 
 def _advice_on(value: Any) -> str:

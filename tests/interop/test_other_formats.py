@@ -134,6 +134,24 @@ class TestEraser:
         prior.to_eraser(tmp_path / "p.jsonl", list(self.documents))
         assert PriorMatrix.from_eraser(tmp_path / "p.jsonl", self.documents) == prior
 
+    def test_words_are_counted_as_eraser_counts_them(self, tmp_path):
+        text = "1\xa0000 good  film\n it\u2003is"
+        path = write_lines(tmp_path / "t.jsonl", annotation("d", (1, 2), (3, 4)))
+        read = PriorMatrix.from_eraser(path, {"d": text})
+        assert read.texts.tolist() == [text]
+        assert read[0].scores.tolist() == [0, 0, 1, 0, 1, 1]  # 1 000 and it is are one word each
+        with pytest.raises(ValueError, match="row 0 has words between which there is neither"):
+            read.to_eraser(tmp_path / "p.jsonl", ["d"])
+
+    def test_two_predictions_for_a_document_are_refused_and_blank_lines_are_none(self, tmp_path):
+        piece = {"docid": "d1", "soft_rationale_predictions": [0] * 8}
+        path = write_lines(tmp_path / "t.jsonl", {"rationales": [piece]})
+        path.write_text(path.read_text() + "\n")
+        assert len(PriorMatrix.from_eraser(path, self.documents)) == 1
+        path = write_lines(tmp_path / "t.jsonl", {"rationales": [piece, piece]})
+        with pytest.raises(ValueError, match="2 predictions for one document"):
+            PriorMatrix.from_eraser(path, self.documents)
+
     def test_rationales_are_spans(self, tmp_path):
         prior = PriorMatrix(["a b c d"], [[1, 2, 3, 4]])
         prior.to_eraser(tmp_path / "p.jsonl", ["t"], masks=[[True, True, False, True]])

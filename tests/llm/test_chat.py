@@ -13,6 +13,7 @@ from skcap.llm.chat.local import encode_chat
 
 ASK = [{"role": "user", "content": "where is my card"}]
 KEY = "sk-very-secret"
+_GREEDY = ("repetition_penalty", "no_repeat_ngram_size", "num_beams", "min_length")
 
 
 # -- any chat -------------------------------------------------------------------------------------
@@ -72,6 +73,17 @@ def test_greedy_reply_is_the_likeliest_token_each_time(chat):
     expected = loaded.tokenizer.decode(grown[len(ids) :], skip_special_tokens=True).strip()
     assert chat.complete(ASK, max_tokens=6) == expected
     assert chat.complete(ASK, max_tokens=6, seed=1) == expected
+
+
+def test_settings_that_came_with_a_model_change_no_greedy_reply(chat):
+    expected = chat.complete(ASK, max_tokens=6)
+    own = TransformersLLM(chat.model, device="cpu")._load().model.generation_config
+    before = own.to_dict()
+    try:
+        own.update(repetition_penalty=1.5, no_repeat_ngram_size=2, num_beams=4, min_length=500)
+        assert chat.complete(ASK, max_tokens=6) == expected
+    finally:
+        own.update(**{name: before[name] for name in _GREEDY})
 
 
 def test_sampling_is_seeded_and_leaves_the_global_generators_alone(chat, monkeypatch):

@@ -237,3 +237,9 @@ def test_empty_prompt_needs_a_begin_token(plain_tokenizer):
     (got,) = PromptEncoder(tokenizer).encode([""], ["card"])
     assert list(got.ids) == tokenizer("card")["input_ids"]
     assert got.n_context == 1
+
+
+def test_a_template_that_shows_the_date_shows_the_same_one_each_day():
+    template = "{{ strftime_now('%d %b %Y') }} {{ messages[0]['content'] }} Answer:"
+    encoder = PromptEncoder(byte_level_tokenizer(chat_template=template), "auto")
+    assert encoder.head == "01 Jan 2026 "

@@ -2,6 +2,7 @@ import asyncio
 import logging
 import pickle
 import random
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -202,6 +203,20 @@ def test_too_long_prompts_are_found_before_work_starts(serve):
     llm.check_context([], [])
     with pytest.raises(PromptTooLongError, match=r"has 60\d tokens .* holds 512"):
         llm.check_context(["a", "b " * 600], ["c", "c"])
+
+
+@pytest.mark.parametrize(("model", "n_drawn"), [(echo, 1), (LlamaCpp(), 0)])
+def test_the_token_that_is_drawn_needs_room_too(serve, model, n_drawn):
+    llm = connect(serve(model))
+    words = 400
+    while True:  # find the longest text that passes
+        try:
+            llm.check_context(["b " * words], ["c"])
+        except PromptTooLongError as error:
+            longest, holds = map(int, re.findall(r"has (\d+) tokens.* holds (\d+)", str(error))[0])
+            assert longest == holds - n_drawn + 1
+            break
+        words += 1
 
 
 def test_texts_cannot_end_the_prompt(serve):

@@ -21,6 +21,7 @@ from skcap.llm import (
 )
 from skcap.llm.loaded_model import LoadedModel
 from skcap.llm.prompt_encoding import EncodedPrompt, PromptEncoder
+from skcap.models import ModelLoadError
 
 PREFIX = "Classify the text.\n\nLabels: card arrival, card arrival delay, top up\n\nText: "
 SUFFIX = "\nLabel:"
@@ -659,3 +660,13 @@ def test_smollm2_equals_full_prompts(chat):
         names[-1] = "card delivery estimate"
         got = llm.log_likelihood(bodies, names, prefix=prefix, suffix="\nLabel:")
         assert_close(got, score(bodies, names, prefix, "\nLabel:"))
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n", None])
+def test_damaged_weights_are_told_with_the_models_name(tiny_llm, tmp_path, content):
+    folder = shutil.copytree(tiny_llm("llama"), tmp_path / "damaged")
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    with pytest.raises(ModelLoadError, match="damaged' could not be loaded"):
+        TransformersLLM(str(folder), device="cpu").log_likelihood(["a"], ["b"])

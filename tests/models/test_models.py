@@ -334,6 +334,12 @@ class TestSafetensorsCopy:
         assert len(conversions) == 2
         assert not (copy / "left-over").exists()
 
+    def test_without_a_place_for_it_says_where_that_is_set(self, site, packed, monkeypatch):
+        carry(site, packed)
+        monkeypatch.setattr("os.access", lambda path, mode: False)
+        with pytest.raises(ModelLoadError, match=r"'packed' is unpacked once .* XDG_CACHE_HOME"):
+            resolve_model("packed")
+
     def test_that_was_broken_off_is_begun_anew(self, site, packed, conversions, monkeypatch):
         carry(site, packed)
         whole = conversion._convert_gguf

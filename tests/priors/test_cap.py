@@ -659,3 +659,36 @@ def test_default_cache_is_the_users_folder(monkeypatch, tmp_path, log):
         CAPPriorTransformer(FakeLLM(log_path=log), n_masks=2).fit_transform(["a b"], ["x"])
     assert (tmp_path / "user" / "priors").is_dir()
     assert len(scored(log)) == 3  # two words, and nothing
+
+
+class Spoiling(BaseLLM):
+    """Answers with a function of what it should answer."""
+
+    def __init__(self, spoil=None):
+        self.spoil = spoil
+
+    def log_likelihood(self, bodies, continuations, *, prefix="", suffix=""):
+        return self.spoil(np.full(len(bodies), -1.0))
+
+    def fingerprint(self):
+        return "spoiling"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda scores: np.repeat(scores, 2),
+        lambda scores: scores[1:],
+        lambda scores: scores[:, None],
+        lambda scores: -scores,
+    ],
+)
+def test_a_model_of_your_own_must_give_one_number_for_each_pair(spoil):
+    llm = Spoiling(spoil)
+    with pytest.raises(ValueError, match=r"Spoiling.log_likelihood must give one number"):
+        CAPPriorTransformer(llm, cache=False).fit_transform(["a b"], ["c"])
+
+
+def test_a_model_of_your_own_may_give_a_list():
+    prior = CAPPriorTransformer(Spoiling(list), cache=False)
+    assert prior.fit_transform(["a b"], ["c"])[0].scores.tolist() == [0, 0]

@@ -332,3 +332,22 @@ def test_sources_set_after_fit_wait_for_the_next_one(weights):
     assert_rows(prior.attribute(X, Y), hybrid(ONE).fit_transform(X, Y).scores)
     assert list(prior.attribute(X, Y).provenance["sources"]) == ["one"]
     assert list(prior.fit(X, Y).attribute(X, Y).provenance["sources"]) == ["two"]
+
+
+class Lazy(Counting):
+    """Trains when it is first asked, as integrated gradients do whose scores were cached."""
+
+    def _fit(self, texts, labels):
+        self.trainings_ = 0
+
+    def _attribute(self, texts, classes):
+        self.trainings_ = self.trainings_ or 1
+        return PriorMatrix(texts, [[self.trainings_] * len(text.split()) for text in texts])
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_what_sources_learn_when_asked_is_kept(n_jobs):
+    prior = HybridPrior([("one", Lazy()), ("two", Lazy())], n_jobs=n_jobs).fit(X, Y)
+    prior.attribute(X, Y)
+    assert [source.trainings_ for _, source in prior.transformers_] == [1, 1]
+    assert prior.named_transformers_["one"] is prior.transformers_[0][1]

@@ -232,6 +232,53 @@ def test_cache_tells_classifiers_apart(tmp_path):
     assert not np.allclose(matrices[0].scores[0], matrices[1].scores[0])
 
 
+def test_cache_tells_versions_of_your_own_code_apart(tmp_path, monkeypatch):
+    import importlib
+    import sys
+
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    code = """
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+class Lexicon(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        p = np.array([0.9 if "jazz" in text else 0.2 for text in X])
+        return np.c_[1 - p, p]
+"""
+    found = []
+    for word in ("jazz", "play", "jazz"):
+        (tmp_path / "lexicon_of_a_test.py").write_text(code.replace("jazz", word))
+        sys.modules.pop("lexicon_of_a_test", None)
+        importlib.invalidate_caches()
+        lexicon = importlib.import_module("lexicon_of_a_test").Lexicon()
+        prior = LimePriorTransformer(estimator=lexicon, cache=tmp_path / "cache")
+        matrix = prior.fit_transform(["play some jazz", "stop it"], ["b", "a"])
+        found.append(int(matrix.scores[0].argmax()))
+    sys.modules.pop("lexicon_of_a_test", None)
+    assert found == [2, 0, 2]
+
+
+class Wrapper:
+    """A model that is trained elsewhere."""
+
+    classes_ = np.array(["a", "b"])
+
+    def predict_proba(self, X):
+        p = np.array([0.9 if "jazz" in text else 0.2 for text in X])
+        return np.c_[1 - p, p]
+
+
+def test_a_wrapper_without_fit_is_used_as_it_is():
+    prior = LimePriorTransformer(estimator=Wrapper(), cache=False)
+    assert prior.fit_transform(["play some jazz"], ["b"])[0].scores.argmax() == 2
+
+
 def test_transform_asks_no_model():
     prior = LimePriorTransformer(FakeLLM(context_length=1), cache=False).fit(TEXTS, LABELS)
     assert not prior.transform(TEXTS).has_scores

@@ -15,6 +15,14 @@ def test_a_link_leads_to_the_file_that_is_replaced(tmp_path):
     assert target.read_text() == "new"
 
 
+def test_who_may_read_a_file_stays(tmp_path):
+    path = tmp_path / "private.txt"
+    path.write_text("old")
+    path.chmod(0o600)
+    write_text(path, "new")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_link_to_nothing_makes_its_file(tmp_path):
     (tmp_path / "link.txt").symlink_to(tmp_path / "target.txt")
     write_text(tmp_path / "link.txt", "new")

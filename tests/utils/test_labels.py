@@ -1,9 +1,17 @@
+from enum import Enum
+
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
 
 from skcap.utils.labels import check_labels, meaningless_labels, name_labels
+
+
+class Intent(str, Enum):  # noqa: UP042  (whose str() is not its value)
+    CARD = "card arrival"
+    TOP = "top up"
+
 
 TEXTS = ["cancel it", "play jazz", "stop"]
 
@@ -20,6 +28,9 @@ TEXTS = ["cancel it", "play jazz", "stop"]
         (pd.Series(["a", "b", "a"], index=[5, 3, 9]), "O"),
         (pd.Categorical(["a", "b", "a"]), "O"),
         (pd.Series([0, 1, 1], dtype="Int64"), "i"),
+        (pd.Series([True, False, True], dtype=object), "b"),
+        (np.array([3, 4, 4], dtype=object), "i"),
+        ({"x": "a", "y": "b", "z": "a"}.values(), "U"),
         (pd.Series([True, False, True], dtype="boolean"), "b"),
     ],
 )
@@ -139,3 +150,16 @@ def test_names_that_are_refused(names, error, message):
 )
 def test_labels_that_do_not_say_what_they_mean(classes, kind):
     assert meaningless_labels(np.array(classes)) == kind
+
+
+def test_members_of_an_enumeration_stand_for_their_values():
+    labels = check_labels(TEXTS, [Intent.CARD, Intent.TOP, Intent.CARD])
+    assert labels.tolist() == ["card arrival", "top up", "card arrival"]
+    names = name_labels(np.unique(labels), {Intent.CARD: "a card", Intent.TOP: "money"})
+    assert names == ["a card", "money"]
+
+
+def test_masked_labels_are_missing():
+    y = np.ma.array(["a", "b", "c"], mask=[0, 0, 1])
+    with pytest.raises(ValueError, match="row 2 is None"):
+        check_labels(TEXTS, y)

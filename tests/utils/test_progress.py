@@ -56,6 +56,14 @@ def test_a_terminal_gets_a_bar_without_colours(capsys, monkeypatch):
     assert "\x1b[3" not in shown.err
 
 
+def test_nothing_without_a_stderr(clock, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    with show_progress(2, "cap", "text", verbose=1) as shown:
+        clock(60)
+        shown.update()
+    assert capsys.readouterr().out == ""
+
+
 def test_nothing_with_verbose_0(clock, capsys, monkeypatch):
     for can_draw in (True, False):
         monkeypatch.setattr(progress, "_can_draw", lambda can_draw=can_draw: can_draw)

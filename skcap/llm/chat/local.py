@@ -142,6 +142,11 @@ def _generation_config(loaded: Any, max_tokens: int, temperature: float) -> Any:
         bos_token_id=own.bos_token_id,
         eos_token_id=_end_tokens(own.eos_token_id, end),
         pad_token_id=end if pad is None else pad,
+        # Named, since what is not takes the values that came with the model.
+        num_beams=1,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        min_length=0,
         **(sampling if temperature > 0 else {}),
     )
 

@@ -95,9 +95,9 @@ class OpenAIChat(BaseChat):
         fields = {
             "model": self.model,
             "messages": self._check_request(messages, max_tokens, temperature, seed),
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "seed": seed,
+            "max_tokens": int(max_tokens),
+            "temperature": float(temperature),
+            "seed": int(seed),
             **_check_json(self.extra_body or {}),
         }
         body = {field: value for field, value in fields.items() if value is not None}
