@@ -61,14 +61,13 @@ class LoadedModel:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from skcap.models import explain_load_errors, resolve_model
+        from skcap.models import explain_load_errors, pinned_revision, resolve_model
         from skcap.models.quiet import no_loading_bars
 
-        resolved = resolve_model(
-            model,
-            revision=options.get("revision"),
-            local_files_only=options.get("local_files_only", False),
-        )
+        local = options.get("local_files_only", False)
+        resolved = resolve_model(model, revision=options.get("revision"), local_files_only=local)
+        commit = pinned_revision(model, options.get("revision"), local_files_only=local)
+        options = {**options, **({} if commit is None else {"revision": commit})}
         shared = {name: value for name, value in options.items() if name != "attn_implementation"}
         with explain_load_errors(model), no_loading_bars():
             self.tokenizer = AutoTokenizer.from_pretrained(resolved, **shared)

@@ -12,7 +12,12 @@ Loaders should be written like this, which also never opens a pickled weight fil
 
 from skcap.models.errors import ModelLoadError, explain_load_errors
 from skcap.models.install import install_model
-from skcap.models.names import model_fingerprint, resolve_device, resolve_model
+from skcap.models.names import (
+    model_fingerprint,
+    pinned_revision,
+    resolve_device,
+    resolve_model,
+)
 from skcap.models.packages import MODEL_PACKAGES, ModelPackage, Wheel
 
 __all__ = [
@@ -23,6 +28,7 @@ __all__ = [
     "explain_load_errors",
     "install_model",
     "model_fingerprint",
+    "pinned_revision",
     "resolve_device",
     "resolve_model",
 ]

@@ -14,7 +14,7 @@ from skcap.models.errors import ModelLoadError, explain_load_errors, load_error_
 from skcap.models.integrity import MODEL_FILES, folder_digest
 from skcap.models.packages import MODEL_PACKAGES, ModelPackage
 
-__all__ = ["model_fingerprint", "resolve_device", "resolve_model"]
+__all__ = ["model_fingerprint", "pinned_revision", "resolve_device", "resolve_model"]
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -22,6 +22,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 # Commits of hub models that stand in for packages. A process that has begun with the hub's weights
 # goes on with them, even if the package is installed meanwhile, so that scores do not mix.
 _stand_ins: dict[str, str] = {}
+# Likewise those of models that were asked for by their hub ids, by id and revision.
+_commits: dict[tuple[str, str | None], str] = {}
 
 
 def resolve_model(
@@ -111,9 +113,9 @@ def model_fingerprint(
     str
         For an alias, its package, version and hash. For a folder, a hash over the contents of its
         configuration, tokenizer and weights; where it lies does not matter. For a hub model,
-        ``id@commit``, also where it stands in for an alias whose package is not installed. If
-        neither is there, an alias still has the fingerprint of its package, so that what was
-        computed with it before can be found.
+        ``id@commit``, of the commit that this process has found first, also where it stands in for
+        an alias whose package is not installed. If neither is there, an alias still has the
+        fingerprint of its package, so that what was computed with it before can be found.
 
     Raises
     ------
@@ -143,7 +145,33 @@ def model_fingerprint(
     if folder is not None:
         _refuse_revision(text, revision)
         return f"folder#sha256:{folder_digest(folder)[:16]}"
-    return f"{text}@{_hub_commit(text, revision, local_files_only=local_files_only)}"
+    return f"{text}@{pinned_revision(text, revision, local_files_only=local_files_only)}"
+
+
+def pinned_revision(
+    name: str | os.PathLike[str], revision: str | None = None, *, local_files_only: bool = False
+) -> str | None:
+    """Give the commit of a hub model that this process uses: the one it has found first.
+
+    If a model moves on the hub meanwhile, its old weights in memory would else go with its new
+    commit in cache keys.
+
+    Parameters
+    ----------
+    name, revision, local_files_only
+        As for :func:`model_fingerprint`.
+
+    Returns
+    -------
+    str or None
+        `revision` as it is for an alias or a folder.
+    """
+    text = _check_name(name)
+    if text in MODEL_PACKAGES or _model_folder(text) is not None:
+        return revision
+    if (text, revision) not in _commits:
+        _commits[text, revision] = _hub_commit(text, revision, local_files_only=local_files_only)
+    return _commits[text, revision]
 
 
 def resolve_device(device: str) -> str:

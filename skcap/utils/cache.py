@@ -308,6 +308,8 @@ def resolve_cache(
     ------
     TypeError
         If `cache` is anything else.
+    ValueError
+        If it is an empty string.
 
     Warns
     -----
@@ -322,6 +324,11 @@ def resolve_cache(
     >>> resolve_cache(False) is None
     True
     """
+    if cache == "":
+        raise ValueError(
+            "cache is '', which would be the working directory. Name a folder; None is the usual "
+            "one, False keeps nothing."
+        )
     if cache is None:
         base = os.environ.get("SKCAP_CACHE")
         return PriorCache(Path(base) / "priors") if base else _default_cache()

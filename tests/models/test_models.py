@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -28,6 +29,7 @@ from skcap.models import (
     install_model,
     integrity,
     model_fingerprint,
+    pinned_revision,
     resolve_model,
 )
 
@@ -153,6 +155,7 @@ def folder(tmp_path):
 @pytest.fixture
 def hub_cache(tmp_path, monkeypatch):
     """Lay out a hub cache that holds the configuration of org/model."""
+    monkeypatch.setattr("skcap.models.names._commits", {})
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     # transformers 4 copies that constant when it is first imported
     cache = "transformers.utils.hub.TRANSFORMERS_CACHE"
@@ -533,6 +536,15 @@ class TestFingerprint:
         expected = f"org/model@{COMMIT}"
         assert model_fingerprint("org/model", local_files_only=True) == expected
         assert model_fingerprint("org/model", revision="main", local_files_only=True) == expected
+
+    def test_a_process_goes_on_with_the_commit_that_it_began_with(self, hub_cache):
+        expected = f"org/model@{COMMIT}"
+        assert model_fingerprint("org/model", local_files_only=True) == expected
+        moved = hub_cache.with_name("f" * 40)
+        shutil.copytree(hub_cache, moved)
+        (hub_cache.parents[1] / "refs" / "main").write_text(moved.name)
+        assert model_fingerprint("org/model", local_files_only=True) == expected
+        assert pinned_revision("org/model", local_files_only=True) == COMMIT
 
     def test_full_commit_needs_no_look_up(self):
         assert model_fingerprint("org/other", revision=COMMIT) == f"org/other@{COMMIT}"
