@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import os
 import pickle
 import sys
 import sysconfig
@@ -45,9 +45,10 @@ def own_code(value: Any) -> str:
     >>> own_code({"alarm": 1.0})
     ''
     """
-    names = _Names(io.BytesIO(), protocol=5)
     try:
-        names.dump(value)
+        with open(os.devnull, "wb") as nowhere:
+            names = _Names(nowhere, protocol=5)
+            names.dump(value)
     except (AttributeError, TypeError) as error:  # as Python has it for some objects
         raise pickle.PicklingError(str(error)) from error
     parts = sorted(set(_parts(names.found)))
@@ -70,12 +71,13 @@ class _Names(pickle.Pickler):
 def _parts(found: list[type | FunctionType]) -> Iterator[bytes]:
     for item in found:
         module = sys.modules.get(item.__module__)
-        file = getattr(module, "__file__", None)
-        if file is None:
-            if item.__module__ not in sys.builtin_module_names:
-                yield from _bytecode(item)
-        elif not _is_installed(Path(file)):
-            yield Path(file).read_bytes()
+        file = Path(getattr(module, "__file__", None) or "")
+        if item.__module__ in sys.builtin_module_names or _is_installed(file):
+            continue
+        if file.is_file():
+            yield file.read_bytes()
+        else:
+            yield from _bytecode(item)
 
 
 def _is_installed(file: Path) -> bool:
