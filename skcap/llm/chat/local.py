@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any
 
@@ -70,11 +71,8 @@ class TransformersChat(BaseChat):
             ids = encode_chat(loaded.tokenizer, messages, str(self.model))
             _check_room(len(ids), max_tokens, loaded.context_length)
             inputs = torch.tensor([ids], device=loaded.device)
-            output = loaded.model.generate(
-                inputs,
-                attention_mask=torch.ones_like(inputs),
-                generation_config=_generation_config(loaded, max_tokens, temperature),
-            )
+            with _alone(loaded.model, _generation_config(loaded, max_tokens, temperature)):
+                output = loaded.model.generate(inputs, attention_mask=torch.ones_like(inputs))
             reply = loaded.tokenizer.decode(output[0, len(ids) :], skip_special_tokens=True)
             return str(reply).strip()
 
@@ -142,13 +140,22 @@ def _generation_config(loaded: Any, max_tokens: int, temperature: float) -> Any:
         bos_token_id=own.bos_token_id,
         eos_token_id=_end_tokens(own.eos_token_id, end),
         pad_token_id=end if pad is None else pad,
-        # Named, since what is not takes the values that came with the model.
-        num_beams=1,
-        repetition_penalty=1.0,
-        no_repeat_ngram_size=0,
-        min_length=0,
         **(sampling if temperature > 0 else {}),
     )
+
+
+@contextmanager
+def _alone(model: Any, config: Any) -> Iterator[None]:
+    """Generate by these settings alone: `generate` adds those that came with the model to others.
+
+    Many models come with a penalty for repetitions, which changes greedy replies.
+    """
+    before = model.generation_config
+    model.generation_config = config
+    try:
+        yield
+    finally:
+        model.generation_config = before
 
 
 def _check_room(n_prompt: int, max_tokens: int, context_length: int | None) -> None:
