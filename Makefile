@@ -71,7 +71,7 @@ endif
 
 docs-test: venv models  ## runs the examples in docstrings, README.md and docs/
 	@echo "== examples in the documentation"
-	$(PYTEST) $(BIN)/python -m pytest --doctest-modules skcap README.md docs
+	$(PYTEST) $(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules skcap README.md docs
 
 docs: venv models  ## the documentation site, to docs/_build/html: FAST=1 does not run the gallery
 	@echo "== documentation site"
