@@ -74,9 +74,8 @@ class Saving(FineTuning):
         -----
         UserWarning
             If JSON cannot hold a parameter, such as a callback, or a column of a table of
-            shortcuts, or it is a secret. The loaded
-            classifier predicts all the same, and must be given the parameter before it is fitted
-            again.
+            shortcuts, or it is a secret. The loaded classifier predicts all the same, and must be
+            given the parameter before it is fitted again.
 
         Examples
         --------

@@ -24,12 +24,7 @@ from skcap.classifier.progress import TrainingProgress
 from skcap.classifier.schedule import WarmupDecay
 from skcap.classifier.texts import EncodedText, load_tokenizer
 from skcap.guidance import BaseGuidance, Task
-from skcap.models import (
-    explain_load_errors,
-    pinned_revision,
-    resolve_device,
-    resolve_model,
-)
+from skcap.models import explain_load_errors, pinned_revision, resolve_device, resolve_model
 from skcap.utils.seeds import seeded
 from skcap.utils.validation import check_number, integer, number
 

@@ -89,12 +89,12 @@ def _as_values(y: Any) -> Any:
     """
     import pandas as pd
 
-    dtype = getattr(y, "dtype", None)
-    is_nullable = isinstance(dtype, pd.api.extensions.ExtensionDtype) and dtype.kind in "iufb"
     if isinstance(y, np.ma.MaskedArray):
         values, hidden = y.data.astype(object), np.ma.getmaskarray(y)
         values[hidden] = None
         y = values
+    dtype = getattr(y, "dtype", None)
+    is_nullable = isinstance(dtype, pd.api.extensions.ExtensionDtype) and dtype.kind in "iufb"
     is_column = getattr(dtype, "kind", "") == "O" and len(getattr(y, "shape", ())) == 1
     if isinstance(y, ValuesView):
         y = list(y)

@@ -30,6 +30,7 @@ TEXTS = ["cancel it", "play jazz", "stop"]
         (pd.Series([0, 1, 1], dtype="Int64"), "i"),
         (pd.Series([True, False, True], dtype=object), "b"),
         (np.array([3, 4, 4], dtype=object), "i"),
+        (np.ma.array([3, 4, 4]), "i"),
         ({"x": "a", "y": "b", "z": "a"}.values(), "U"),
         (pd.Series([True, False, True], dtype="boolean"), "b"),
     ],
