@@ -24,7 +24,7 @@ from skcap.classifier.progress import TrainingProgress
 from skcap.classifier.schedule import WarmupDecay
 from skcap.classifier.texts import EncodedText, load_tokenizer
 from skcap.guidance import BaseGuidance, Task
-from skcap.models import explain_load_errors, pinned_revision, resolve_device, resolve_model
+from skcap.models import explain_load_errors, resolve_device, resolve_for_loading
 from skcap.utils.seeds import seeded
 from skcap.utils.validation import check_number, integer, number
 
@@ -207,14 +207,8 @@ class FineTuning(SkorchParameters):
     def _load(self, data: TrainingSet, guidance: Sequence[BaseGuidance], seed: int) -> None:
         """Load the encoder and its tokenizer, and make the net."""
         device = torch.device(resolve_device(str(self.device)))
-        options = dict(self.model_kwargs or {})
         with seeded(seed, device), explain_load_errors(self.model):
-            local = options.get("local_files_only", False)
-            folder = resolve_model(
-                self.model, revision=options.get("revision"), local_files_only=local
-            )
-            commit = pinned_revision(self.model, options.get("revision"), local_files_only=local)
-            options |= {} if commit is None else {"revision": commit}
+            folder, options = resolve_for_loading(self.model, self.model_kwargs or {})
             self.tokenizer_ = load_tokenizer(folder, **options)
             find_baseline_token(self.tokenizer_, self.ig_baseline, "ig_baseline")
             self.net_ = self._make_net(folder, options, len(data.classes), device, guidance)

@@ -61,13 +61,10 @@ class LoadedModel:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from skcap.models import explain_load_errors, pinned_revision, resolve_model
+        from skcap.models import explain_load_errors, resolve_for_loading
         from skcap.models.quiet import no_loading_bars
 
-        local = options.get("local_files_only", False)
-        resolved = resolve_model(model, revision=options.get("revision"), local_files_only=local)
-        commit = pinned_revision(model, options.get("revision"), local_files_only=local)
-        options = {**options, **({} if commit is None else {"revision": commit})}
+        resolved, options = resolve_for_loading(model, options)
         shared = {name: value for name, value in options.items() if name != "attn_implementation"}
         with explain_load_errors(model), no_loading_bars():
             self.tokenizer = AutoTokenizer.from_pretrained(resolved, **shared)

@@ -16,6 +16,7 @@ from skcap.models.names import (
     model_fingerprint,
     pinned_revision,
     resolve_device,
+    resolve_for_loading,
     resolve_model,
 )
 from skcap.models.packages import MODEL_PACKAGES, ModelPackage, Wheel
@@ -30,5 +31,6 @@ __all__ = [
     "model_fingerprint",
     "pinned_revision",
     "resolve_device",
+    "resolve_for_loading",
     "resolve_model",
 ]

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,13 @@ from skcap.models.errors import ModelLoadError, explain_load_errors, load_error_
 from skcap.models.integrity import MODEL_FILES, folder_digest
 from skcap.models.packages import MODEL_PACKAGES, ModelPackage
 
-__all__ = ["model_fingerprint", "pinned_revision", "resolve_device", "resolve_model"]
+__all__ = [
+    "model_fingerprint",
+    "pinned_revision",
+    "resolve_device",
+    "resolve_for_loading",
+    "resolve_model",
+]
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -172,6 +179,31 @@ def pinned_revision(
     if (text, revision) not in _commits:
         _commits[text, revision] = _hub_commit(text, revision, local_files_only=local_files_only)
     return _commits[text, revision]
+
+
+def resolve_for_loading(
+    name: str | os.PathLike[str], options: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Turn a name and loading options into those of the weights that cache keys speak of.
+
+    Parameters
+    ----------
+    name : str or path
+        As for :func:`resolve_model`.
+    options : mapping
+        For ``from_pretrained``, such as ``revision`` and ``local_files_only``.
+
+    Returns
+    -------
+    name : str
+        What :func:`resolve_model` gives.
+    options : dict
+        With the commit of a hub model as ``revision``, see :func:`pinned_revision`.
+    """
+    revision, local = options.get("revision"), options.get("local_files_only", False)
+    resolved = resolve_model(name, revision=revision, local_files_only=local)
+    commit = pinned_revision(name, revision, local_files_only=local)
+    return resolved, {**options, **({} if commit is None else {"revision": commit})}
 
 
 def resolve_device(device: str) -> str:
