@@ -171,7 +171,7 @@ def test_its_own_seed_is_kept(small):
 
 
 def test_default_classifier(tiny_model, monkeypatch):
-    monkeypatch.setattr("skcap.classifier.training.resolve_model", lambda name, **_: tiny_model())
+    monkeypatch.setattr("skcap.models.names.resolve_model", lambda name, **_: tiny_model())
     prior = IGPriorTransformer(n_steps=3, cache=False).fit(X[:2] * 24, Y[:2] * 24)
     assert prior.classifier_.get_params() == {
         **GuidedTextClassifier(guidance=None).get_params(),
