@@ -184,12 +184,17 @@ def _attack(
     avoid = frozenset(word for words in classes.values() for word in words.weights)
     items = []
     for row, (text, label) in enumerate(zip(texts, labels, strict=True)):
-        for target in targets[label]:
+        for target in map(_plain, targets[label]):
             seed = content_seed(random_state, attack, text, str(label), str(target))
             pair = classes[label], classes[target]
             choice = WordChoice(text, *pair, n_words=int(n_words), avoid=avoid, seed=seed)
             items.append(_attack_one(attack, row, label, target, choice, writer))
     return AdversarialSet(items)
+
+
+def _plain(label: Any) -> Any:
+    """Give the Python value of one of NumPy, which JSON cannot hold."""
+    return label.item() if isinstance(label, np.generic) else label
 
 
 def _attack_one(
@@ -228,6 +233,11 @@ def _check(
             raise ValueError(
                 f"targets has no entry for the class {label!r} of y. Its keys must be the labels "
                 "of y, of the same type; see hard_targets."
+            )
+        if isinstance(targets[label], str):
+            raise ValueError(
+                f"targets[{label!r}] must be a list of labels, got {targets[label]!r}. Put it into "
+                "a list."
             )
         for named in (label, *targets[label]):
             if named not in keywords:

@@ -153,8 +153,9 @@ def class_overlap(
         row[[columns[word] for word in words]] = list(words.values())
     shares /= np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     matrix = np.array([np.minimum(row, shares).sum(axis=1) for row in shares])
+    matrix = matrix.reshape(len(keywords), len(keywords))  # of no classes, too
     np.fill_diagonal(matrix, 1.0)
-    return _label_array(keywords), matrix.reshape(len(keywords), len(keywords))
+    return _label_array(keywords), matrix
 
 
 def hard_targets(

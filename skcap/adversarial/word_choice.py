@@ -42,11 +42,11 @@ class ClassWords(NamedTuple):
 
 
 def class_words(name: str, keywords: Mapping[str, float]) -> ClassWords:
-    """Group the keywords of a class by stem."""
+    """Group the keywords of a class by stem; those without letters or digits are no words."""
     weights: dict[str, float] = defaultdict(float)
     forms: dict[str, str] = {}
     for word, weight in sorted(keywords.items(), key=lambda pair: (-pair[1], pair[0])):
-        if weight > 0:
+        if weight > 0 and bare(word):
             weights[stem(bare(word))] += float(weight)
             forms.setdefault(stem(bare(word)), bare(word))
     return ClassWords(name, dict(weights), forms)
@@ -94,6 +94,8 @@ class WordChoice:
 
     def addition(self) -> Edit:
         """Choose words to add; raise RejectedEditError if there are none."""
+        if not any(self.stems):
+            raise RejectedEditError("the text holds no words")
         added: list[str] = []
         for word in self._misleading(np.random.default_rng(self.seed)):
             if len(added) < self.n_words and not self._gives_away([*added, word]):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skcap.inspection.errors import label_column
+from skcap.utils.validation import check_number, integer
 from skcap.utils.words import check_texts
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def class_similarity(embeddings: ArrayLike, y: ArrayLike) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If `embeddings` is not a finite matrix with one row per label.
+        If `embeddings` is not a finite matrix with one row per label, or a label is missing.
 
     Examples
     --------
@@ -95,10 +97,9 @@ def class_similarity(embeddings: ArrayLike, y: ArrayLike) -> pd.DataFrame:
     import pandas as pd
     from sklearn.metrics.pairwise import cosine_similarity
     from sklearn.utils import check_array, check_consistent_length
-    from sklearn.utils.validation import column_or_1d
 
     matrix = check_array(embeddings, dtype=np.float64, input_name="embeddings")
-    labels = column_or_1d(y)
+    labels = label_column("y", y)
     check_consistent_length(matrix, labels)
     classes, codes = np.unique(labels, return_inverse=True)
     means = np.array([matrix[codes == code].mean(axis=0) for code in range(len(classes))])
@@ -129,6 +130,8 @@ def embed_texts(
     ------
     TypeError
         If `model` is neither a name nor a fitted GuidedTextClassifier.
+    ValueError
+        If `batch_size` is no integer from 1.
     skcap.models.ModelLoadError
         If the model cannot be loaded.
 
@@ -143,6 +146,7 @@ def embed_texts(
     from skcap.classifier.batches import PadCollate, TextDataset
     from skcap.classifier.texts import encode_texts
 
+    check_number("batch_size", batch_size, integer(1))
     module, tokenizer, max_length, device = _encoder(model, device)
     encoded = encode_texts(tokenizer, check_texts(texts, "texts"), max_length)
     cut = sum(text.truncated.any() for text in encoded)

@@ -286,8 +286,9 @@ def _make_splits(cv: Any, texts: list[str], labels: np.ndarray, seed: int) -> li
     if len(pairs) < 2:
         raise ValueError(f"cv must make at least two splits, got {len(pairs)}.")
     seeds = np.random.SeedSequence(seed).generate_state(len(pairs)).tolist()
+    rows = np.arange(len(texts))  # so that masks become positions
     return [
-        _Split(number, np.asarray(train), np.asarray(test), seed)
+        _Split(number, rows[np.asarray(train)], rows[np.asarray(test)], seed)
         for number, ((train, test), seed) in enumerate(zip(pairs, seeds, strict=True))
     ]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from skcap.utils.labels import as_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["class_report", "confusion_pairs", "corrected_by_lexical_overlap", "errors_by_overlap"]
 
 _SHARES = 5  # bins of by="share": fifths
-
-
-_LABEL_WORD = re.compile(r"[^\W_]+")
 
 
 def errors_by_overlap(y_true: ArrayLike, y_pred: ArrayLike, overlap: pd.DataFrame) -> pd.DataFrame:
@@ -145,7 +144,8 @@ def corrected_by_lexical_overlap(
     y_true, pred_before, pred_after : array-like of str or int, shape (n_texts,)
     label_names : mapping of label to str, default=None
         Names whose words are compared, such as "card arrival"; None takes the labels themselves.
-        Words are runs of letters and digits, in lower case, each counted once.
+        Words are runs of letters, with their accents and vowel signs, and digits, in lower case,
+        each counted once.
     by : {"words", "share"}, default="words"
         Levels of overlap: the number of words that the names of the true and of the wrongly
         predicted label share, or their share of all words in both names, in fifths.
@@ -264,14 +264,27 @@ def _both(pred_before: ArrayLike, pred_after: ArrayLike) -> dict[str, ArrayLike]
 
 
 def _same_length(**labels: ArrayLike) -> list[np.ndarray]:
-    from sklearn.utils.validation import column_or_1d
-
-    columns = [column_or_1d(values) for values in labels.values()]
+    columns = [label_column(name, values) for name, values in labels.items()]
     lengths = {name: len(column) for name, column in zip(labels, columns, strict=True)}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"Labels and predictions must go together text by text; got {listed}.")
     return columns
+
+
+def label_column(name: str, values: Any) -> np.ndarray:
+    """Make an array of labels: integers of nullable ones, and none of missing ones."""
+    import pandas as pd
+    from sklearn.utils.validation import column_or_1d
+
+    values = as_values(values)
+    missing = np.flatnonzero(pd.isna(pd.Series(list(values), dtype=object)))
+    if missing.size:
+        raise ValueError(
+            f"{name} must hold one label per text, but row {missing[0]} has none. Fill in or drop "
+            "missing labels first."
+        )
+    return column_or_1d(values)
 
 
 def _classes(*labels: np.ndarray) -> list[Any]:
@@ -302,8 +315,14 @@ def _label_words(labels: list[Any], names: Mapping[Any, str] | None) -> dict[Any
         if names is not None and label not in names:
             raise ValueError(f"label_names has no name for the label {label!r}.")
         name = str(label) if names is None else names[label]
-        words[label] = set(_LABEL_WORD.findall(name.lower()))
+        letters = map(_letter_or_space, unicodedata.normalize("NFC", name.lower()))
+        words[label] = set("".join(letters).split())
     return words
+
+
+def _letter_or_space(character: str) -> str:
+    is_mark = unicodedata.category(character) in ("Mn", "Mc")  # a part of the letter before it
+    return character if character.isalnum() or is_mark else " "
 
 
 def _level(first: set[str], second: set[str], by: str) -> int:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from skcap.utils.validation import check_number, number
+
 __all__ = ["Interval", "resampled_interval"]
 
 
@@ -44,7 +46,7 @@ def resampled_interval(
     Raises
     ------
     ValueError
-        If there are fewer than two differences.
+        If there are fewer than two differences, or `confidence` is not from 0 to 1.
 
     References
     ----------
@@ -59,6 +61,7 @@ def resampled_interval(
     >>> round(low, 4), round(high, 4)
     (0.0116, 0.0484)
     """
+    check_number("confidence", confidence, number(0, 1))
     values = np.asarray(differences, dtype=np.float64)
     if values.size < 2:
         raise ValueError(f"an interval needs at least two splits, got {values.size}.")

@@ -18,11 +18,13 @@ from skcap.inspection.report_sections import (
     texts_section,
     words_section,
 )
+from skcap.metrics.explanations import explained_step
 from skcap.prior_matrix import PriorMatrix, check_same_texts
 from skcap.utils.files import check_file_target, write_text
 from skcap.utils.html import page
 from skcap.utils.labels import check_labels
-from skcap.utils.words import check_texts
+from skcap.utils.validation import check_number, integer
+from skcap.utils.words import check_texts, split_words
 
 __all__ = ["write_report"]
 
@@ -78,7 +80,8 @@ def write_report(
     TypeError
         If a classifier has no ``predict_proba``.
     ValueError
-        If `X`, `y` and `prior` do not fit together, or `n_texts` is negative.
+        If `X`, `y` and `prior` do not fit together, earlier steps of a pipeline change the number
+        of words that `prior` scores, or `n_texts` is no integer from 0.
 
     Examples
     --------
@@ -103,15 +106,9 @@ def write_report(
     check_file_target(path)
     texts = check_texts(X)
     labels = check_labels(texts, y)
-    if n_texts < 0:
-        raise ValueError(f"n_texts must be at least 0, got {n_texts}.")
+    check_number("n_texts", n_texts, integer(0))
     if prior is not None:
-        check_same_texts([PriorMatrix(texts), prior], ["X", "prior"])
-        if not prior.has_scores:
-            raise ValueError(
-                "prior has no scores, so it cannot be compared with what the model relies on. "
-                "Pass what a prior's attribute(X, y) gives."
-            )
+        prior = _check_prior(prior, texts, explained_step(classifier, texts)[1])
     model = judge("this model", classifier, texts, labels)
     other = None if baseline is None else judge("baseline", baseline, texts, labels)
     sections = _sections(model, other, prior, n_texts)
@@ -119,6 +116,22 @@ def write_report(
     target = Path(path)
     write_text(target, document)
     return target
+
+
+def _check_prior(prior: PriorMatrix, texts: list[str], seen: list[str]) -> PriorMatrix:
+    """Check a prior, and give its scores to the texts that earlier steps of a pipeline make."""
+    check_same_texts([PriorMatrix(texts), prior], ["X", "prior"])
+    if not prior.has_scores:
+        raise ValueError(
+            "prior has no scores, so it cannot be compared with what the model relies on. "
+            "Pass what a prior's attribute(X, y) gives."
+        )
+    if [len(split_words(text)) for text in seen] != prior.n_words.tolist():
+        raise ValueError(
+            "prior has one score for each word of X, but earlier steps of the pipeline add or "
+            "remove words before they are explained. Leave prior out."
+        )
+    return PriorMatrix(seen, prior.scores)
 
 
 def _sections(

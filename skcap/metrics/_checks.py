@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence, Sized
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 
 def word_mask(mask: ArrayLike, name: str, row: int, n_words: int | None = None) -> np.ndarray:
     """Validate a mask of words: 1-D, of bools (or 0 and 1), and of the right length."""
-    values = np.asarray(mask)
+    values = unmasked(name, mask)
     if values.ndim != 1 or (n_words is not None and values.size != n_words):
         needed = "one-dimensional" if n_words is None else f"({n_words},), one item per word"
         raise ValueError(f"{name} has shape {values.shape} in row {row}; it must be {needed}.")
@@ -68,9 +69,21 @@ def check_length(name: str, values: Sized, expected: int) -> None:
         )
 
 
+def unmasked(name: str, values: Any) -> np.ndarray:
+    """Return an array. Of a masked one, NumPy would read what is masked as well."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} holds masked values. Fill them in, or leave them out first.")
+    return np.asarray(values)
+
+
 def finite_array(name: str, values: ArrayLike, ndim: int) -> np.ndarray:
     """Return `values` as finite float64 numbers of `ndim` dimensions, or say what is wrong."""
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        kind = type(values).__name__
+        raise ValueError(f"{name} must be an array of numbers, got {kind} ({error}).") from error
+    unmasked(name, values)
     if array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}.")
     if not np.isfinite(array).all():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcap.metrics._checks import check_length
+from skcap.metrics._checks import check_length, unmasked
 from skcap.utils.validation import check_choice
 
 PredictProba = Callable[[list[str]], ArrayLike]
@@ -47,7 +47,10 @@ def class_columns(
 ) -> np.ndarray:
     """Find the column of each label among probabilities of shape (n_texts, n_classes)."""
     n_texts, n_classes = shape
-    wanted = np.asarray(labels)
+    wanted = unmasked(name, labels)
+    if wanted.ndim == 0 or wanted.size != len(wanted):
+        raise ValueError(f"{name} must hold one class per text, got shape {wanted.shape}.")
+    wanted = wanted.ravel()  # a column vector passes, as in scikit-learn's metrics
     check_length(name, wanted, n_texts)
     known = np.arange(n_classes) if classes is None else np.asarray(classes)
     if len(known) != n_classes:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import rankdata
 from sklearn.metrics import auc, precision_recall_curve
 
 from skcap.metrics._checks import mask_pairs, over_texts, ratio
@@ -57,7 +58,7 @@ def token_f1(
     pairs = mask_pairs(rationales, human)
     both = np.array([(a & b).sum() for a, b in pairs], dtype=float)
     total = np.array([a.sum() + b.sum() for a, b in pairs], dtype=float)
-    if average == "micro" and not per_text:
+    if average == "micro" and pairs and not per_text:
         both, total = both.sum(keepdims=True), total.sum(keepdims=True)
     return over_texts(ratio(2 * both, total), per_text, "token_f1")
 
@@ -223,9 +224,10 @@ def _n_found(spans: list[tuple[int, int]], others: list[tuple[int, int]], thresh
 def _auprc(scores: np.ndarray, truth: np.ndarray) -> float:
     if not truth.any():
         return float("nan")
-    known = scores[~np.isnan(scores)]
-    last = known.min() - 1.0 if known.size else 0.0
-    precision, recall, _ = precision_recall_curve(truth, np.where(np.isnan(scores), last, scores))
+    known = ~np.isnan(scores)
+    ranks = np.zeros(len(scores))
+    ranks[known] = rankdata(scores[known])  # from 1, be the scores ever so large
+    precision, recall, _ = precision_recall_curve(truth, ranks)
     return float(auc(recall, precision))
 
 

@@ -171,9 +171,9 @@ def score_arrays(
     attributions: PriorMatrix | Sequence[ArrayLike], texts: list[str] | None = None
 ) -> list[np.ndarray]:
     """Return one 1-D float array per text, checked against `texts` if these are known."""
-    arrays = [
-        np.asarray(row, dtype=np.float64) for row in getattr(attributions, "scores", attributions)
-    ]
+    rows = attributions.scores if isinstance(attributions, PriorMatrix) else attributions
+    # Words whose score is masked have none.
+    arrays = [np.ma.filled(np.ma.asarray(row, dtype=np.float64), np.nan) for row in rows]
     for row, scores in enumerate(arrays):
         if scores.ndim != 1:
             raise ValueError(

@@ -19,11 +19,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
 import sklearn.metrics
 from numpy.typing import ArrayLike
 
-from skcap.metrics._checks import over_texts
+from skcap.metrics._checks import over_texts, unmasked
 from skcap.metrics.explanations import (
     Attribution,
     check_attribution,
@@ -250,7 +249,7 @@ def _explained(
     if target == "true" and y is None:
         raise ValueError("target='true' needs y, the true classes; pass y, or target='predicted'.")
     classifier, texts = explained_step(estimator, X)
-    labels = None if target == "predicted" else np.asarray(y).tolist()
+    labels = None if target == "predicted" else unmasked("y", y).ravel().tolist()
     attributions: PriorMatrix | Sequence[ArrayLike] = explain_texts(
         classifier, texts, labels, attribution=attribution, rules=rules
     )

@@ -39,6 +39,8 @@ def explanation_stability(
 
     Raises
     ------
+    TypeError
+        If `a` or `b` is no PriorMatrix.
     ValueError
         If the number of texts differs, or, by position, their words.
 
@@ -52,6 +54,12 @@ def explanation_stability(
     1.0
     """
     check_choice("by", by, ("position", "word"))
+    for name, value in (("a", a), ("b", b)):
+        if not isinstance(value, PriorMatrix):
+            raise TypeError(
+                f"{name} must be a PriorMatrix, got {type(value).__name__}. Make one of the texts "
+                "and their scores, as in PriorMatrix(texts, scores)."
+            )
     check_length("b", b, len(a))
     correlations = []
     for row, (left, right) in enumerate(zip(a, b, strict=True)):

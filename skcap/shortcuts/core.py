@@ -157,4 +157,10 @@ def _ask(attribute: Callable[[np.ndarray], PriorMatrix], rows: np.ndarray) -> di
     """Get shares of the words in some of the texts."""
     if not len(rows):
         return {}
-    return dict(zip(rows.tolist(), attribute(rows).normalize("sum").scores, strict=True))
+    return dict(zip(rows.tolist(), map(_shares, attribute(rows).scores), strict=True))
+
+
+def _shares(scores: np.ndarray) -> np.ndarray:
+    """Divide by the sum of absolute scores, in float64, where equal sums come out as equal."""
+    scores = scores.astype(np.float64)
+    return scores / (np.nansum(np.abs(scores)) or 1.0)

@@ -180,7 +180,9 @@ def deny_families(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
     if not families:
         return result
     below = [members["prior"] - members["expected"] for members in families]
-    p = np.array([wilcoxon(values, alternative="less").pvalue for values in below])
+    # Members that get just what chance gives have no rank; rounding must not give them one.
+    ranked = [values[values.abs() > 1e-9] for values in below]
+    p = np.array([wilcoxon(values, alternative="less").pvalue for values in ranked])
     sizes = np.array([len(members) for members in families])
     q = false_discovery_control(np.minimum(1.0, p * sizes))
     for members, p_family, q_family in zip(families, p, q, strict=True):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skcap.shortcuts.wording import describe
+from skcap.utils.glyphs import drawable
 from skcap.utils.html import page
 from skcap.utils.optional import import_optional
 
@@ -124,7 +125,7 @@ def plot_audit(words: pd.DataFrame, ax: Axes | None, most_names: int) -> Axes:
         ax.scatter(rows[x], rows[y], color=color, label=f"{name} ({len(rows)})", s=18)
     for row in shown[shown["shortcut"]].head(most_names).to_dict("records"):
         ax.annotate(
-            row["word"],
+            drawable(row["word"]),
             (row[x], row[y]),
             textcoords="offset points",
             xytext=(3, 3),

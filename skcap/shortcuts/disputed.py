@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skcap.prior_matrix import PriorMatrix, check_same_texts
-from skcap.utils.words import bare, split_words
+from skcap.utils.words import listed_form, split_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +38,8 @@ def disputed_words(
     pandas.DataFrame of shape (n_words, 4), indexed by word
         Columns `n_texts`; `explained` and `prior`, the word's mean share of all that is attributed
         in a text that has it, from -1 to 1; and `difference` between these, largest first. Words
-        are compared in lower case and without punctuation. Those without a score in either matrix
-        do not count.
+        are compared in lower case and without punctuation, unless they are nothing else. Those
+        without a score in either matrix do not count.
 
     Raises
     ------
@@ -68,13 +68,13 @@ def disputed_words(
     check_same_texts([explained, prior], ["explained", "prior"])
     shares = pd.DataFrame(
         {
-            "word": [bare(word) for text in explained.texts for word in split_words(text)],
+            "word": [listed_form(word) for text in explained.texts for word in split_words(text)],
             "text": np.repeat(np.arange(len(explained)), explained.n_words),
-            "explained": np.concatenate(explained.normalize("sum").scores),
-            "prior": np.concatenate(prior.normalize("sum").scores),
+            "explained": explained.normalize("sum").to_frame()["score"],
+            "prior": prior.normalize("sum").to_frame()["score"],
         }
     ).dropna()
-    words = shares[shares["word"] != ""].groupby("word")
+    words = shares.groupby("word")
     table = words["text"].nunique().rename("n_texts").to_frame()
     table[["explained", "prior"]] = words[["explained", "prior"]].mean()
     table["difference"] = table["explained"] - table["prior"]

@@ -174,7 +174,8 @@ def _insert(
     if pattern is not None and pattern.insert is not None:
         return pattern.insert(words, source[place])
     n_words = 2 if kind == "phrase" else 1
-    before = place / max(1, len(source) - n_words)
+    # Where a text is nothing but the word, its first place is its last one, too.
+    before = 1.0 if kind == "last" else place / max(1, len(source) - n_words)
     at = round(before * len(words))
     return [*words[:at], *source[place : place + n_words], *words[at:]]
 

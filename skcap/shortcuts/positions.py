@@ -84,7 +84,7 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
         if column not in table:
             table[column] = pd.Series([None] * len(table), dtype=object)
     usual = pd.Series([_usual_kind(word) for word in table["word"]], dtype=object)
-    kinds = table["kind"].where(table["kind"].notna(), usual)
+    kinds = table["kind"].astype(object).where(table["kind"].notna(), usual)
     words = [_check_word(*pair) for pair in zip(table["word"], kinds, strict=True)]
     table = table.assign(word=pd.Series(words, dtype=object), kind=kinds)
     twice = table.duplicated(["word", "kind"])

@@ -14,7 +14,14 @@ from sklearn.utils.validation import column_or_1d
 
 from skcap.utils.words import is_encodable
 
-__all__ = ["LabelNames", "check_labels", "meaningless_labels", "name_labels", "value_of"]
+__all__ = [
+    "LabelNames",
+    "as_values",
+    "check_labels",
+    "meaningless_labels",
+    "name_labels",
+    "value_of",
+]
 
 _UNLIKE_OBJECTS = (bool, int, np.bool_, np.integer, Enum)
 
@@ -60,7 +67,7 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
         raise TypeError(
             f"y is a {type(y).__name__}, which can be read only once; pass a list, as in list(y)."
         )
-    y = _as_values(y)
+    y = as_values(y)
     # Before NumPy sees a list: it would turn ["a", nan] and ["a", 1] into strings.
     raw = np.fromiter(y, dtype=object, count=len(y)) if isinstance(y, list | tuple) else y
     _refuse_several_labels(raw)
@@ -80,12 +87,27 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
     return labels
 
 
-def _as_values(y: Any) -> Any:
+def as_values(y: Any) -> Any:
     """Make a list of what NumPy would take for something else.
 
-    That is pandas' nullable numbers and booleans, of which it makes floats, objects that are
-    numbers or booleans all the same, masked arrays, views of mappings, and members of enumerations,
-    which stand for their values.
+    Parameters
+    ----------
+    y : array-like
+        Labels: pandas' nullable numbers and booleans, of which NumPy makes floats, objects that are
+        numbers or booleans all the same, masked arrays, views of mappings, members of enumerations,
+        which stand for their values, or any others.
+
+    Returns
+    -------
+    array-like
+        `y` itself, where NumPy reads it as it is meant. What is masked is None.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skcap.utils.labels import as_values
+    >>> as_values(pd.Series([1, 0], dtype="Int64"))
+    [1, 0]
     """
     import pandas as pd
 

@@ -78,6 +78,17 @@ def test_addition_never_completes_the_words_of_the_targets_label():
         assert set(second.added) == {"pending", "slow"}
 
 
+def test_marks_without_letters_are_no_words_of_a_text_or_a_class():
+    keywords = {"a": {"card": 1.0}, "b": {"🔥": 1.0}, "c": {"pin": 1.0}}
+    targets = {"a": ["b", "c"]}
+    attacked = keyword_addition(["lost card 🔥", "", "???"], ["a"] * 3, keywords, targets)
+    assert [(item.row, item.target) for item in attacked.made] == [(0, "c")]
+    assert attacked.report()["reasons"] == {
+        "the text holds no words": 4,
+        "no keyword of the target fits": 1,
+    }
+
+
 def test_addition_draws_by_weight_and_n_words():
     keywords = {"a": {}, "b": {"heavy": 9.0, "light": 1.0}}
     drawn = [
@@ -208,6 +219,7 @@ def test_llm_writer_in_an_attack():
         ({"texts": ["a"], "y": ["unknown"]}, "targets has no entry for the class 'unknown'"),
         ({"targets": {"general": ["missing"]}}, "keywords has no entry for the class 'missing'"),
         ({"targets": {"general": ["general"]}}, "the class itself"),
+        ({"targets": {"general": "alarm_remove"}}, "must be a list of labels, got 'alarm_remove'"),
         ({"n_words": 0}, "n_words"),
         ({"random_state": "x"}, "random_state"),
         ({"y": [float("nan")]}, "row 0 is nan"),
@@ -236,6 +248,9 @@ def test_save_and_load(tmp_path):
     numbered = keyword_addition(["a cat"], [0], {0: {}, 1: {"dog": 1.0}}, {0: [1]})
     numbered.save(path)
     assert AdversarialSet.load(path).labels.tolist() == [0]
+    of_numpy = keyword_addition(["a cat"], [0], {0: {}, 1: {"dog": 1.0}}, {0: np.array([1])})
+    assert of_numpy == numbered
+    assert of_numpy.content_hash == numbered.content_hash
 
 
 def test_load_refuses_what_is_not_ours_or_was_changed(tmp_path):

@@ -74,7 +74,17 @@ def test_words_are_disputed_by_their_mean_share_over_all_places():
         rtol=1e-6,
     )
     every = disputed_words(explained, prior, min_texts=1)
-    assert set(every.index) == {"ann", "jazz", "play", "stop"}  # punctuation is no word
+    assert set(every.index) == {"ann", "jazz", "play", "stop"}
+
+
+def test_marks_without_letters_are_disputed_too_and_no_texts_give_no_words():
+    texts = ["### play jazz", "### stop"]
+    explained, prior = (
+        PriorMatrix(texts, [[1, 0, 0], [1, 0]]),
+        PriorMatrix(texts, [[0, 1, 1], [0, 1]]),
+    )
+    assert disputed_words(explained, prior)["difference"].to_dict() == {"###": 1.0}
+    assert disputed_words(PriorMatrix([]), PriorMatrix([])).empty
 
 
 def test_words_that_either_side_does_not_score_are_not_disputed():
@@ -101,6 +111,10 @@ def test_keyword_overlap_by_hand():
     overlap = keyword_overlap({"a": {"x": 1, "y": 3}, "b": {"y": 2, "z": 2}, "none": {}})
     expected = [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]]
     np.testing.assert_allclose(overlap, expected)
+
+
+def test_no_classes_overlap_in_nothing():
+    assert keyword_overlap({}).shape == (0, 0)
 
 
 @pytest.mark.parametrize("weight", [-1, NAN, float("inf")])
@@ -149,6 +163,12 @@ def test_embeddings_warn_of_cut_texts(tiny_model):
         embed_texts(["play " * 100, "stop"], str(tiny_model("bert")))
 
 
+@pytest.mark.parametrize("batch_size", [-1, 0, 1.5])
+def test_embeddings_come_in_batches_of_one_text_or_more(batch_size):
+    with pytest.raises(ValueError, match="batch_size must be an int in the range"):
+        embed_texts(["stop"], "all-minilm-l6-v2", batch_size=batch_size)
+
+
 def test_embeddings_refuse_other_models():
     with pytest.raises(TypeError, match="got dict"):
         embed_texts(["stop"], {})
@@ -176,6 +196,28 @@ def test_errors_by_overlap_names_a_class_that_is_missing():
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match="y_true 1, before 2, after 1"):
         class_report(["a"], ["a", "b"], ["a"])
+
+
+@pytest.mark.parametrize("kind", ["Int64", object])
+def test_integers_stay_integers_and_booleans_booleans(kind):
+    pairs = confusion_pairs(pd.Series([0, 1], dtype=kind), pd.Series([1, 1], dtype=kind))
+    assert pairs["first"].tolist() == [0]
+    assert pairs["first"].dtype == np.int64
+    similarity = class_similarity([[1, 0], [0, 1]], pd.Series([0, 1], dtype=kind))
+    assert similarity.index.dtype == np.int64
+    kind = "boolean" if kind == "Int64" else object
+    pairs = confusion_pairs(pd.Series([False, True], dtype=kind), [True, True])
+    assert pairs["first"].tolist() == [False]
+
+
+@pytest.mark.parametrize(
+    "y", [["a", None], ["a", NAN], np.ma.array(["a", "b"], mask=[False, True])]
+)
+def test_missing_labels_are_refused(y):
+    with pytest.raises(ValueError, match="y_true must hold one label per text, but row 1 has none"):
+        confusion_pairs(y, ["a", "b"])
+    with pytest.raises(ValueError, match="y must hold one label per text, but row 1 has none"):
+        class_similarity([[1, 0], [0, 1]], y)
 
 
 def test_confusion_pairs_count_both_directions_and_rank_by_both_models():
@@ -211,6 +253,14 @@ def test_corrections_by_share_of_words():
         "0 %": 1, "1-20 %": 0, "21-40 %": 1, "41-60 %": 0, "61-80 %": 0, "81-100 %": 1,
     }  # fmt: skip
     assert table["corrected"].tolist() == [0, 0, 1, 0, 0, 1]
+
+
+def test_accents_and_vowel_signs_are_parts_of_a_labels_words():
+    # the two labels have a letter in common, but no word
+    table = corrected_by_lexical_overlap(["कार्ड_खोया"], ["पैसा_काट"], ["कार्ड_खोया"])
+    assert table.index.tolist() == [0]
+    table = corrected_by_lexical_overlap(["cafe\u0301_a"], ["caf\u00e9_b"], ["cafe\u0301_a"])
+    assert table["corrected"].tolist() == [0, 1]
 
 
 def test_corrections_refuse_unknown_names_and_ways():

@@ -132,6 +132,24 @@ def test_own_splits_scorer_and_controls():
     assert compare(scoring="balanced_accuracy").metric == "balanced_accuracy"
 
 
+def test_splits_may_be_masks():
+    folds = np.arange(len(TEXTS)) % 4
+    masks = [(folds != fold, folds == fold) for fold in range(4)]
+    places = [tuple(map(np.flatnonzero, pair)) for pair in masks]
+    found, expected = compare(cv=masks), compare(cv=places)
+    pd.testing.assert_frame_equal(found.scores, expected.scores)
+    assert found.test_to_train == expected.test_to_train == pytest.approx(1 / 3)
+
+
+def test_intervals_are_those_of_the_gains_over_all_splits():
+    comparison = compare(Skilled(unguided=6))
+    gains = [row.guided - row.unguided for row in comparison.scores.itertuples()]
+    error = math.sqrt((1 / 8 + 1 / 3) * np.var(gains, ddof=1))
+    reach = stats.t.ppf(0.975, 7) * error
+    mean = np.mean(gains)
+    assert comparison.interval("unguided") == pytest.approx((mean, mean - reach, mean + reach))
+
+
 def test_cost_is_told_before_the_rest_is_run(capsys):
     said = []
 
@@ -163,6 +181,8 @@ def test_interval_by_hand():
     assert narrow.high - narrow.low < interval.high - interval.low
     with pytest.raises(ValueError, match="at least two splits, got 1"):
         resampled_interval([0.1], 0.5)
+    with pytest.raises(ValueError, match="confidence must be a float in the range"):
+        resampled_interval(differences, 0.5, confidence=95)
 
 
 # -- the result -----------------------------------------------------------------------------------

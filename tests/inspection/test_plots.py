@@ -1,6 +1,7 @@
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -212,6 +213,22 @@ def test_overlap_errors_show_the_worst_classes_only(predictions):
     draw(display.ax_)
     wrong = sorted((np.sum((y == n) & (before != n)) for n in NAMES), reverse=True)
     assert display.counts_.sum(axis=0).tolist() == wrong[:2]
+
+
+@pytest.mark.parametrize("most", [1.0, 0.3])
+def test_overlaps_that_rounding_puts_above_the_highest_level_are_of_it(most):
+    names = ["a", "b"]
+    overlap = pd.DataFrame(np.nextafter(most, 2), index=names, columns=names)
+    for n_levels in (2, 20):
+        display = OverlapErrorsDisplay.from_predictions(["a"], ["b"], overlap, n_levels=n_levels)
+        assert display.counts_[-1].tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["top", "n_levels"])
+def test_numbers_of_overlap_errors_are_named(name):
+    overlap = keyword_overlap({"a": {}, "b": {}})
+    with pytest.raises(ValueError, match=f"{name} must be an int in the range"):
+        OverlapErrorsDisplay.from_predictions(["a"], ["b"], overlap, **{name: 0})
 
 
 def test_overlap_errors_need_errors():

@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt  # noqa: E402
 from sklearn.feature_extraction.text import CountVectorizer  # noqa: E402
 from sklearn.naive_bayes import MultinomialNB  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
+from sklearn.preprocessing import FunctionTransformer  # noqa: E402
 
 from skcap.inspection import write_report  # noqa: E402
 from skcap.metrics import faithfulness_scores  # noqa: E402
@@ -144,8 +145,9 @@ def test_report_refuses_what_does_not_fit(models, tmp_path):
         write_report(path, models[0], TEXTS, TRUTH[:3])
     with pytest.raises(ValueError, match="'X' and 'prior' differ"):
         write_report(path, models[0], TEXTS, TRUTH, prior=PriorMatrix(TEXTS[::-1]))
-    with pytest.raises(ValueError, match="n_texts must be at least 0"):
-        write_report(path, models[0], TEXTS, TRUTH, n_texts=-1)
+    for n_texts in (-1, 1.5, None):
+        with pytest.raises(ValueError, match="n_texts must be an int in the range"):
+            write_report(path, models[0], TEXTS, TRUTH, n_texts=n_texts)
     assert not path.exists()
 
 
@@ -160,6 +162,33 @@ def test_classes_that_are_booleans_are_all_compared(tmp_path):
     wrong = make_pipeline(CountVectorizer(), MultinomialNB()).fit(TRAIN, [not x for x in truth])
     path = write_report(tmp_path / "report.html", right, TRAIN, truth, baseline=wrong)
     assert "2 of 2 that differ" in path.read_text(encoding="utf-8")
+
+
+def test_a_prior_goes_by_position_where_a_pipeline_changes_the_texts(tmp_path):
+    class Explaining(MultinomialNB):
+        def explain(self, X):
+            return PriorMatrix(X, [[1.0] + [0.0] * (len(text.split()) - 1) for text in X])
+
+        def fit(self, X, y):
+            self.counter_ = CountVectorizer().fit(X)
+            return super().fit(self.counter_.transform(X), y)
+
+        def predict_proba(self, X):
+            return super().predict_proba(self.counter_.transform(X))
+
+        def predict(self, X):
+            return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    texts = ["Ann: play jazz", "Ann: book a table"]
+    prior = PriorMatrix(texts, [[0, 1, 1], [0, 1, 1, 1]])
+    lower = FunctionTransformer(lambda X: [text.lower() for text in X])
+    model = make_pipeline(lower, Explaining()).fit(TRAIN, LABELS)
+    document, _ = read(write_report(tmp_path / "r.html", model, texts, TRUTH[:2], prior=prior))
+    assert "<td>ann</td><td>2</td><td>+100%</td><td>+0%</td>" in document
+    bare = FunctionTransformer(lambda X: [text.replace("Ann: ", "") for text in X])
+    model = make_pipeline(bare, Explaining()).fit(TRAIN, LABELS)
+    with pytest.raises(ValueError, match="earlier steps of the pipeline add or remove words"):
+        write_report(tmp_path / "r.html", model, texts, TRUTH[:2], prior=prior)
 
 
 def test_report_without_matplotlib_names_the_extra(models, tmp_path, monkeypatch):

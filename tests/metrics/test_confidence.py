@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
@@ -16,6 +17,7 @@ from skcap.metrics import (
     out_of_scope_scores,
 )
 
+HIDDEN = np.ma.array([0, 1], mask=[False, True])
 SCORES = st.lists(st.integers(0, 9).map(float), min_size=1, max_size=40)
 
 
@@ -97,6 +99,12 @@ def test_calibration_of_a_sure_and_right_classifier_is_zero():
     assert expected_calibration_error(["b", "a"], np.eye(2), classes=["a", "b"]) == 1.0
 
 
+def test_labels_may_be_a_column_vector():
+    proba, classes = [[0.9, 0.1], [0.4, 0.6]], ["a", "b"]
+    expected = expected_calibration_error(["a", "a"], proba, classes=classes)
+    assert expected_calibration_error([["a"], ["a"]], proba, classes=classes) == expected
+
+
 @pytest.mark.parametrize("n_bins", [1, 3, 15])
 def test_calibration_is_the_definition_written_down(n_bins):
     rng = np.random.default_rng(0)
@@ -126,6 +134,12 @@ def test_calibration_is_the_definition_written_down(n_bins):
         (lambda: expected_calibration_error(["a"], [[1, 0]]), "y_true holds classes that"),
         (lambda: expected_calibration_error([0, 1], [[1, 0]]), "y_true has 2 rows for 1 texts"),
         (lambda: expected_calibration_error([0], [[1, 0]], n_bins=0), "n_bins must be"),
+        (lambda: expected_calibration_error(0, [[1, 0]]), "y_true must hold one class per text"),
+        (lambda: expected_calibration_error(np.eye(2), np.eye(2)), "y_true must hold one class"),
+        (lambda: expected_calibration_error(HIDDEN, np.eye(2)), "y_true holds masked values"),
+        (lambda: auroc_out_of_scope(HIDDEN, [1.0]), "scores_in holds masked values"),
+        (lambda: out_of_scope_scores(sparse.eye(2).tocsr()), "outputs must be an array of numbers"),
+        (lambda: fpr_at_95_tpr([1.0], ["high"]), "scores_out must be an array of numbers"),
     ],
 )
 def test_mistakes_are_named(call, message):

@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,6 +83,19 @@ def test_auprc_by_hand():
     assert rationale_auprc(prior, [[False, True]]) == 1.0
 
 
+@pytest.mark.parametrize("scores", [[1e20, 2e20, NAN], [-np.inf, 1.0, NAN]])
+def test_words_without_a_score_come_last_be_the_others_ever_so_large(scores):
+    human = [[1, 0, 0]]
+    assert rationale_auprc([scores], human) == rationale_auprc([[1.0, 2.0, NAN]], human)
+    hidden = np.ma.array([1.0, 2.0, 9.0], mask=[False, False, True])
+    assert rationale_auprc([hidden], human) == rationale_auprc([[1.0, 2.0, NAN]], human)
+
+
+def test_a_series_of_scores_may_have_any_index():
+    scores = pd.Series([[0.1, 0.9], [1.0]], index=["scores", "scores"])
+    assert rationale_auprc(scores, [[0, 1], [1]]) == 1.0
+
+
 @pytest.mark.parametrize("measure", [token_f1, rationale_iou, rationale_iou_f1, rationale_auprc])
 def test_errors_of_plausibility(measure):
     with pytest.raises(ValueError, match="human has 1 rows for 2 texts"):
@@ -90,9 +104,17 @@ def test_errors_of_plausibility(measure):
         measure([[1, 0]], [[1]])
     with pytest.raises(ValueError, match="human must hold booleans"):
         measure([[1, 0]], [[0.5, 0.5]])
+    with pytest.raises(ValueError, match="human holds masked values"):
+        measure([[1, 0]], [np.ma.array([1, 0], mask=[False, True])])
     if measure in (token_f1, rationale_iou_f1):
         with pytest.raises(ValueError, match="average must be"):
             measure([[1]], [[1]], average="weighted")
+
+
+@pytest.mark.parametrize("average", ["macro", "micro"])
+def test_token_f1_needs_a_text(average):
+    with pytest.raises(ValueError, match="token_f1 needs at least one text"):
+        token_f1([], [], average=average)
 
 
 @pytest.mark.parametrize("per_text", [False, True])

@@ -168,6 +168,7 @@ def test_true_class():
     scorer = FaithfulnessScorer("comprehensiveness", RationaleRules(k=1), target="true")
     assert scorer(model, X[y == "music"], y[y == "music"]) == 1.0
     assert scorer(model, X[y == "music"], wrong[y == "music"]) == 0.0
+    assert scorer(model, X[y == "music"], y[y == "music", None]) == 1.0  # a column vector
     with pytest.raises(ValueError, match="target='true' needs y"):
         scorer(model, X)
     with pytest.raises(ValueError, match="does not know: sport"):

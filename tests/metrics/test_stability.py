@@ -41,3 +41,9 @@ def test_stability_under_paraphrase():
         explanation_stability(a, PriorMatrix(["a", "b"]))
     with pytest.raises(ValueError, match="by must be one of 'position', 'word', got 'token'"):
         explanation_stability(a, a, by="token")
+
+
+def test_stability_is_of_prior_matrices():
+    a = PriorMatrix(["a b"], [[1, 2]])
+    with pytest.raises(TypeError, match="b must be a PriorMatrix, got list"):
+        explanation_stability(a, [[1, 2]])

@@ -112,6 +112,11 @@ def test_a_family_is_denied_where_most_of_many_members_are():
     assert deny_families(family(-below), fdr=0.1)["q_family"].isna().all()
 
 
+def test_members_that_get_what_chance_gives_have_no_rank():
+    below = [-0.3, -0.2, -0.25, -0.1, -0.15, -0.05, -0.4, -0.35, 0.0, 1e-17, -1e-17]
+    assert (deny_families(family(below), fdr=0.1)["p_family"] == 2**-8).all()
+
+
 @pytest.mark.parametrize("below", [[-0.3] * 4, [-0.1, 0.1] * 10, [0.0] * 10])
 def test_few_or_undecided_members_deny_no_family(below):
     assert deny_families(family(below), fdr=0.1)["q_family"].isna().all()

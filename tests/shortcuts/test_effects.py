@@ -84,6 +84,13 @@ def test_words_go_to_the_place_where_they_stood():
     assert any(text.endswith("card") and "play" in text for text in edited)
 
 
+def test_a_last_word_goes_to_the_end_also_from_a_text_of_one_word():
+    texts = ["bye", "bye", "lost card", "my card"]
+    model = Odds(bye=8.0)
+    effects(model, kinds=("last",), texts=texts)
+    assert {"lost card bye", "my card bye"} <= set(model.asked[1])
+
+
 def test_patterns_are_put_in_and_taken_away_within_words():
     texts = ["win now!", "win this!", "see you", "see him"]
     model = Odds(win=8.0)

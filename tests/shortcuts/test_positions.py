@@ -50,6 +50,12 @@ def test_a_table_keeps_its_other_columns_and_an_index_of_words_is_taken_for_them
     assert checked.to_dict("records") == [{"word": "bob", "label": "a", "kind": "word", "q": 0.01}]
 
 
+def test_kinds_may_be_a_category_with_gaps():
+    kinds = pd.Series(["first", None], dtype="category")
+    table = check_shortcuts(pd.DataFrame({"word": ["bob", "play jazz"], "kind": kinds}))
+    assert table["kind"].tolist() == ["first", "phrase"]
+
+
 @pytest.mark.parametrize(("yes", "no"), [(True, False), ("TRUE", "FALSE"), ("yes ", "No"), (1, 0)])
 def test_of_a_table_with_verdicts_only_those_that_say_yes_are_taken(yes, no):
     words = ["ann", "jazz", "bob", "jazz"]

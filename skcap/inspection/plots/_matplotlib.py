@@ -1,10 +1,10 @@
-"""What the plots share: the import of matplotlib, colours, and text that is safe to draw."""
+"""What the plots share: the import of matplotlib, colours, ticks and sizes."""
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from skcap.utils.glyphs import drawable
 from skcap.utils.optional import import_optional
 
 if TYPE_CHECKING:
@@ -17,29 +17,10 @@ LIGHT_BLUE, LIGHT_ORANGE, LIGHT_GREY = "#59a3cd", "#f0ac59", "#d9d9d9"
 
 SHADES = "Blues"  # more is darker, none is white
 
-_STAND_IN = "\N{WHITE SQUARE}"  # for a character that no font has
-
 
 def import_pyplot() -> Any:
     """Import matplotlib's pyplot, or say how to install it."""
     return import_optional("matplotlib.pyplot", "plots", "Plots need")
-
-
-def drawable(text: str) -> str:
-    """Replace characters that the font lacks: matplotlib would warn each time it draws them."""
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-
-    families = FontProperties().get_family()
-    fonts = [get_font(findfont(FontProperties(family=[family]))) for family in families]
-
-    def show(character: str) -> str:
-        if any(font.get_char_index(ord(character)) for font in fonts):
-            return character
-        invisible = unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
-        return "" if invisible else _STAND_IN
-
-    # Not empty: a word of invisible characters needs its place, too.
-    return "".join(show(character) for character in text) or _STAND_IN
 
 
 def label_ticks(ax: Axes, axis: str, places: Any, labels: Any, **style: Any) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from skcap.inspection.errors import errors_by_overlap
 from skcap.inspection.plots._matplotlib import SHADES, import_pyplot, label_ticks
+from skcap.utils.validation import check_number, integer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,9 +138,11 @@ class OverlapErrorsDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there are no errors.
+            If there are no errors, or `top` or `n_levels` is no integer from 1.
         """
         plt = import_pyplot()
+        check_number("top", top, integer(1))
+        check_number("n_levels", n_levels, integer(1))
         pairs = self.pairs
         by_class = pairs.groupby("true", sort=False)["errors"].sum()
         by_class = by_class[by_class > 0].sort_values(ascending=False, kind="stable")
@@ -180,9 +183,10 @@ def _levels(overlap: np.ndarray, n_levels: int) -> tuple[np.ndarray, list[str]]:
     """Return the level of each pair and the names of the levels; overlap 0 is its own level."""
     from matplotlib.ticker import MaxNLocator
 
+    overlap = overlap.round(9)  # 0.1 + 0.2 is not above 0.3
     highest = max(float(overlap.max()), 1e-9)
     edges = np.asarray(MaxNLocator(n_levels, steps=[1, 2, 2.5, 5, 10]).tick_values(0, highest))
-    edges = edges[edges >= 0]
+    edges = edges[edges >= 0].round(9)
     level = np.where(overlap > 0, np.searchsorted(edges, overlap, side="left"), 0)
     steps = itertools.pairwise(edges.tolist())
     return level, ["none", *(f"{low:.3g} to {high:.3g}" for low, high in steps)]

@@ -12,11 +12,11 @@ from skcap.inspection.plots._matplotlib import (
     LIGHT_BLUE,
     LIGHT_GREY,
     LIGHT_ORANGE,
-    drawable,
     import_pyplot,
     size_in_points,
 )
 from skcap.prior_matrix import PriorMatrix, check_same_texts
+from skcap.utils.glyphs import drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
