@@ -322,7 +322,7 @@ class HybridPrior(BasePrior, _BaseComposition):
         aggregation = self.aggregation
         provenance = {
             "source": "hybrid",
-            "aggregation": getattr(aggregation, "__name__", str(aggregation)),
+            "aggregation": _name_of(aggregation),
             "weights": weights if aggregation == "mean" else None,
             "sources": {n: matrix.provenance for n, matrix in zip(names, matrices, strict=True)},
         }
@@ -356,6 +356,13 @@ def _is_no_pair(pair: Any) -> bool:
 
 def _dropped(source: Any) -> bool:
     return isinstance(source, str) and source == "drop"
+
+
+def _name_of(aggregation: Any) -> str:
+    """Name an aggregation without the address that an object without a name is printed with."""
+    if isinstance(aggregation, str):
+        return aggregation
+    return str(getattr(aggregation, "__name__", type(aggregation).__name__))
 
 
 def _call(

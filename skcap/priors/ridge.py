@@ -39,6 +39,11 @@ def solve_ridge(
     -------
     list of ndarray of float32, shape (n_words,) each
 
+    Raises
+    ------
+    ValueError
+        If `alpha` is so small that rounding errors would decide the weights.
+
     Examples
     --------
     >>> import numpy as np
@@ -89,4 +94,11 @@ def _solve_batch(
     design, values = torch.from_numpy(M), torch.from_numpy(z)
     normal = design.mT @ design + alpha * torch.eye(n_words, dtype=torch.float64)
     right = design.mT @ values[..., None]
-    return torch.cholesky_solve(right, torch.linalg.cholesky(normal))[..., 0].numpy()
+    try:
+        root = torch.linalg.cholesky(normal)
+    except torch.linalg.LinAlgError as error:
+        raise ValueError(
+            f"alpha: {alpha:g} is too small for texts with fewer masks than words, whose weights "
+            "rounding errors would decide. Take alpha=1e-6 or more, or more masks (n_masks)."
+        ) from error
+    return torch.cholesky_solve(right, root)[..., 0].numpy()

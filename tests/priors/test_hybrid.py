@@ -1,4 +1,5 @@
 import pickle
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -125,6 +126,12 @@ def test_callable_gets_one_text_of_all_sources():
     assert seen == [(2, 3), (2, 0), (2, 2), (2, 1)]
     assert_rows(matrix, [[0.6, 0.0, 0.8], [], [-1.0, NAN], [1.0]])
     assert matrix.provenance["aggregation"] == "first"
+
+
+def test_a_callable_without_a_name_is_recorded_by_its_type():
+    total = partial(np.sum, axis=0)
+    matrix = hybrid(ONE, TWO, aggregation=total).fit_transform(X, Y)
+    assert matrix.provenance["aggregation"] == "partial"
 
 
 def test_callable_of_the_wrong_shape_shows_the_text():

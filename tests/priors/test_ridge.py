@@ -106,3 +106,9 @@ def test_one_word():
         [np.array([[True], [False]])], [np.array([4.0, 1.0])], alpha=1.0, fit_intercept=True
     )
     np.testing.assert_allclose(scores, [1.0])  # (3 / 2) / (1 / 2 + 1)
+
+
+def test_an_alpha_that_rounding_errors_drown_says_so():
+    masks, targets = [np.ones((2, 4), dtype=bool)], [np.array([1.0, 2.0])]
+    with pytest.raises(ValueError, match=r"alpha: 1e-16 is too small .* alpha=1e-6 or more"):
+        solve_ridge(masks, targets, alpha=1e-16)
