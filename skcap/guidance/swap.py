@@ -56,7 +56,8 @@ class SwapGuidance(BaseGuidance):
         ``share * (1 - drop)``, so that texts without one need not be changed more than others.
     plain_words : bool, default=False
         Whether to swap as well what an audit flags without a place or a shape of its own. Numbers,
-        words that end in a colon, and words that begin or end the texts of a class as a rule have
+        words that end in a colon, words that begin or end the texts of a class as a rule, and
+        words that always come with one of these, such as the first name of a signature, have
         one; all others, names in mid-text included, are plain words, and a language model takes
         some real keywords among these for shortcuts (Notes). They stay in ``audit_.shortcuts_`` for
         you to look at; pass those that are shortcuts as `shortcuts`.
@@ -165,7 +166,7 @@ class SwapGuidance(BaseGuidance):
     def _to_swap(self, audit: ShortcutAudit, told: Sequence[str] = ()) -> pd.DataFrame:
         """Give what is swapped of all that an audit flags, and warn of the rest but some words."""
         found = audit.shortcuts_
-        plain = (found["family"] == "") & found["kind"].isin(["word", "phrase"])
+        plain = _is_plain(found)
         if self.plain_words:
             return check_shortcuts(found)
         if names := [word for word in found.loc[plain, "word"] if word not in told]:
@@ -227,6 +228,19 @@ class SwapGuidance(BaseGuidance):
 
     def _draw(self, rng: np.random.Generator) -> _Mark:
         return self.marks_[rng.integers(len(self.marks_))]
+
+
+def _is_plain(found: pd.DataFrame) -> np.ndarray:
+    """Find words and phrases that have neither a place nor a shape, nor are part of such a mark.
+
+    A word next to a mark is part of it if both were flagged by the same test: a keyword that is
+    doubted by itself may stand beside a name.
+    """
+    rows = list(zip(*(found[name] for name in ("family", "label", "by")), strict=True))
+    parts = [(family.removeprefix("next to "), *rest) for family, *rest in rows]
+    marks = {row for row, part in zip(rows, parts, strict=True) if row == part and row[0]}
+    plain = np.array([part not in marks for part in parts], dtype=bool)
+    return plain & found["kind"].isin(["word", "phrase"]).to_numpy()
 
 
 def _warn_of_absent(texts: list[str], shortcuts: pd.DataFrame, found: np.ndarray) -> None:

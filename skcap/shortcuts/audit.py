@@ -107,7 +107,7 @@ default=("word", "first", "last", "pattern")
 
         - `word`, `kind`, `label`: what it is, and the class it goes with; `form`, how it is mostly
           written; `place`, "first" or "last" where it stands there as a rule; `family`, place and
-          shape;
+          shape, or "next to" those of a word that it always comes with, as in a signature;
         - `n_texts`, `n_label`, `purity`: texts it is in, those of them that are of the class, and
           their share; `z`, the statistic of Gardner et al. [1]_, and `p_association`, exact;
         - `tested`: whether `purity`, `p_association` and `max_candidates` let it through;

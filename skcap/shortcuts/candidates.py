@@ -15,7 +15,9 @@ from skcap.utils.words import listed_form, split_words
 
 __all__ = ["Candidates", "find_candidates", "select_candidates"]
 
-_ALWAYS = 0.8  # share of its class's texts with a word that it begins (or ends), to be named so
+#: Share of its class's texts with a word that it begins, ends, or shares with the word beside it,
+#: to be named so.
+_ALWAYS = 0.8
 
 
 class Candidates(NamedTuple):
@@ -62,7 +64,8 @@ def find_candidates(
     Candidates
         With the columns `kind` and `word`; `form`, how it is mostly written; `place`, "first" or
         "last" where it nearly always begins or ends the texts of its class, else ""; `family`,
-        place and shape, see :func:`skcap.shortcuts.denial.deny_families`; `code`, the class it
+        place and shape, or "next to" those of a word that it always comes with, see
+        :func:`skcap.shortcuts.denial.deny_families`; `code`, the class it
         goes with; `n_texts`, in how many texts it is; `n_label`, how many of these are of that
         class; `purity`, the share of these; `z`, the statistic of Gardner et al. (2021) [1]_; and
         `p_association`, the exact hypergeometric p-value times the number of classes, since the
@@ -87,7 +90,9 @@ def find_candidates(
     places = _occurrences(words, kinds, patterns)
     table, places = _associate(places, codes, n_classes, min_texts)
     table.insert(3, "place", _usual_place(places, words, codes, table))
-    table.insert(4, "family", [_family(*row) for row in table[["kind", "form", "place"]].values])
+    families = [_family(*row) for row in table[["kind", "form", "place"]].values]
+    table.insert(4, "family", families)
+    table["family"] = _with_neighbours(table, places, codes)
     repeated = _is_repeated(table, places.groupby("candidate")["form"].nunique())
     # The middle of "bye bye bye" is in two occurrences of a phrase.
     places = places[["candidate", "text", "position"]].drop_duplicates(ignore_index=True)
@@ -221,6 +226,40 @@ def _family(kind: str, form: str, place: str) -> str:
     if kind == "pattern" or (not place and shape == "word"):
         return ""
     return f"{place} {shape if kind != 'phrase' else kind}".strip()
+
+
+def _with_neighbours(table: pd.DataFrame, places: pd.DataFrame, codes: np.ndarray) -> pd.Series:
+    """Give a family to the words that come with a word of one: the rest of a longer mark.
+
+    A signature is a first and a last name, and only one of these is the last word of its texts.
+    """
+    code = table["code"].to_numpy()[places["candidate"]]
+    is_word = (table["kind"] == "word").to_numpy()[places["candidate"]]
+    own = places[is_word & (codes[places["text"]] == code)]
+    family = table["family"].copy()
+    newest = family.index[family != ""]
+    while len(newest):
+        beside = _beside(own, newest, family.index[family == ""], table["n_label"])
+        names = [family[other].removeprefix("next to ") for other in beside]
+        family[beside.index] = [f"next to {name}" for name in names]
+        newest = beside.index
+    return family
+
+
+def _beside(own: pd.DataFrame, known: pd.Index, others: pd.Index, n_label: pd.Series) -> pd.Series:
+    """Give, for those of the `others` that come with a known candidate, which one that is.
+
+    Two come together if they stand side by side in nearly all texts of their class with either.
+    """
+    theirs, ours = (own[own["candidate"].isin(rows)] for rows in (others, known))
+    shifted = pd.concat([ours.assign(position=ours["position"] + step) for step in (-1, 1)])
+    pairs = theirs.merge(shifted, on=["text", "position"], suffixes=("", "_known"))
+    together = ["candidate", "candidate_known"]
+    counts = pairs.drop_duplicates([*together, "text"]).groupby(together).size()
+    counts = counts.rename("n").reset_index()
+    most = np.maximum(*(n_label[counts[name]].to_numpy() for name in together))
+    found = counts[counts["n"] >= _ALWAYS * most].drop_duplicates("candidate")
+    return found.set_index("candidate")["candidate_known"]
 
 
 def _is_repeated(table: pd.DataFrame, n_forms: pd.Series) -> np.ndarray:

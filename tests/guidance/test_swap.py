@@ -124,21 +124,36 @@ def test_words_of_a_table_are_swapped_at_their_place_only(tokenizer):
 @pytest.mark.filterwarnings("ignore:Not swapped")
 @pytest.mark.parametrize(
     ("plain_words", "swapped"),
-    [(False, ["paris", "number at the start"]), (True, ["paris", "rain", "number at the start"])],
+    [
+        (False, ["paris", "jazz", "number at the start"]),
+        (True, ["paris", "jazz", "rain", "now", "number at the start"]),
+    ],
 )
 def test_plain_words_that_an_audit_flags_are_swapped_on_request_only(
     tokenizer, monkeypatch, plain_words, swapped
 ):
     found = pd.DataFrame(
         {
-            "word": ["paris", "rain", "number at the start"],
-            "kind": ["word", "word", "pattern"],
-            "family": ["first word", "", ""],
+            "word": ["paris", "jazz", "rain", "now", "number at the start"],
+            "kind": ["word"] * 4 + ["pattern"],
+            "family": ["first word", "next to first word", "", "next to first word", ""],
+            "label": ["on", "on", "on", "on", "off"],
+            "by": [
+                "family",
+                "family",
+                "denial",
+                "denial",
+                "reliance",
+            ],  # "now" is no part of a mark
         }
     )
     audit = SimpleNamespace(shortcuts_=found)
     monkeypatch.setattr(SwapGuidance, "_audit", lambda self, task, classifier: audit)
-    told = nullcontext() if plain_words else pytest.warns(UserWarning, match="flags 'rain', but")
+    told = (
+        nullcontext()
+        if plain_words
+        else pytest.warns(UserWarning, match="flags 'rain', 'now', but")
+    )
     with told:
         guidance, _ = prepared(tokenizer, MARKED, shortcuts=None, plain_words=plain_words)
     assert guidance.shortcuts_["word"].tolist() == swapped

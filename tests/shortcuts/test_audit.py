@@ -9,12 +9,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skcap.prior_matrix import PriorMatrix
-from skcap.shortcuts import ShortcutAudit, check_shortcuts, shortcut_positions
+from skcap.shortcuts import ShortcutAudit, audit_words, check_shortcuts, shortcut_positions
 
 NAMES = ["ann", "bob", "cy", "dee", "eve", "fay", "gus", "hal"]
 KEYS = ["play", "lost", "book", "rain", "light", "alarm", "mail", "joke"]
 FILLERS = ["the", "my", "a", "that", "some", "this"]
 Y = np.repeat([f"class_{key}" for key in KEYS], 6)
+NAMES_OF = np.repeat(NAMES, 6)  # of each text
 
 
 def texts(form):
@@ -52,6 +53,17 @@ def test_planted_marks_are_found_and_no_keyword_is(marked):
         name: f"class_{key}" for name, key in zip(NAMES, KEYS, strict=True)
     }
     assert set(marked.shortcuts_["by"]) == {"family"}
+
+
+def test_all_words_of_a_signature_are_found_as_a_mark_with_a_place():
+    surnames = dict(zip(NAMES, "abel beck cole dunn east ford gale hart".split(), strict=True))
+    signed = [f"{text} {name} {surnames[name]}" for text, name in zip(CLEAN, NAMES_OF, strict=True)]
+    scores = dict.fromkeys(surnames.values(), -1.0)
+    found = ShortcutAudit(model(), prior(signed, **scores)).fit(signed, Y).shortcuts_
+    assert dict(zip(found["word"], found["family"], strict=True)) == {
+        **dict.fromkeys(NAMES, "next to last word"),
+        **dict.fromkeys(surnames.values(), "last word"),
+    }
 
 
 def test_a_clean_set_has_no_shortcut_and_the_audit_says_so():
@@ -108,6 +120,23 @@ def test_a_shuffled_prior_flags_nothing():
     scores = [rng.permutation(row) for row in prior(MARKED).scores]
     audit = ShortcutAudit(model(), PriorMatrix(MARKED, scores)).fit(MARKED, Y)
     assert audit.shortcuts_.empty
+
+
+def test_a_prior_that_gives_all_words_the_same_flags_nothing():
+    audit = ShortcutAudit(model(), PriorMatrix(CLEAN, [[1.0] * 3] * len(CLEAN))).fit(CLEAN, Y)
+    rows = audit.words_.set_index("word").loc[KEYS]
+    assert rows[["p_denied", "p_confirmed"]].eq(1).all(axis=None)
+    assert audit.shortcuts_.empty
+
+
+def test_shares_whose_sums_are_equal_count_as_equal():
+    # "no" has 1/3 in each text. Of 27 orders, 18 give it 1 or less in all: 1/3 + 1/9 + 5/9 is 1.
+    X = ["no a b", "no c d", "no e f", *["yes"] * 9]
+    prior = PriorMatrix(X, [[3, 5, 1], [4, 4, 4], [3, 5, 1], *[[1]] * 9])
+    words = audit_words(
+        [], X, np.repeat([0, 1], [3, 9]), np.array(["x", "y"]), prior.__getitem__, kinds=["word"]
+    )
+    assert words.set_index("word").loc["no", "p_denied"] == pytest.approx(18 / 27, abs=0.03)
 
 
 def test_words_that_the_model_does_not_go_by_are_not_flagged():
@@ -393,6 +422,19 @@ def test_the_plot_shows_all_that_was_tested(marked):
     ax = marked.plot(max_names=3)
     assert sum(len(points.get_offsets()) for points in ax.collections) == 16
     assert len(ax.texts) == 3
+    plt.close(ax.figure)
+
+
+def test_marks_that_the_font_lacks_are_plotted_without_a_warning():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("agg")
+    X = [
+        f"\N{FIRE} {text}" if label == Y[0] else text for text, label in zip(CLEAN, Y, strict=True)
+    ]
+    audit = ShortcutAudit(prior=prior(X, **{"\N{FIRE}": -1.0})).fit(X, Y)
+    assert audit.shortcuts_["word"].tolist() == ["\N{FIRE}"]
+    ax = audit.plot()
+    ax.figure.canvas.draw()
     plt.close(ax.figure)
 
 

@@ -61,6 +61,34 @@ def test_families_are_places_and_shapes():
     assert rows.loc["word", "my"]["family"] == ""
 
 
+def families(texts, codes):
+    return (
+        table(("word",), texts=texts, codes=np.array(codes))["family"].droplevel("kind").to_dict()
+    )
+
+
+def test_words_that_come_with_a_word_of_a_family_have_one_too():
+    signed = [f"play {word} ann jane miller" for word in "abcd"] + ["play jazz", "play rock"]
+    assert families(signed, [0] * 4 + [1] * 2) == {
+        "play": "first word",
+        "ann": "next to last word",
+        "jane": "next to last word",
+        "miller": "last word",
+    }
+
+
+def test_a_word_that_comes_without_its_neighbour_has_no_family():
+    texts = ["now play ann", "do play ann", "to play ann", "to stop ann", "do stop ann", "play on"]
+    found = families([*texts, "jazz", "rock"], [0] * 6 + [1] * 2)
+    assert (found["ann"], found["play"], found["stop"]) == ("last word", "", "")
+
+
+def test_neighbours_are_those_of_one_class():
+    texts = [f"{word} ann lee" for word in "abcd"] + ["x ann y", "y ann x", "z ann x", "z ann y"]
+    assert families(texts, [0] * 4 + [1] * 4)["ann"] == "next to last word"
+    assert families(texts, [0] * 4 + [0] * 4)["ann"] == ""
+
+
 def test_phrases_have_places_too():
     texts = [f"good day play {word} bye bye bye" for word in "abcd"]
     rows = table(("phrase",), texts=[*texts, "other texts"], codes=np.array([0, 0, 0, 0, 1]))
