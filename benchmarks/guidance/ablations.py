@@ -164,11 +164,11 @@ def shortcut(clf: GuidedTextClassifier, draw: Draw, marks: np.ndarray) -> dict[s
     figures = {
         "same": float(clf.score(same, draw.y_eval)),
         "misleading": float(clf.score(misled, draw.y_eval)),
-        "attributed": share_of_mark(list(clf.explain(some, n_steps=8).scores), 0),
+        "attributed": share_of_mark(list(clf.explain(some, n_steps=8).scores), slice(1)),
     }
     for guidance in clf.guidance_:
         if isinstance(guidance, MaskerGuidance):
-            figures["masked_in"] = share_of_mark(list(guidance.masks(clf, some).scores), 0)
+            figures["masked_in"] = share_of_mark(list(guidance.masks(clf, some).scores), slice(1))
     return figures
 
 

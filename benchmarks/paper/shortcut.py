@@ -4,11 +4,11 @@
     python -m benchmarks.paper.shortcut --split valid --rows cap --extra '{"beta": 10}'   # choices
 
 Each training text has a mark, the same for all of a class: it begins with who says it, as happens
-where few people wrote the training texts, or (``--kind reference``) ends in a number, as texts from
-a ticket system do. With ``--share``, only a part of each class's texts has one. The model is tested
-on texts with their class's mark, on texts without any, and on texts with the mark of another class.
-Nothing but the words of the text tells the class there, so what a model loses is what it had taken
-from the mark.
+where few people wrote the training texts; or (``--kind signature``) ends in a first and a last
+name; or (``--kind reference``) in a number, as texts from a ticket system do. With ``--share``,
+only a part of each class's texts has one. The model is tested on texts with their class's mark, on
+texts without any, and on texts with the mark of another class. Nothing but the words of the text
+tells the class there, so what a model loses is what it had taken from the mark.
 
 ``--flagged-by reliance`` and ``--flagged-by association`` are controls: what is swapped is found
 without a prior, or by counting alone.
@@ -44,7 +44,12 @@ from skcap.shortcuts import ShortcutAudit
 from skcap.utils.words import bare
 
 N_DIGITS = 4  # of a reference number
-KINDS = {"speaker": 0, "reference": -1}  # what marks a class, and which word of the text that is
+#: What marks a class, how it is put into a text, and which words of the text it is then.
+KINDS = {
+    "speaker": ("{mark}: {text}", slice(1)),
+    "signature": ("{text} {mark}", slice(-2, None)),
+    "reference": ("{text} {mark}", slice(-1, None)),
+}
 FLAGGED_BY = ("prior", "reliance", "association")  # the two last are controls
 PATH = RESULTS / "shortcut.jsonl"
 SPEAKERS = """
@@ -62,13 +67,33 @@ SPEAKERS = """
     felix florence frances francis frederick gilbert grace harriet herbert hilda hugo ida irene
     isaac ivan jasper josephine leonard lillian lucy mabel marcus martha maurice mildred miriam
 """
+SURNAMES = """
+
+    adams allen anderson andrews armstrong atkinson bailey barnes barnett bates bennett bishop
+    blackburn bradley brennan bryant burgess burton butler campbell carpenter carter chambers
+    chandler chapman clarke coleman collins cooper cox crawford cunningham curtis davidson davies
+    davis dawson dixon donovan doyle duncan edwards elliott ellis evans ferguson fisher
+    fitzgerald fleming fletcher freeman gallagher gardner garrett gibson gilmore goodwin gordon
+    graham griffin hamilton hansen hanson harper harris harrison hawkins henderson hicks higgins
+    hoffman hopkins horton howell hudson hughes jackson jenkins jennings jensen johnson johnston
+    jones kennedy lawson lewis lopez lynch macdonald marshall mccarthy mitchell montgomery
+    moore morgan morris morrison murphy murray nelson newman nichols obrien olson osborne parsons
+    patel patterson perkins peters peterson phillips pierce porter powell quinn ramirez reynolds
+    richards richardson roberts robertson robinson rogers sanders saunders schmidt schneider
+    schultz simmons simpson smith snyder stewart sullivan sutherland taylor thompson thornton turner
+    wallace walsh watkins watson weaver webster wilkins williams williamson wilson wright
+"""
 
 
 def marks_of(classes: np.ndarray, seed: int, kind: str = "speaker") -> np.ndarray:
     """Give each class a mark of its own."""
     rng = np.random.default_rng(seed)
-    if kind == "speaker":
-        return rng.permutation(SPEAKERS.split())[: len(classes)]
+    if kind != "reference":
+        names = rng.permutation(SPEAKERS.split())[: len(classes)]
+        if kind == "speaker":
+            return names
+        surnames = rng.permutation(SURNAMES.split())[: len(classes)]
+        return np.char.add(np.char.add(names, " "), surnames)
     low = 10 ** (N_DIGITS - 1)
     numbers = low + rng.choice(9 * low, size=len(classes), replace=False)
     return np.array([f"#{number}" for number in numbers])
@@ -76,7 +101,7 @@ def marks_of(classes: np.ndarray, seed: int, kind: str = "speaker") -> np.ndarra
 
 def put(texts: list[str], marks: np.ndarray, kind: str = "speaker") -> list[str]:
     """Put its mark into each text."""
-    form = "{mark}: {text}" if kind == "speaker" else "{text} {mark}"
+    form, _ = KINDS[kind]
     return [form.format(mark=mark, text=text) for mark, text in zip(marks, texts, strict=True)]
 
 
@@ -93,6 +118,11 @@ def sign(
         X.append(text if seen[code] < round(5 * share) else plain)
         seen[code] += 1
     return replace(draw, X=X), marks
+
+
+def words_of(marks: np.ndarray) -> set[str]:
+    """Give the words of the marks, as an audit names them."""
+    return {bare(word) for mark in marks for word in mark.split()}
 
 
 def others(codes: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
@@ -161,13 +191,13 @@ def measure(run: Run, draw: Draw) -> dict[str, Any]:
     clf.fit(signed.X if prior is None else prior, draw.y)
     tests = marked_texts(draw, marks, seed, kind)
     figures = {name: float(clf.score(texts, draw.y_eval)) for name, texts in tests.items()}
-    place = KINDS[kind]
+    _, place = KINDS[kind]
     figures["attributed"] = share_of_mark(
         list(clf.explain(to_explain(tests["misleading"]), n_steps=8).scores), place
     )
     if prior is not None:
         figures["attributed_by_prior"] = share_of_mark(list(prior.scores), place)
-    planted = set() if run.clean else {bare(mark) for mark in marks}
+    planted = set() if run.clean else words_of(marks)
     for guidance in clf.guidance_:
         if isinstance(guidance, SwapGuidance):
             figures |= count_flagged(set(guidance.shortcuts_["word"]), planted)
@@ -204,10 +234,10 @@ def count_flagged(found: set[str], marks: set[str]) -> dict[str, float]:
     }
 
 
-def share_of_mark(scores: list[np.ndarray], place: int) -> float:
-    """Mean share that the mark, the first or the last word, has in all that is attributed."""
+def share_of_mark(scores: list[np.ndarray], place: slice) -> float:
+    """Mean share that the words of the mark have in all that is attributed."""
     sizes = [np.abs(row) for row in scores]
-    return float(np.mean([size[place] / size.sum() for size in sizes if size.sum() > 0]))
+    return float(np.mean([size[place].sum() / size.sum() for size in sizes if size.sum() > 0]))
 
 
 def run_missing(run: Run, done: list[dict[str, Any]]) -> dict[str, Any] | None:

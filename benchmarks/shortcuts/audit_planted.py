@@ -23,11 +23,10 @@ import numpy as np
 from benchmarks._intents import LOADERS
 from benchmarks.paper.draws import make_draw
 from benchmarks.paper.run import keep_run
-from benchmarks.paper.shortcut import KINDS, sign
+from benchmarks.paper.shortcut import KINDS, sign, words_of
 from benchmarks.paper.teachers import make_source, read_prior
 from skcap import GuidedTextClassifier, PriorMatrix
 from skcap.shortcuts import ShortcutAudit
-from skcap.utils.words import bare
 
 PATH = Path(__file__).parent / "results" / "audit_planted.jsonl"
 N_SHUFFLED = 5
@@ -43,7 +42,7 @@ def plant(setting: dict[str, Any], folder: str | None) -> tuple[PriorMatrix, np.
     else:
         kinds = {0.0: ("clean",), 1.0: (kind,)}.get(share, (kind, "clean"))
         prior = read_prior(folder, dataset, kinds, seed, draw.X)
-    return prior, draw.y, {bare(m) for m in marks} if share else set()
+    return prior, draw.y, words_of(marks) if share else set()
 
 
 def found_by(audit: ShortcutAudit, X: Any, y: np.ndarray, marks: set[str]) -> dict[str, Any]:
