@@ -15,9 +15,10 @@ from skcap.utils.words import listed_form, split_words
 
 __all__ = ["Candidates", "find_candidates", "select_candidates"]
 
-#: Share of its class's texts with a word that it begins, ends, or shares with the word beside it,
-#: to be named so.
+#: Share of its class's texts with a word that it begins, ends, or shares with another word, to be
+#: said to do so.
 _ALWAYS = 0.8
+_NEAR = 3  # most words from one word of a longer mark to another, as in "sent from my phone"
 
 
 class Candidates(NamedTuple):
@@ -231,11 +232,12 @@ def _family(kind: str, form: str, place: str) -> str:
 def _with_neighbours(table: pd.DataFrame, places: pd.DataFrame, codes: np.ndarray) -> pd.Series:
     """Give a family to the words that come with a word of one: the rest of a longer mark.
 
-    A signature is a first and a last name, and only one of these is the last word of its texts.
+    A signature is a first and a last name, and only one of these is the last word of its texts. In
+    between there may be words of all classes.
     """
     code = table["code"].to_numpy()[places["candidate"]]
-    is_word = (table["kind"] == "word").to_numpy()[places["candidate"]]
-    own = places[is_word & (codes[places["text"]] == code)]
+    may_be = (table["kind"] == "word") & (table["purity"] >= _ALWAYS)
+    own = places[may_be.to_numpy()[places["candidate"]] & (codes[places["text"]] == code)]
     family = table["family"].copy()
     newest = family.index[family != ""]
     while len(newest):
@@ -249,16 +251,21 @@ def _with_neighbours(table: pd.DataFrame, places: pd.DataFrame, codes: np.ndarra
 def _beside(own: pd.DataFrame, known: pd.Index, others: pd.Index, n_label: pd.Series) -> pd.Series:
     """Give, for those of the `others` that come with a known candidate, which one that is.
 
-    Two come together if they stand side by side in nearly all texts of their class with either.
+    Two come together if nearly all texts of their class with either have both, near each other and
+    always as far apart.
     """
     theirs, ours = (own[own["candidate"].isin(rows)] for rows in (others, known))
-    shifted = pd.concat([ours.assign(position=ours["position"] + step) for step in (-1, 1)])
+    steps = [step for step in range(-_NEAR, _NEAR + 1) if step]
+    shifted = pd.concat(
+        [ours.assign(position=ours["position"] + step, step=step) for step in steps]
+    )
     pairs = theirs.merge(shifted, on=["text", "position"], suffixes=("", "_known"))
     together = ["candidate", "candidate_known"]
-    counts = pairs.drop_duplicates([*together, "text"]).groupby(together).size()
+    counts = pairs.drop_duplicates([*together, "step", "text"]).groupby([*together, "step"]).size()
     counts = counts.rename("n").reset_index()
     most = np.maximum(*(n_label[counts[name]].to_numpy() for name in together))
-    found = counts[counts["n"] >= _ALWAYS * most].drop_duplicates("candidate")
+    always = (counts["n"] > 1) & (counts["n"] >= _ALWAYS * most)  # in one text, all come together
+    found = counts[always].sort_values("step", key=np.abs).drop_duplicates("candidate")
     return found.set_index("candidate")["candidate_known"]
 
 

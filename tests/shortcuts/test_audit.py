@@ -56,7 +56,7 @@ def test_planted_marks_are_found_and_no_keyword_is(marked):
 
 
 def test_all_words_of_a_signature_are_found_as_a_mark_with_a_place():
-    surnames = dict(zip(NAMES, "abel beck cole dunn east ford gale hart".split(), strict=True))
+    surnames = {name: f"{name}son" for name in NAMES}
     signed = [f"{text} {name} {surnames[name]}" for text, name in zip(CLEAN, NAMES_OF, strict=True)]
     scores = dict.fromkeys(surnames.values(), -1.0)
     found = ShortcutAudit(model(), prior(signed, **scores)).fit(signed, Y).shortcuts_

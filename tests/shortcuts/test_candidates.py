@@ -77,16 +77,31 @@ def test_words_that_come_with_a_word_of_a_family_have_one_too():
     }
 
 
+def test_words_of_all_classes_may_stand_between():
+    signed = [f"{word} sent from my phone" for word in "abcd"]
+    others = ["it is from my bank", "from my home", "not from my bank"] * 2
+    found = families([*signed, *others], [0] * 4 + [1] * 6)
+    assert (found["sent"], found["phone"]) == ("next to last word", "last word")
+    assert (found["from"], found["my"]) == ("", "")
+
+
+@pytest.mark.parametrize("gaps", [["", "x", "y z", ""], ["r s t", "u v w", "i j k", "x y z"]])
+def test_words_at_another_distance_each_time_or_far_away_have_no_family(gaps):
+    texts = [f"{word} ann {gap} lee" for word, gap in zip("abcd", gaps, strict=True)]
+    assert families([*texts, "x y z", "z y x"], [0] * 4 + [1] * 2)["ann"] == ""
+
+
 def test_a_word_that_comes_without_its_neighbour_has_no_family():
     texts = ["now play ann", "do play ann", "to play ann", "to stop ann", "do stop ann", "play on"]
     found = families([*texts, "jazz", "rock"], [0] * 6 + [1] * 2)
     assert (found["ann"], found["play"], found["stop"]) == ("last word", "", "")
 
 
-def test_neighbours_are_those_of_one_class():
-    texts = [f"{word} ann lee" for word in "abcd"] + ["x ann y", "y ann x", "z ann x", "z ann y"]
+def test_only_texts_of_the_own_class_say_whether_words_come_together():
+    texts = [f"{word} ann lee" for word in "abcd"] + ["x ann y", "y x", "z x", "z y"]
     assert families(texts, [0] * 4 + [1] * 4)["ann"] == "next to last word"
-    assert families(texts, [0] * 4 + [0] * 4)["ann"] == ""
+    texts[5:7] = ["y ann x", "z ann x"]
+    assert families(texts, [0] * 4 + [0] * 3 + [1])["ann"] == ""
 
 
 def test_phrases_have_places_too():
