@@ -23,14 +23,23 @@ def make_classifier(model: str, guidance: str, epochs: int, seed: int, **more: A
     Raises
     ------
     typer.BadParameter
-        If there is no such guidance.
+        If there is no such guidance, or the model is a trained classifier.
+    ValueError
+        If there is no such model.
     """
     from skcap import GuidedTextClassifier
     from skcap.guidance.resolve import GUIDANCE
+    from skcap.models import model_fingerprint
 
     if guidance not in (*GUIDANCE, "none"):
         names = ", ".join((*GUIDANCE, "none"))
         raise typer.BadParameter(f"--guidance must be one of {names}, got {guidance}.")
+    if is_saved_classifier(model):
+        raise typer.BadParameter(
+            f"--model must be an encoder, but {model} holds a trained classifier. The encoder "
+            "of one lies in its folder 0_Transformer."
+        )
+    model_fingerprint(model)  # a misspelt name is to cost no work
     return GuidedTextClassifier(
         model,
         guidance=None if guidance == "none" else guidance,

@@ -20,8 +20,14 @@ __all__ = ["extract"]
 def extract(
     data: options.Data,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="A .npz file to write.")
-    ],
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A .npz file to write; only --dry-run does without.",
+        ),
+    ] = None,
     text: options.Text = "text",
     label: options.Label = "label",
     prior: Annotated[
@@ -48,9 +54,12 @@ def extract(
 
     Each text's answers go to the cache at once, so an interrupted run resumes.
     """
-    if output.suffix != ".npz":
-        raise typer.BadParameter(f"--output must end in .npz, got {output}.")
-    check_file_target(output)
+    if output is not None:
+        if output.suffix != ".npz":
+            raise typer.BadParameter(f"--output must end in .npz, got {output}.")
+        check_file_target(output)
+    elif not dry_run:
+        raise typer.BadParameter("--output must name a .npz file, unless --dry-run is given.")
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
     transformer = make_prior(
@@ -61,7 +70,7 @@ def extract(
         cache=cache,
         label_names=read_label_names(label_names),
     )
-    if dry_run:
+    if output is None or dry_run:
         print(transformer.estimate_cost(texts, labels))
         return
     if not console.quiet:  # nobody would see the estimate, whose trial costs some seconds

@@ -38,8 +38,8 @@ LabelNames = Annotated[
     typer.Option(
         "--label-names",
         metavar="FILE",
-        help='What the labels mean, for the language model: a JSON object such as {"0": "spam"}. '
-        "By default the labels themselves, underscores made spaces.",
+        help='What the labels mean: a JSON object such as {"0": "spam"}. By default the labels '
+        "themselves, with spaces for underscores.",
     ),
 ]
 InputFormat = Annotated[
@@ -69,7 +69,7 @@ Model = Annotated[
     ),
 ]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the texts.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Random seed.")]
 Unit = Annotated[
     str,
     typer.Option(

@@ -15,7 +15,7 @@ from skcap.cli.console import console
 if TYPE_CHECKING:
     from skcap import CAPPriorTransformer, PriorMatrix
 
-__all__ = ["FAKE", "find_prior", "make_prior", "with_labels"]
+__all__ = ["FAKE", "find_prior", "make_prior", "read_scores", "with_labels"]
 
 _LABELS = "labels_sha256"  # in the provenance
 FAKE = "fake"
@@ -92,23 +92,38 @@ def find_prior(
     typer.BadParameter
         If it is another file.
     ValueError
-        If the scores of a file are for other labels.
+        If the scores of a file are for other labels, or there is no such language model.
     """
-    from skcap import PriorMatrix
+    from skcap.models import model_fingerprint
 
     if prior is None:
         return None
     if prior.endswith(".npz"):
-        matrix = PriorMatrix.load(prior)
-        if matrix.provenance.get(_LABELS, _digest(labels)) != _digest(labels):
-            raise ValueError(
-                f"{prior} was extracted for other labels, or another order of texts, so its scores "
-                "do not hold for these. Run skcap extract again; it takes from the cache what has "
-                "not changed."
-            )
-        return matrix
+        return read_scores(prior, labels)
     if Path(prior).is_file():
         raise typer.BadParameter(
             f"--prior must be a language model or a .npz file of skcap extract, got {prior}."
         )
+    if prior != FAKE:
+        model_fingerprint(prior)  # a misspelt name is to cost no work
     return make_prior(prior, cache=cache, label_names=label_names)
+
+
+def read_scores(path: str | Path, labels: Sequence[str]) -> PriorMatrix:
+    """Read a file that ``skcap extract`` wrote.
+
+    Raises
+    ------
+    ValueError
+        If its scores are for other labels.
+    """
+    from skcap import PriorMatrix
+
+    matrix = PriorMatrix.load(path)
+    if matrix.provenance.get(_LABELS, _digest(labels)) != _digest(labels):
+        raise ValueError(
+            f"{path} was extracted for other labels, or another order of texts, so its scores "
+            "do not hold for these. Run skcap extract again; it takes from the cache what has "
+            "not changed."
+        )
+    return matrix

@@ -10,6 +10,7 @@ import typer
 from skcap.cli import options
 from skcap.cli.classifiers import load_classifier
 from skcap.cli.labels import known_labels
+from skcap.cli.priors import read_scores
 from skcap.cli.tables import Table
 from skcap.utils.files import check_file_target, replacing
 
@@ -43,7 +44,6 @@ def report(
     It shows scores, errors, and the words that the model goes by. DATA should be texts that it was
     not trained on; all of them are explained, which takes a while.
     """
-    from skcap import PriorMatrix
     from skcap.inspection import write_report
 
     if output.suffix.lower() not in (".html", ".htm"):
@@ -53,13 +53,14 @@ def report(
     texts, labels = table.texts_and_labels()
     classifier = load_classifier(model)
     known = known_labels(classifier, labels)
+    scores = None if prior is None else read_scores(prior, labels)
     with replacing(output) as temporary:
         write_report(
             temporary,
             classifier,
             texts,
             known,
-            prior=None if prior is None else PriorMatrix.load(prior),
+            prior=scores,
             baseline=None if baseline is None else load_classifier(baseline),
             title=title,
         )

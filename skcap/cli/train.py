@@ -55,7 +55,8 @@ def train(
     plain_words: Annotated[
         bool,
         typer.Option(
-            "--plain-words", help="Swap all that the audit flags, words that may be keywords too."
+            "--plain-words",
+            help="Swap all that the audit flags, plain words too, which may be keywords.",
         ),
     ] = False,
     model: options.Model = ENCODER,
@@ -136,8 +137,9 @@ def _check_prior(classifier: Any, guidance: str, prior: str | None) -> None:
     """Refuse a guidance without the prior that it needs, or a prior that nothing needs."""
     if prior is None and classifier.needs_prior:
         raise typer.BadParameter(
-            f"--guidance {guidance} needs a prior: give --prior, such as --prior smollm2-135m, or "
-            "train with --guidance none."
+            f"--guidance {guidance} needs a prior: give --prior, such as --prior smollm2-135m, "
+            f"{'list what to swap with --shortcuts, ' if guidance == 'swap' else ''}or train with "
+            "--guidance none."
         )
     if prior is not None and not classifier.needs_prior:
         raise typer.BadParameter(

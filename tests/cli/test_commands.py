@@ -92,6 +92,8 @@ def test_usage_errors(run, data):
     assert "needs a prior: give --prior" in (
         run("train", data, "-o", "x", "--guidance", "alignment", status=2).stderr
     )
+    assert "or train with --guidance none" in run("train", data, "-o", "x", status=2).stderr
+    assert "list what to swap with --shortcuts" in run("train", data, "-o", "x", status=2).stderr
     assert "must end in .npz" in run("extract", data, "-o", "x.csv", status=2).stderr
     assert "--prior must be a language model or a .npz file" in (
         run("audit", data, "--prior", data, status=2).stderr
@@ -121,6 +123,20 @@ def test_errors_are_a_line_and_a_status(run, data, tmp_path):
     assert "does not hold a trained model" in run("predict", tmp_path, data, status=1).stderr
 
 
+def test_names_of_no_model_are_refused_before_the_work(run, data, saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(FakeLLM, "log_likelihood", None)
+    monkeypatch.setattr(GuidedTextClassifier, "fit", None)
+    for command in (
+        ["audit", data, "--prior", tmp_path / "no"],
+        ["audit", data, "--prior", "fake", "--model", tmp_path / "no"],
+        ["train", data, "--prior", "fake", "--model", tmp_path / "no", "-o", tmp_path / "m"],
+        ["compare", data, "--prior", "fake", "--model", tmp_path / "no"],
+    ):
+        assert "there is no such folder" in run(*command, status=1).stderr
+    shown = run("train", data, "--guidance", "none", "--model", saved, "-o", "x", status=2)
+    assert "holds a trained classifier" in shown.stderr
+
+
 def test_pages_without_a_folder_are_refused_before_the_work(run, data, saved, tmp_path):
     page = tmp_path / "no" / "page.html"
     for command in (
@@ -134,14 +150,17 @@ def test_pages_without_a_folder_are_refused_before_the_work(run, data, saved, tm
         assert shown.stdout == ""
 
 
-def test_a_prior_of_other_labels_is_refused(run, data, tmp_path):
+def test_a_prior_of_other_labels_is_refused(run, data, saved, tmp_path):
     run("extract", data, "--prior", "fake", "-o", tmp_path / "prior.npz")
     other = write_csv(tmp_path / "other.csv", TEXTS, np.roll(KEYWORD_LABELS, 1))
-    for command in ("audit", "compare"):
-        shown = run(command, other, "--prior", tmp_path / "prior.npz", status=1)
+    for command in (
+        ["audit", other],
+        ["compare", other],
+        ["train", other, "-o", tmp_path / "m"],
+        ["report", saved, other, "-o", tmp_path / "page.html"],
+    ):
+        shown = run(*command, "--prior", tmp_path / "prior.npz", status=1)
         assert "was extracted for other labels" in shown.stderr
-    shown = run("train", other, "-o", tmp_path / "m", "--prior", tmp_path / "prior.npz", status=1)
-    assert "was extracted for other labels" in shown.stderr
 
 
 def test_labels_that_only_the_test_file_has_are_refused(run, data, tmp_path):
@@ -201,6 +220,7 @@ def test_extract_goes_on_where_it_was_stopped(run, data, tmp_path, monkeypatch):
     monkeypatch.setenv("SKCAP_CACHE", str(tmp_path / "cache"))
     shown = run(*command, "--dry-run")
     assert "48 texts, 16 of them in the cache" in shown.stdout  # 4 were the estimate's trial
+    assert run(*command[:-2], "--dry-run").stdout.startswith("48 texts, 16 of them in the cache")
     run(*command)
     assert "48 texts, 48 of them in the cache" in run(*command, "--dry-run").stdout
 
