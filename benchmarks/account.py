@@ -52,6 +52,7 @@ SHUFFLED = {"kind": "speaker", "row": "shuffled"}
 RELIANCE = {**PRIOR, "flagged_by": "reliance"}
 CLEAN = {"kind": "none", "row": "baseline"}
 NUMBER = {"kind": "reference"}
+SIGNATURE = {"kind": "signature"}
 METHODS = {
     "tfidf": "TF-IDF and logistic regression",
     "probe": "logistic regression on the frozen encoder",
@@ -140,6 +141,8 @@ def headline() -> None:
             (f"Banking77, {SWAP}", "banking77", PRIOR),
             ("CLINC150, unguided", "clinc150", UNGUIDED),
             (f"CLINC150, {SWAP}", "clinc150", PRIOR),
+            ("HWU64, a signature of two names, unguided", "hwu64", {**UNGUIDED, **SIGNATURE}),
+            (f"HWU64, a signature of two names, {SWAP}", "hwu64", {**PRIOR, **SIGNATURE}),
             ("HWU64, a number as mark, unguided", "hwu64", {**UNGUIDED, **NUMBER}),
             (f"HWU64, a number as mark, {SWAP}", "hwu64", {**PRIOR, **NUMBER}),
         ]
@@ -159,6 +162,8 @@ def shortcut() -> None:
             (SWAP, "banking77", PRIOR),
             ("CLINC150, unguided", "clinc150", UNGUIDED),
             (SWAP, "clinc150", PRIOR),
+            ("HWU64, a signature of two names, unguided", "hwu64", {**UNGUIDED, **SIGNATURE}),
+            (SWAP, "hwu64", {**PRIOR, **SIGNATURE}),
         ]
     )
 

@@ -28,7 +28,7 @@ from benchmarks.paper.render import (
     text_noise,
 )
 from benchmarks.paper.settings import ROWS
-from benchmarks.paper.shortcut import KINDS, marks_of, others, put, share_of_mark
+from benchmarks.paper.shortcut import KINDS, marks_of, others, put, share_of_mark, words_of
 from benchmarks.paper.teachers import half, oracle, spoil
 from skcap import PriorMatrix
 from skcap.metrics import leave_one_out
@@ -272,9 +272,10 @@ def test_each_class_has_a_mark_of_its_own(kind: str) -> None:
     marks = marks_of(classes, 0, kind)
     assert len({*marks}) == len(classes)
     assert marks.tolist() != marks_of(classes, 1, kind).tolist()
-    text = put(["wake me"], marks[:1], kind)[0]
-    assert marks[0] in text.split()[KINDS[kind]]
-    assert len(text.split()) == 3
+    (text,) = put(["wake me"], marks[:1], kind)
+    _, place = KINDS[kind]
+    assert [word.strip(":") for word in text.split()[place]] == marks[0].split()
+    assert len(text.split()) == 2 + len(marks[0].split())
 
 
 def test_a_misleading_mark_is_that_of_another_class() -> None:
@@ -285,9 +286,13 @@ def test_a_misleading_mark_is_that_of_another_class() -> None:
     assert {*drawn} <= {*classes}
 
 
+def test_the_words_of_marks_are_those_that_an_audit_names() -> None:
+    assert words_of(np.array(["Ann Lee", "#1234"])) == {"ann", "lee", "1234"}
+
+
 def test_share_of_the_speaker_counts_signs_alike_and_leaves_out_empty_rows() -> None:
     rows = [np.array([-1.0, 1.0, 2.0]), np.array([1.0, 0.0]), np.zeros(3)]
-    assert share_of_mark(rows, 0) == pytest.approx((0.25 + 1) / 2)
+    assert share_of_mark(rows, slice(1)) == pytest.approx((0.25 + 1) / 2)
 
 
 def test_hardest_classes_are_chosen_without_the_run_itself() -> None:
