@@ -108,7 +108,17 @@ def test_one_word():
     np.testing.assert_allclose(scores, [1.0])  # (3 / 2) / (1 / 2 + 1)
 
 
-def test_an_alpha_that_rounding_errors_drown_says_so():
+@pytest.mark.parametrize("alpha", [1e-16, 1e-300])
+def test_an_alpha_that_rounding_errors_drown_says_so(alpha):
     masks, targets = [np.ones((2, 4), dtype=bool)], [np.array([1.0, 2.0])]
-    with pytest.raises(ValueError, match=r"alpha: 1e-16 is too small .* alpha=1e-6 or more"):
-        solve_ridge(masks, targets, alpha=1e-16)
+    with pytest.raises(ValueError, match=r"alpha: 1e-\d+ is too small .* alpha=1e-6 or more"):
+        solve_ridge(masks, targets, alpha=alpha)
+
+
+def test_a_tiny_alpha_is_no_ridge_where_there_are_masks_enough():
+    # Of uneven texts, whose padded words have columns of zeros.
+    masks = [np.array([[1, 0], [0, 1], [1, 1]], dtype=bool), np.array([[1], [0]], dtype=bool)]
+    targets = [np.array([1.0, 2.0, 3.0]), np.array([5.0, 0.0])]
+    first, second = solve_ridge(masks, targets, alpha=1e-300)
+    np.testing.assert_allclose(first, [1.0, 2.0], rtol=1e-6)
+    np.testing.assert_allclose(second, [5.0])
