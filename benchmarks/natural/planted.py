@@ -24,10 +24,9 @@ from benchmarks.natural.methods import data_for, make
 from benchmarks.natural.study import Run, Study, flagged_by, parser_of
 from benchmarks.natural.table import Columns
 from benchmarks.paper.draws import Draw, make_draw
-from benchmarks.paper.shortcut import count_flagged, marked_texts, sign
+from benchmarks.paper.shortcut import count_flagged, marked_texts, sign, words_of
 from benchmarks.paper.teachers import make_source
 from skcap import PriorMatrix
-from skcap.utils.words import bare
 
 TESTS = ("same", "none", "misleading")
 SHARES = (1.0, 0.8, 0.6)
@@ -60,7 +59,7 @@ def measure(run: Run, **classifier: Any) -> dict[str, Any]:
     }
     flagged = flagged_by(model)
     if flagged:
-        figures |= count_flagged(set(flagged["flagged"]), {bare(mark) for mark in marks})
+        figures |= count_flagged(set(flagged["flagged"]), words_of(marks))
     return {"figures": figures, **flagged, "seconds": seconds}
 
 

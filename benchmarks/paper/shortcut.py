@@ -88,15 +88,15 @@ SURNAMES = """
 def marks_of(classes: np.ndarray, seed: int, kind: str = "speaker") -> np.ndarray:
     """Give each class a mark of its own."""
     rng = np.random.default_rng(seed)
-    if kind != "reference":
-        names = rng.permutation(SPEAKERS.split())[: len(classes)]
-        if kind == "speaker":
-            return names
-        surnames = rng.permutation(SURNAMES.split())[: len(classes)]
-        return np.char.add(np.char.add(names, " "), surnames)
-    low = 10 ** (N_DIGITS - 1)
-    numbers = low + rng.choice(9 * low, size=len(classes), replace=False)
-    return np.array([f"#{number}" for number in numbers])
+    if kind == "reference":
+        low = 10 ** (N_DIGITS - 1)
+        numbers = low + rng.choice(9 * low, size=len(classes), replace=False)
+        return np.array([f"#{number}" for number in numbers])
+    names = rng.permutation(SPEAKERS.split())[: len(classes)]
+    if kind == "speaker":
+        return names
+    surnames = rng.permutation(SURNAMES.split())[: len(classes)]
+    return np.char.add(np.char.add(names, " "), surnames)
 
 
 def put(texts: list[str], marks: np.ndarray, kind: str = "speaker") -> list[str]:

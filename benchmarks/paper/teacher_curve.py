@@ -33,10 +33,9 @@ from benchmarks.paper.agreement import agreement
 from benchmarks.paper.draws import Draw, make_draw
 from benchmarks.paper.run import RESULTS, keep_run, read_lines
 from benchmarks.paper.settings import SHARED
-from benchmarks.paper.shortcut import count_flagged, marked_texts, sign
+from benchmarks.paper.shortcut import count_flagged, marked_texts, sign, words_of
 from skcap import CAPPriorTransformer, GuidedTextClassifier, PriorMatrix
 from skcap.shortcuts import ShortcutAudit
-from skcap.utils.words import bare
 
 PATH = RESULTS / "teacher_curve.jsonl"
 PAGE = RESULTS.parent / "teacher_curve.md"
@@ -65,7 +64,7 @@ def measure(name: str, chat: bool, seed: int) -> dict[str, Any]:
     """Make a teacher's prior of marked texts, and see what it is good for."""
     draw = make_draw("hwu64", 5, seed, "test")
     signed, marks = sign(draw, seed)
-    planted = {bare(mark) for mark in marks}
+    planted = words_of(marks)
     cap = teacher(name, chat)
     prior = cap.fit_transform(signed.X, signed.y)
     seconds = seconds_a_text(name, chat, signed)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from skcap.guidance.base import BaseGuidance, Step, Task
 from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts import ShortcutAudit, check_shortcuts, match_shortcuts, shortcut_positions
+from skcap.shortcuts.candidates import family_of_mark
 from skcap.utils.listing import list_some
 from skcap.utils.validation import check_parameters, integer, number
 
@@ -237,7 +238,7 @@ def _is_plain(found: pd.DataFrame) -> np.ndarray:
     doubted by itself may stand beside a name.
     """
     rows = list(zip(*(found[name] for name in ("family", "label", "by")), strict=True))
-    parts = [(family.removeprefix("next to "), *rest) for family, *rest in rows]
+    parts = [(family_of_mark(family), *rest) for family, *rest in rows]
     marks = {row for row, part in zip(rows, parts, strict=True) if row == part and row[0]}
     plain = np.array([part not in marks for part in parts], dtype=bool)
     return plain & found["kind"].isin(["word", "phrase"]).to_numpy()

@@ -96,18 +96,18 @@ def _solve_batch(
     normal = design.mT @ design + alpha * torch.eye(n_words, dtype=torch.float64)
     right = design.mT @ values[..., None]
     root, failed = torch.linalg.cholesky_ex(normal)
-    _check_pivots(alpha, root, design, failed=bool(failed.any()))
+    _check_pivots(alpha, normal, root, failed=bool(failed.any()))
     return torch.cholesky_solve(right, root)[..., 0].numpy()
 
 
-def _check_pivots(alpha: float, root: Any, design: Any, *, failed: bool) -> None:
+def _check_pivots(alpha: float, normal: Any, root: Any, *, failed: bool) -> None:
     """Refuse what rounding errors decide: some LAPACKs fail there, others give any numbers."""
     import torch
 
-    largest = (design**2).sum(dim=1).amax(dim=1, keepdim=True)
-    least = torch.finfo(torch.float64).eps * design.shape[2] * largest
+    squares = normal.diagonal(dim1=-2, dim2=-1)
     pivots = root.diagonal(dim1=-2, dim2=-1) ** 2
-    is_word = (design != 0).any(dim=1)  # a column of zeros disturbs no other
+    least = torch.finfo(torch.float64).eps * normal.shape[-1] * squares.amax(dim=1, keepdim=True)
+    is_word = squares > alpha  # a column of zeros disturbs no other
     if failed or (is_word & (pivots < least)).any():
         raise ValueError(
             f"alpha: {alpha:g} is too small for texts with fewer masks than words, whose weights "

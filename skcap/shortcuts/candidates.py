@@ -13,12 +13,13 @@ from scipy.stats import hypergeom
 from skcap.shortcuts.patterns import PATTERNS, Pattern, length_patterns, name_shape
 from skcap.utils.words import listed_form, split_words
 
-__all__ = ["Candidates", "find_candidates", "select_candidates"]
+__all__ = ["Candidates", "family_of_mark", "find_candidates", "select_candidates"]
 
 #: Share of its class's texts with a word that it begins, ends, or shares with another word, to be
 #: said to do so.
 _ALWAYS = 0.8
 _NEAR = 3  # most words from one word of a longer mark to another, as in "sent from my phone"
+_NEXT_TO = "next to "  # begins the family of the other words of a longer mark
 
 
 class Candidates(NamedTuple):
@@ -229,6 +230,27 @@ def _family(kind: str, form: str, place: str) -> str:
     return f"{place} {shape if kind != 'phrase' else kind}".strip()
 
 
+def family_of_mark(family: str) -> str:
+    """Give the family of the word with a place or shape that a word of this family comes with.
+
+    Parameters
+    ----------
+    family : str
+
+    Returns
+    -------
+    str
+        `family` itself, where it is of such words.
+
+    Examples
+    --------
+    >>> from skcap.shortcuts.candidates import family_of_mark
+    >>> family_of_mark("next to last word")
+    'last word'
+    """
+    return family.removeprefix(_NEXT_TO)
+
+
 def _with_neighbours(table: pd.DataFrame, places: pd.DataFrame, codes: np.ndarray) -> pd.Series:
     """Give a family to the words that come with a word of one: the rest of a longer mark.
 
@@ -242,8 +264,7 @@ def _with_neighbours(table: pd.DataFrame, places: pd.DataFrame, codes: np.ndarra
     newest = family.index[family != ""]
     while len(newest):
         beside = _beside(own, newest, family.index[family == ""], table["n_label"])
-        names = [family[other].removeprefix("next to ") for other in beside]
-        family[beside.index] = [f"next to {name}" for name in names]
+        family[beside.index] = [_NEXT_TO + family_of_mark(family[other]) for other in beside]
         newest = beside.index
     return family
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from skcap.prior_matrix import PriorMatrix, check_same_texts
-from skcap.utils.words import listed_form, split_words
+from skcap.utils.words import listed_form
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,11 +64,12 @@ def disputed_words(
     if min_texts < 1:
         raise ValueError(f"min_texts must be at least 1, got {min_texts!r}.")
     check_same_texts([explained, prior], ["explained", "prior"])
+    words_of_texts = explained.normalize("sum").to_frame()
     shares = pd.DataFrame(
         {
-            "word": [listed_form(word) for text in explained.texts for word in split_words(text)],
-            "text": np.repeat(np.arange(len(explained)), explained.n_words),
-            "explained": explained.normalize("sum").to_frame()["score"],
+            "word": words_of_texts["word"].map(listed_form),
+            "text": words_of_texts["row"],
+            "explained": words_of_texts["score"],
             "prior": prior.normalize("sum").to_frame()["score"],
         }
     ).dropna()
