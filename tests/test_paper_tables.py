@@ -28,7 +28,15 @@ from benchmarks.paper.render import (
     text_noise,
 )
 from benchmarks.paper.settings import ROWS
-from benchmarks.paper.shortcut import KINDS, marks_of, others, put, share_of_mark, words_of
+from benchmarks.paper.shortcut import (
+    KINDS,
+    marks_of,
+    others,
+    place_of,
+    put,
+    share_of_mark,
+    words_of,
+)
 from benchmarks.paper.teachers import half, oracle, spoil
 from skcap import PriorMatrix
 from skcap.metrics import leave_one_out
@@ -273,9 +281,20 @@ def test_each_class_has_a_mark_of_its_own(kind: str) -> None:
     assert len({*marks}) == len(classes)
     assert marks.tolist() != marks_of(classes, 1, kind).tolist()
     (text,) = put(["wake me"], marks[:1], kind)
-    _, place = KINDS[kind]
-    assert [word.strip(":") for word in text.split()[place]] == marks[0].split()
+    at = place_of("wake me", kind)
+    assert [word.strip(":") for word in text.split()[at]] == marks[0].split()
     assert len(text.split()) == 2 + len(marks[0].split())
+
+
+@pytest.mark.parametrize("text", ["stop", "wake me", "wake me up at seven"])
+def test_a_mark_in_the_middle_is_not_the_first_word_and_others_follow_it(text: str) -> None:
+    (marked,) = put([text], np.array(["ann"]), "middle")
+    words, at = marked.split(), place_of(text, "middle")
+    assert words[at] == ["ann"]
+    assert at.start > 0
+    assert at.stop < len(words) or text == "stop"
+    del words[at]
+    assert words == text.split()
 
 
 def test_a_misleading_mark_is_that_of_another_class() -> None:
@@ -292,7 +311,7 @@ def test_the_words_of_marks_are_those_that_an_audit_names() -> None:
 
 def test_share_of_the_speaker_counts_signs_alike_and_leaves_out_empty_rows() -> None:
     rows = [np.array([-1.0, 1.0, 2.0]), np.array([1.0, 0.0]), np.zeros(3)]
-    assert share_of_mark(rows, slice(1)) == pytest.approx((0.25 + 1) / 2)
+    assert share_of_mark(rows, [slice(1)] * 3) == pytest.approx((0.25 + 1) / 2)
 
 
 def test_hardest_classes_are_chosen_without_the_run_itself() -> None:

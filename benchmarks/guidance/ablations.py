@@ -161,14 +161,15 @@ def shortcut(clf: GuidedTextClassifier, draw: Draw, marks: np.ndarray) -> dict[s
     misled = put(draw.X_eval, marks[others(codes, len(clf.classes_), SEED)])
     same = put(draw.X_eval, marks[codes])
     some = to_explain(misled)
+    first = [slice(1)] * len(some)
     figures = {
         "same": float(clf.score(same, draw.y_eval)),
         "misleading": float(clf.score(misled, draw.y_eval)),
-        "attributed": share_of_mark(list(clf.explain(some, n_steps=8).scores), slice(1)),
+        "attributed": share_of_mark(list(clf.explain(some, n_steps=8).scores), first),
     }
     for guidance in clf.guidance_:
         if isinstance(guidance, MaskerGuidance):
-            figures["masked_in"] = share_of_mark(list(guidance.masks(clf, some).scores), slice(1))
+            figures["masked_in"] = share_of_mark(list(guidance.masks(clf, some).scores), first)
     return figures
 
 

@@ -5,8 +5,8 @@
 
 Each training text has a mark, the same for all of a class: it begins with who says it, as happens
 where few people wrote the training texts; or (``--kind signature``) ends in a first and a last
-name; or (``--kind reference``) in a number, as texts from a ticket system do. With ``--share``,
-only a part of each class's texts has one. The model is tested on texts with their class's mark, on
+name; or (``--kind reference``) in a number, as texts from a ticket system do; or (``--kind middle``)
+has a name between any two of its words. With ``--share``, only a part of each class's texts has one. The model is tested on texts with their class's mark, on
 texts without any, and on texts with the mark of another class. Nothing but the words of the text
 tells the class there, so what a model loses is what it had taken from the mark.
 
@@ -41,14 +41,16 @@ from skcap import PriorMatrix
 from skcap.classifier import GuidedTextClassifier
 from skcap.guidance import SwapGuidance
 from skcap.shortcuts import ShortcutAudit
+from skcap.utils.seeds import content_seed
 from skcap.utils.words import bare
 
 N_DIGITS = 4  # of a reference number
 #: What marks a class, how it is put into a text, and which words of the text it is then.
-KINDS = {
+KINDS: dict[str, tuple[str, slice | None]] = {
     "speaker": ("{mark}: {text}", slice(1)),
     "signature": ("{text} {mark}", slice(-2, None)),
     "reference": ("{text} {mark}", slice(-1, None)),
+    "middle": ("{before} {mark} {after}", None),  # elsewhere in each text
 }
 FLAGGED_BY = ("prior", "reliance", "association")  # the two last are controls
 PATH = RESULTS / "shortcut.jsonl"
@@ -93,7 +95,7 @@ def marks_of(classes: np.ndarray, seed: int, kind: str = "speaker") -> np.ndarra
         numbers = low + rng.choice(9 * low, size=len(classes), replace=False)
         return np.array([f"#{number}" for number in numbers])
     names = rng.permutation(SPEAKERS.split())[: len(classes)]
-    if kind == "speaker":
+    if kind in ("speaker", "middle"):
         return names
     surnames = rng.permutation(SURNAMES.split())[: len(classes)]
     return np.char.add(np.char.add(names, " "), surnames)
@@ -102,7 +104,24 @@ def marks_of(classes: np.ndarray, seed: int, kind: str = "speaker") -> np.ndarra
 def put(texts: list[str], marks: np.ndarray, kind: str = "speaker") -> list[str]:
     """Put its mark into each text."""
     form, _ = KINDS[kind]
-    return [form.format(mark=mark, text=text) for mark, text in zip(marks, texts, strict=True)]
+    return [
+        form.format(mark=mark, text=text, **parts_of(text)).strip()
+        for mark, text in zip(marks, texts, strict=True)
+    ]
+
+
+def parts_of(text: str) -> dict[str, str]:
+    """Divide a text between two words that its content draws."""
+    words = text.split()
+    gap = 1 + content_seed(0, "middle", text) % max(1, len(words) - 1)
+    return {"before": " ".join(words[:gap]), "after": " ".join(words[gap:])}
+
+
+def place_of(text: str, kind: str) -> slice:
+    """Give which words the mark is once it is put into a text."""
+    _, place = KINDS[kind]
+    gap = len(parts_of(text)["before"].split())
+    return slice(gap, gap + 1) if place is None else place
 
 
 def sign(
@@ -191,12 +210,14 @@ def measure(run: Run, draw: Draw) -> dict[str, Any]:
     clf.fit(signed.X if prior is None else prior, draw.y)
     tests = marked_texts(draw, marks, seed, kind)
     figures = {name: float(clf.score(texts, draw.y_eval)) for name, texts in tests.items()}
-    _, place = KINDS[kind]
-    figures["attributed"] = share_of_mark(
-        list(clf.explain(to_explain(tests["misleading"]), n_steps=8).scores), place
-    )
+    unmarked = dict(zip(tests["misleading"], draw.X_eval, strict=True))
+    explained = to_explain(tests["misleading"])
+    places = [place_of(unmarked[text], kind) for text in explained]
+    own = clf.explain(explained, n_steps=8)
+    figures["attributed"] = share_of_mark(list(own.scores), places)
     if prior is not None:
-        figures["attributed_by_prior"] = share_of_mark(list(prior.scores), place)
+        places = [place_of(text, kind) for text in draw.X]
+        figures["attributed_by_prior"] = share_of_mark(list(prior.scores), places)
     planted = set() if run.clean else words_of(marks)
     for guidance in clf.guidance_:
         if isinstance(guidance, SwapGuidance):
@@ -234,10 +255,10 @@ def count_flagged(found: set[str], marks: set[str]) -> dict[str, float]:
     }
 
 
-def share_of_mark(scores: list[np.ndarray], place: slice) -> float:
+def share_of_mark(scores: list[np.ndarray], places: list[slice]) -> float:
     """Mean share that the words of the mark have in all that is attributed."""
-    sizes = [np.abs(row) for row in scores]
-    return float(np.mean([size[place].sum() / size.sum() for size in sizes if size.sum() > 0]))
+    sizes = zip(map(np.abs, scores), places, strict=True)
+    return float(np.mean([size[at].sum() / size.sum() for size, at in sizes if size.sum() > 0]))
 
 
 def run_missing(run: Run, done: list[dict[str, Any]]) -> dict[str, Any] | None:
