@@ -5,10 +5,11 @@
 
 Each training text has a mark, the same for all of a class: it begins with who says it, as happens
 where few people wrote the training texts; or (``--kind signature``) ends in a first and a last
-name; or (``--kind reference``) in a number, as texts from a ticket system do; or (``--kind middle``)
-has a name between any two of its words. With ``--share``, only a part of each class's texts has one. The model is tested on texts with their class's mark, on
-texts without any, and on texts with the mark of another class. Nothing but the words of the text
-tells the class there, so what a model loses is what it had taken from the mark.
+name; or (``--kind reference``) in a number, as texts from a ticket system do; or (``--kind
+middle``) has a name between any two of its words. With ``--share``, only a part of each class's
+texts has one. The model is tested on texts with their class's mark, on texts without any, and on
+texts with the mark of another class. Nothing but the words of the text tells the class there, so
+what a model loses is what it had taken from the mark.
 
 ``--flagged-by reliance`` and ``--flagged-by association`` are controls: what is swapped is found
 without a prior, or by counting alone.
