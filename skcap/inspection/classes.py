@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcap.inspection.errors import label_column
+from skcap.utils.labels import label_column
 from skcap.utils.validation import check_number, integer
 from skcap.utils.words import check_texts
 

@@ -19,7 +19,7 @@ from skcap.inspection.comparison import GuidanceComparison
 from skcap.metrics import get_scorer
 from skcap.prior_matrix import PriorMatrix, check_same_texts
 from skcap.utils.labels import check_labels
-from skcap.utils.progress import in_words, show_progress
+from skcap.utils.progress import about, in_words, show_progress
 from skcap.utils.seeds import draw_seed
 from skcap.utils.validation import check_choice, check_number, integer
 from skcap.utils.words import check_texts
@@ -207,7 +207,7 @@ def _run(
 
 def _announce(seconds: float, n_fits: int, fit_seconds: float, prior_seconds: float) -> None:
     print(
-        f"compare_guidance: about {in_words(seconds)} for {n_fits} more fits (one guided fit took "
+        f"compare_guidance: {about(seconds)} for {n_fits} more fits (one guided fit took "
         f"{in_words(fit_seconds)}, the prior of one split {in_words(prior_seconds)}; cached "
         "priors and unguided fits are faster).",
         file=sys.stderr,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcap.utils.labels import as_values
+from skcap.utils.labels import label_column
+from skcap.utils.words import is_mark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -272,21 +273,6 @@ def _same_length(**labels: ArrayLike) -> list[np.ndarray]:
     return columns
 
 
-def label_column(name: str, values: Any) -> np.ndarray:
-    """Make an array of labels: integers of nullable ones, and none of missing ones."""
-    import pandas as pd
-    from sklearn.utils.validation import column_or_1d
-
-    values = as_values(values)
-    missing = np.flatnonzero(pd.isna(pd.Series(list(values), dtype=object)))
-    if missing.size:
-        raise ValueError(
-            f"{name} must hold one label per text, but row {missing[0]} has none. Fill in or drop "
-            "missing labels first."
-        )
-    return column_or_1d(values)
-
-
 def _classes(*labels: np.ndarray) -> list[Any]:
     from sklearn.utils.multiclass import unique_labels
 
@@ -315,14 +301,10 @@ def _label_words(labels: list[Any], names: Mapping[Any, str] | None) -> dict[Any
         if names is not None and label not in names:
             raise ValueError(f"label_names has no name for the label {label!r}.")
         name = str(label) if names is None else names[label]
-        letters = map(_letter_or_space, unicodedata.normalize("NFC", name.lower()))
-        words[label] = set("".join(letters).split())
+        letters = unicodedata.normalize("NFC", name.lower())
+        kept = [char if char.isalnum() or is_mark(char) else " " for char in letters]
+        words[label] = set("".join(kept).split())
     return words
-
-
-def _letter_or_space(character: str) -> str:
-    is_mark = unicodedata.category(character) in ("Mn", "Mc")  # a part of the letter before it
-    return character if character.isalnum() or is_mark else " "
 
 
 def _level(first: set[str], second: set[str], by: str) -> int:

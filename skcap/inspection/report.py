@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from skcap.inspection.report_sections import (
@@ -80,8 +81,8 @@ def write_report(
     TypeError
         If a classifier has no ``predict_proba``.
     ValueError
-        If `X`, `y` and `prior` do not fit together, earlier steps of a pipeline change the number
-        of words that `prior` scores, or `n_texts` is no integer from 0.
+        If `X`, `y`, `prior` and the models do not fit together, earlier steps of a pipeline change
+        the number of words that `prior` scores, or `n_texts` is no integer from 0.
 
     Examples
     --------
@@ -109,6 +110,8 @@ def write_report(
     check_number("n_texts", n_texts, integer(0))
     if prior is not None:
         prior = _check_prior(prior, texts, explained_step(classifier, texts)[1])
+    for estimator in (classifier, baseline):
+        _check_labels_of(estimator, texts, labels)
     model = judge("this model", classifier, texts, labels)
     other = None if baseline is None else judge("baseline", baseline, texts, labels)
     sections = _sections(model, other, prior, n_texts)
@@ -116,6 +119,18 @@ def write_report(
     target = Path(path)
     write_text(target, document)
     return target
+
+
+def _check_labels_of(estimator: Any, texts: list[str], labels: np.ndarray) -> None:
+    """Refuse labels of another kind than the model's before its texts are explained."""
+    if estimator is None:
+        return
+    (predicted,) = np.asarray(estimator.predict(texts[:1])).tolist()
+    if isinstance(predicted, str) != isinstance(labels[0], str):
+        raise ValueError(
+            f"y holds labels such as {labels.tolist()[0]!r}, but {type(estimator).__name__} was "
+            f"trained on labels such as {predicted!r}. Pass labels of the same type."
+        )
 
 
 def _check_prior(prior: PriorMatrix, texts: list[str], seen: list[str]) -> PriorMatrix:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skcap.utils.progress import in_words
+from skcap.utils.progress import about
 
 __all__ = ["LONG_SECONDS", "CostEstimate", "Work", "choose_trial", "seconds_per_unit"]
 
@@ -67,7 +67,7 @@ class CostEstimate:
         return (
             f"{self.n_texts:,} texts, {self.n_cached:,} of them in the cache; "
             f"{self.n_prompts:,} prompts with about {self.n_tokens:,} tokens; "
-            f"about {in_words(self.seconds)}"
+            f"{about(self.seconds)}"
         )
 
     def __add__(self, other: CostEstimate) -> CostEstimate:

@@ -22,7 +22,7 @@ from skcap.priors.prompts import build_prompt
 from skcap.utils.cache import PriorCache, resolve_cache
 from skcap.utils.cached_work import compute_groups
 from skcap.utils.labels import LabelNames, check_labels, meaningless_labels, name_labels
-from skcap.utils.progress import in_words, show_progress
+from skcap.utils.progress import about, show_progress
 from skcap.utils.seeds import draw_seed
 from skcap.utils.validation import JOBS, Options
 from skcap.utils.words import check_encodable, check_texts, split_words
@@ -222,7 +222,7 @@ class BaseLLMPrior(BasePrior):
     def _warn_if_long(self, seconds: float, n_texts: int) -> None:
         if seconds > cost.LONG_SECONDS:
             warnings.warn(
-                f"{type(self).__name__} will take about {in_words(seconds)} for {n_texts:,} more "
+                f"{type(self).__name__} will take {about(seconds)} for {n_texts:,} more "
                 "texts. What is scored stays in the cache, so it can be interrupted and goes on "
                 "from there (not with cache=False). estimate_cost(X, y) tells the cost beforehand; "
                 "fewer variants per text, a GPU, a server, or, for long texts, "

@@ -18,6 +18,7 @@ __all__ = [
     "LabelNames",
     "as_values",
     "check_labels",
+    "label_column",
     "meaningless_labels",
     "name_labels",
     "value_of",
@@ -125,6 +126,43 @@ def as_values(y: Any) -> Any:
     if isinstance(y, list | tuple) and any(isinstance(label, Enum) for label in y):
         y = [value_of(label) for label in y]
     return y
+
+
+def label_column(name: str, values: Any) -> np.ndarray:
+    """Make an array of labels: integers of nullable ones, and none of missing ones.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter, for errors.
+    values : array-like of str or int
+
+    Returns
+    -------
+    ndarray, shape (n_labels,)
+
+    Raises
+    ------
+    ValueError
+        If a label is missing, or there is more than one column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skcap.utils.labels import label_column
+    >>> label_column("y_true", pd.Series([1, 0], dtype="Int64"))
+    array([1, 0])
+    """
+    import pandas as pd
+
+    values = as_values(values)
+    missing = np.flatnonzero(pd.isna(pd.Series(list(values), dtype=object)))
+    if missing.size:
+        raise ValueError(
+            f"{name} must hold one label per text, but row {missing[0]} has none. Fill in or drop "
+            "missing labels first."
+        )
+    return column_or_1d(values)
 
 
 def value_of(label: Any) -> Any:

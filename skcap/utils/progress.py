@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-__all__ = ["ProgressLines", "in_words", "show_progress"]
+__all__ = ["ProgressLines", "about", "in_words", "show_progress"]
 
 _DELAY = 2.0  # seconds that a step may take unseen
 _FIRST_LINE = 10.0  # seconds until a log file hears of a step ...
@@ -96,7 +96,7 @@ class ProgressLines:
             return f"{said} in {in_words(seconds)}"
         if rate == 0:
             return said
-        return f"{said}, {rate:.3g} per second, about {in_words((self.total - done) / rate)} left"
+        return f"{said}, {rate:.3g} per second, {about((self.total - done) / rate)} left"
 
     def __enter__(self) -> ProgressLines:
         return self
@@ -131,6 +131,26 @@ def in_words(seconds: float) -> str:
         if seconds >= 1.5 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.0f} s" if seconds >= 1 else "less than 1 s"
+
+
+def about(seconds: float) -> str:
+    """Say how long something will take.
+
+    Parameters
+    ----------
+    seconds : float
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from skcap.utils.progress import about
+    >>> [about(seconds) for seconds in (0.2, 80)]
+    ['less than 1 s', 'about 80 s']
+    """
+    return in_words(seconds) if seconds < 1 else f"about {in_words(seconds)}"
 
 
 def _can_draw() -> bool:

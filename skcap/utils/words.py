@@ -20,6 +20,7 @@ __all__ = [
     "check_encodable",
     "check_texts",
     "is_encodable",
+    "is_mark",
     "show_surrogates",
     "split_affixes",
     "split_words",
@@ -255,13 +256,20 @@ def _end_of_core(word: str, start: int, end: int) -> int:
     while last > start and not word[last - 1].isalnum():
         last -= 1
     if last > start:
-        while last < end and _is_mark(word[last]):
+        while last < end and is_mark(word[last]):
             last += 1
     return last
 
 
-def _is_mark(character: str) -> bool:
-    """Whether a character is a part of the letter before it, and no hint at how to draw it."""
+def is_mark(character: str) -> bool:
+    """Whether a character is a part of the letter before it, and no hint at how to draw it.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import is_mark
+    >>> [is_mark(character) for character in ("e", "\N{COMBINING ACUTE ACCENT}", "\ufe0f")]
+    [False, True, False]
+    """
     is_variation = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
     return unicodedata.category(character) in ("Mn", "Mc") and not is_variation
 

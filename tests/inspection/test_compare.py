@@ -161,7 +161,7 @@ def test_cost_is_told_before_the_rest_is_run(capsys):
     compare(Telling(), verbose=1)
     assert len(said) == 24
     assert said[:2] == ["", ""]
-    assert "compare_guidance: about less than 1 s for 22 more fits" in said[2]
+    assert "compare_guidance: less than 1 s for 22 more fits" in said[2]
     compare(verbose=0)
     assert capsys.readouterr().err == ""
 

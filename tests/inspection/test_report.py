@@ -151,6 +151,17 @@ def test_report_refuses_what_does_not_fit(models, tmp_path):
     assert not path.exists()
 
 
+def test_labels_of_another_type_are_refused_before_texts_are_explained(
+    models, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("skcap.inspection.report.judge", None)
+    with pytest.raises(ValueError, match=r"y holds labels such as 1, but Pipeline .* 'music'"):
+        write_report(tmp_path / "page.html", models[0], TEXTS, [1, 2, 3, 3, 2])
+    numbers = make_pipeline(CountVectorizer(), MultinomialNB()).fit(TRAIN, [0, 0, 1, 1, 2, 2])
+    with pytest.raises(ValueError, match=r"trained on labels such as [012]"):
+        write_report(tmp_path / "page.html", models[0], TEXTS, TRUTH, baseline=numbers)
+
+
 def test_a_prior_without_scores_is_refused(models, tmp_path):
     with pytest.raises(ValueError, match="prior has no scores"):
         write_report(tmp_path / "report.html", models[0], TEXTS, TRUTH, prior=PriorMatrix(TEXTS))

@@ -106,7 +106,7 @@ def test_a_warning_comes_before_most_of_the_work(monkeypatch, log):
     prior = CAPPriorTransformer(FakeLLM(log_path=log), n_masks=5, cache=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # ends the work where the warning comes
-        with pytest.raises(UserWarning, match="will take about less than 1 s for 26 more texts"):
+        with pytest.raises(UserWarning, match="will take less than 1 s for 26 more texts"):
             prior.fit_transform(TEXTS, LABELS)
     assert n_asked(log) == 4 * 13
     with pytest.warns(UserWarning, match="estimate_cost"):
