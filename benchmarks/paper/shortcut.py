@@ -12,7 +12,8 @@ texts with the mark of another class. Nothing but the words of the text tells th
 what a model loses is what it had taken from the mark.
 
 ``--flagged-by reliance`` and ``--flagged-by association`` are controls: what is swapped is found
-without a prior, or by counting alone.
+without a prior, or by counting alone. ``--flagged-by hand`` swaps all marks, as a user does who
+knows them.
 
 Each run appends a line to ``benchmarks/paper/results/shortcut.jsonl``; a run that is there is not
 repeated.
@@ -53,7 +54,7 @@ KINDS: dict[str, tuple[str, slice | None]] = {
     "reference": ("{text} {mark}", slice(-1, None)),
     "middle": ("{before} {mark} {after}", None),  # elsewhere in each text
 }
-FLAGGED_BY = ("prior", "reliance", "association")  # the two last are controls
+FLAGGED_BY = ("prior", "reliance", "association", "hand")  # the prior aside, controls
 PATH = RESULTS / "shortcut.jsonl"
 SPEAKERS = """
 
@@ -204,7 +205,9 @@ def measure(run: Run, draw: Draw) -> dict[str, Any]:
     signed, marks = sign(draw, seed, kind, run.share)
     signed = draw if run.clean else signed
     if run.flagged_by != "prior":
-        parameters["guidance"] = SwapGuidance(flagged_without_prior(run, signed))
+        by_hand = run.flagged_by == "hand"
+        words = sorted(words_of(marks)) if by_hand else flagged_without_prior(run, signed)
+        parameters["guidance"] = SwapGuidance(words)
     clf = GuidedTextClassifier(random_state=seed).set_params(**parameters)
     no_prior = row.kind == "unguided" or run.flagged_by != "prior"
     prior = None if no_prior else prior_of(run, signed, parameters)
