@@ -151,6 +151,13 @@ def _read_document(documents: Any, docid: str, place: str) -> str:
         ) from None
 
 
+def _as_numbers(scores: Any, place: str) -> np.ndarray:
+    try:
+        return np.asarray(scores, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{place} has soft_rationale_predictions that are no numbers.") from error
+
+
 def _score_words(line: dict[str, Any], n_words: int, place: str) -> np.ndarray:
     scores = np.zeros(n_words)
     pieces = _pieces(line)
@@ -158,7 +165,7 @@ def _score_words(line: dict[str, Any], n_words: int, place: str) -> np.ndarray:
         raise ValueError(f"{place} has {len(pieces)} predictions for one document.")
     for piece in pieces:
         if "rationales" in line:
-            scores = np.asarray(piece["soft_rationale_predictions"], dtype=np.float64)
+            scores = _as_numbers(piece["soft_rationale_predictions"], place)
             continue
         start, end = piece["start_token"], piece["end_token"]
         if not 0 <= start <= end <= n_words:

@@ -88,7 +88,7 @@ class PriorExchange:
         _check_columns(schema.names, os.fspath(path))
         table = parquet.read_table(path, columns=["text", "scores"])
         if provenance is None:
-            provenance = json.loads((schema.metadata or {}).get(_PROVENANCE, b"{}"))
+            provenance = _read_provenance(schema.metadata or {}, os.fspath(path))
         return cls._from_columns(table.to_pydict(), provenance)
 
     # -- Hugging Face datasets ------------------------------------------------------------------
@@ -255,3 +255,13 @@ def _check_columns(names: Sequence[str], where: str) -> None:
             f"{where} lacks the columns {missing}; it has {list(names)[:10]}. Rename yours, or "
             "read the table with pandas and use PriorMatrix.from_frame."
         )
+
+
+def _read_provenance(metadata: Mapping[bytes, bytes], where: str) -> Any:
+    try:
+        return json.loads(metadata.get(_PROVENANCE, b"{}"))
+    except ValueError as error:
+        raise ValueError(
+            f"{where} has a provenance that is not JSON ({error}). Pass provenance={{}} to read "
+            "the scores alone."
+        ) from error

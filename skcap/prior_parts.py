@@ -132,6 +132,8 @@ def _check_row(row: Any, number: int, texts: np.ndarray, n_words: np.ndarray) ->
             f"{_row_name(texts, number)} must hold one number per word, got None. Use NaN for each "
             "word of a text without scores."
         )
+    if np.ma.is_masked(row):  # what is masked is not there
+        row = np.ma.filled(row.astype(np.float64), np.nan)
     array, length = np.asarray(row), int(n_words[number])
     if array.dtype.kind not in "biuf":
         items = row if array.ndim else [row]

@@ -914,3 +914,10 @@ def test_a_provenance_of_your_own_is_no_trouble(before, after):
     matrix = PriorMatrix(["a b"], [[1, 2]], provenance={"normalized": before, "shuffled": before})
     assert matrix.normalize("l2").provenance["normalized"] == after
     assert matrix.shuffle(3).provenance["shuffled"] == [before, 3]
+
+
+def test_masked_scores_are_no_scores():
+    prior = PriorMatrix(["play jazz"], np.ma.array([[1.0, 2.0]], mask=[[False, True]]))
+    np.testing.assert_array_equal(prior.to_dense(), [[1.0, np.nan]])
+    whole = PriorMatrix(["play jazz"], [np.ma.array([1, 2], mask=[False, True])])
+    assert whole == prior

@@ -62,11 +62,23 @@ class EstimatorLLM(BaseLLM):
         pairs = check_pairs(bodies, continuations)
         if not pairs:
             return np.zeros(0)
-        probabilities = np.asarray(self.estimator.predict_proba([body for body, _ in pairs]))
+        probabilities = self._predict([body for body, _ in pairs])
         columns = [self._column(name, probabilities.shape[1]) for _, name in pairs]
         with np.errstate(divide="ignore"):
-            log_p = np.log(probabilities[np.arange(len(columns)), columns].astype(np.float64))
+            log_p = np.log(probabilities[np.arange(len(columns)), columns])
         return np.maximum(log_p, LEAST_LOG_PROB)
+
+    def _predict(self, bodies: list[str]) -> np.ndarray:
+        found = np.asarray(self.estimator.predict_proba(bodies), dtype=np.float64)
+        name = f"{type(self.estimator).__name__}.predict_proba"
+        if found.ndim != 2 or len(found) != len(bodies):
+            raise ValueError(
+                f"{name} must give one row per text and one column per class, but for "
+                f"{len(bodies)} texts it gave the shape {found.shape}."
+            )
+        if not (np.isfinite(found) & (found >= 0)).all():
+            raise ValueError(f"{name} must give probabilities, but gave NaN or negative numbers.")
+        return found
 
     def _column(self, continuation: str, n_classes: int) -> int:
         column: Any = self.columns.get(continuation)
@@ -102,5 +114,5 @@ class EstimatorLLM(BaseLLM):
             raise ValueError(
                 "estimator cannot be identified, as part of it does not pickle: lambdas, and "
                 "functions defined inside functions, do not. Define them at the top level of a "
-                f"module. ({error})"
+                f"module, or keep nothing with cache=False. ({error})"
             ) from error

@@ -27,13 +27,15 @@ class ModelLoadError(OSError):
 
 
 @contextmanager
-def explain_load_errors(name: str | os.PathLike[str]) -> Iterator[None]:
+def explain_load_errors(name: str | os.PathLike[str], *also: type[Exception]) -> Iterator[None]:
     """Turn errors of ``from_pretrained`` into one that says what the user can do.
 
     Parameters
     ----------
     name : str or path
         The model's name as the user gave it.
+    *also : types of exceptions
+        What else means that the model cannot be loaded, in a block that does nothing else.
 
     Raises
     ------
@@ -55,7 +57,9 @@ def explain_load_errors(name: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except ModelLoadError:
         raise
-    except (OSError, SafetensorError) as error:
+    except Exception as error:
+        if not isinstance(error, (OSError, SafetensorError, *also)):
+            raise
         raise ModelLoadError(load_error_text(os.fspath(name), str(error))) from error
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +20,7 @@ from skcap.prior_matrix import PriorMatrix, check_same_texts
 from skcap.priors.base import BasePrior
 from skcap.priors.cost import CostEstimate
 from skcap.utils.fitting import fitting
+from skcap.utils.keyed import as_mapping
 from skcap.utils.labels import check_labels
 from skcap.utils.norms import NORMS
 from skcap.utils.validation import JOBS, StrOptions, check_number, number
@@ -55,9 +58,9 @@ class HybridPrior(BasePrior, _BaseComposition):
           the sources that are not dropped, NaN where one has no score, and returns shape
           (n_words,).
     weights : array-like of float, mapping of str to float, or None, default=None
-        Weights of the mean: one for each of `transformers`, dropped ones included, or by name,
-        where sources that are not named count 1. None weighs all alike. A source of weight 0
-        gives no scores. For ``aggregation="mean"`` only.
+        Weights of the mean: one for each of `transformers`, dropped ones included, or by name (a
+        Series with names as its index, too), where sources that are not named count 1. None weighs
+        all alike. A source of weight 0 gives no scores. For ``aggregation="mean"`` only.
     n_jobs : int or None, default=None
         Sources that are computed at once, each in a process of its own. A source's own `n_jobs`
         then starts threads instead of processes, so set only one of them.
@@ -197,25 +200,26 @@ class HybridPrior(BasePrior, _BaseComposition):
     def _weights_of(self, active: list[str]) -> dict[str, float]:
         """Give the weights of sources by their names, those that are not dropped."""
         names = [name for name, _ in self.transformers]
-        if self.weights is None:
+        weights = as_mapping("weights", self.weights)
+        if weights is None:
             given: Mapping[str, float] = {}
-        elif isinstance(self.weights, Mapping):
-            given = self.weights
+        elif isinstance(weights, Mapping):
+            given = weights
             if unknown := sorted(set(given) - set(names)):
                 raise ValueError(f"weights names no sources: {unknown}. There are {names}.")
-        elif np.shape(self.weights) == (len(names),):
-            given = dict(zip(names, np.asarray(self.weights, dtype=object), strict=True))
+        elif np.shape(weights) == (len(names),):
+            given = dict(zip(names, np.asarray(weights, dtype=object), strict=True))
         else:
             raise ValueError(
                 f"weights must hold one weight for each of the {len(names)} transformers, dropped "
-                f"ones included, got {self.weights!r:.80}. A mapping by name may leave some out."
+                f"ones included, got {weights!r:.80}. A mapping by name may leave some out."
             )
-        weights = {name: given.get(name, 1.0) for name in active}
-        for name, weight in weights.items():
+        chosen = {name: given.get(name, 1.0) for name in active}
+        for name, weight in chosen.items():
             check_number(f"weights[{name!r}]", weight, number(0))
-        if not any(weights.values()):
-            raise ValueError(f"weights must not be all 0, got {weights}.")
-        return {name: float(weight) for name, weight in weights.items()}
+        if not any(chosen.values()):
+            raise ValueError(f"weights must not be all 0, got {chosen}.")
+        return {name: float(weight) for name, weight in chosen.items()}
 
     # -- learning -------------------------------------------------------------------------------
 
@@ -281,6 +285,8 @@ class HybridPrior(BasePrior, _BaseComposition):
         texts = check_texts(X)
         labels = check_labels(texts, y)
         active = [(name, clone(source)) for name, source in self._active()]
+        for name, source in active:
+            _prepare(name, source)
         results = self._run(active, method, texts, labels)
         self.classes_ = np.unique(labels)
         self.transformers_ = [(name, "drop") for name, _ in self.transformers]
@@ -358,6 +364,28 @@ def _dropped(source: Any) -> bool:
     return isinstance(source, str) and source == "drop"
 
 
+def _prepare(name: str, source: Any) -> None:
+    """Refuse parameters that are not valid before another source asks its language model.
+
+    Worker processes may have another working directory, so a cache folder is made absolute.
+    """
+    if isinstance(source, BasePrior):
+        with _named(name):
+            source._check_parameters()
+    cache = getattr(source, "cache", None)
+    if isinstance(cache, str | os.PathLike) and cache != "":
+        source.cache = os.path.abspath(cache)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"This happened in the source {name!r} of a HybridPrior.")
+        raise
+
+
 def _name_of(aggregation: Any) -> str:
     """Name an aggregation without the address that an object without a name is printed with."""
     if isinstance(aggregation, str):
@@ -369,11 +397,8 @@ def _call(
     name: str, source: Any, method: str, texts: list[str], labels: np.ndarray, verbose: int
 ) -> tuple[Any, Any]:
     start = time.perf_counter()
-    try:
+    with _named(name):
         output = getattr(source, method)(texts, labels)
-    except Exception as error:
-        error.add_note(f"This happened in the source {name!r} of a HybridPrior.")
-        raise
     if verbose:
         print(f"[HybridPrior] {name}: {method} took {time.perf_counter() - start:.1f} s")
     return source, output
@@ -388,7 +413,8 @@ def _mean(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _checked(merged: Any, text: str) -> np.ndarray:
-    values = np.asarray(merged, dtype=np.float64)
+    # What a masked mean masks has no score in any source.
+    values = np.ma.filled(np.ma.asarray(merged, dtype=np.float64), np.nan)
     n_words = len(split_words(text))
     if values.shape != (n_words,):
         raise ValueError(

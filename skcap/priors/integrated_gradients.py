@@ -175,6 +175,7 @@ class IGPriorTransformer(BasePrior):
         parts = np.split(values, np.cumsum([len(pairs), len(pairs), *lengths]))
         delta, difference, scores = parts[0], parts[1], parts[2:-1]
         self._scores, self._scored_by = dict(zip(pairs, scores, strict=True)), self._settings()
+        self._scored_net = self.classifier_.net_ if self._is_given else None
         position = {pair: place for place, pair in enumerate(pairs)}
         self.convergence_delta_ = delta[[position[row] for row in rows]]
         self._report_convergence(difference)
@@ -296,7 +297,8 @@ class IGPriorTransformer(BasePrior):
     def _attribute(self, texts: list[str], classes: np.ndarray) -> PriorMatrix:
         rows = list(zip(texts, self.classes_[classes].tolist(), strict=True))
         # What has been set since fit holds for what is asked for now.
-        known = self._scores if self._settings() == self._scored_by else {}
+        same_net = not self._is_given or self.classifier_.net_ is self._scored_net
+        known = self._scores if same_net and self._settings() == self._scored_by else {}
         new = [pair for pair in dict.fromkeys(rows) if pair not in known]
         if new:
             known = {**known, **dict(zip(new, self._with_captum(new)[0], strict=True))}

@@ -117,6 +117,9 @@ class BaseLLMPrior(BasePrior):
         """Return the model that gives the evidence."""
         return resolve_llm(self.llm).settled()
 
+    def _identify(self, llm: BaseLLM) -> str:
+        return llm.fingerprint()
+
     def _check_readable(self, texts: list[str]) -> None:
         """Refuse texts that the model cannot read."""
         check_encodable(texts)
@@ -253,7 +256,7 @@ class BaseLLMPrior(BasePrior):
         shared = {
             "version": 1,
             "source": self.source,
-            "llm": llm.fingerprint(),
+            "llm": self._identify(llm),
             "prefix": self.prompt_.prefix,
             "suffix": self.prompt_.suffix,
             "seed": self.seed_,
@@ -267,7 +270,7 @@ class BaseLLMPrior(BasePrior):
     def _provenance(self, llm: BaseLLM) -> dict[str, Any]:
         return {
             "source": self.source,
-            "llm": llm.fingerprint(),
+            "llm": self._identify(llm),
             "prompt": self.prompt_.prefix + "{text}" + self.prompt_.suffix,
             "random_state": self.seed_,
             **self._solve_parameters(),

@@ -18,6 +18,7 @@ from skcap.priors.cost import Work
 from skcap.priors.llm_prior import BaseLLMPrior, Question
 from skcap.priors.masks import apply_mask
 from skcap.priors.prompts import Prompt
+from skcap.utils.cache import resolve_cache
 from skcap.utils.seeds import content_seed
 from skcap.utils.validation import HasMethods, StrOptions
 from skcap.utils.words import split_words
@@ -41,6 +42,13 @@ class BasePerturbationPrior(BaseLLMPrior):
         "target": [StrOptions({"auto", "log_prob", "prob"})],
     }
 
+    @property
+    def _asks_estimator(self) -> bool:
+        """Whether it explains a classifier; once it is fitted, as it was then."""
+        if hasattr(self, "prompt_"):
+            return hasattr(self, "estimator_")
+        return self.estimator is not None
+
     def _fit(self, texts: list[str], labels: np.ndarray) -> None:
         if self.estimator is not None and not hasattr(self.estimator, "fit"):
             self.estimator_ = self.estimator  # a wrapper of a model that is trained elsewhere
@@ -60,9 +68,14 @@ class BasePerturbationPrior(BaseLLMPrior):
             self.prompt_ = Prompt("", "")
 
     def _model(self) -> BaseLLM:
-        if self.estimator is None:
+        if not self._asks_estimator:
             return super()._model()
-        known = self.estimator_.classes_.tolist()
+        if not hasattr(self.estimator_, "classes_"):
+            raise ValueError(
+                f"estimator is {type(self.estimator_).__name__}, which has no classes_ to say "
+                "which column of predict_proba is which label. Give it that attribute."
+            )
+        known = np.asarray(self.estimator_.classes_).tolist()
         labels = self.classes_.tolist()
         unknown = [label for label in labels if label not in known]
         if unknown:
@@ -74,8 +87,16 @@ class BasePerturbationPrior(BaseLLMPrior):
         columns = [known.index(label) for label in labels]
         return EstimatorLLM(self.estimator_, dict(zip(self.label_names_, columns, strict=True)))
 
+    def _identify(self, llm: BaseLLM) -> str:
+        try:
+            return llm.fingerprint()
+        except ValueError:  # of a classifier that does not pickle
+            if resolve_cache(self.cache) is not None:
+                raise
+            return f"estimator:{type(self.estimator_).__name__}, which does not pickle"
+
     def _check_readable(self, texts: list[str]) -> None:
-        if self.estimator is None:  # a classifier may read whatever it likes
+        if not self._asks_estimator:  # a classifier may read whatever it likes
             super()._check_readable(texts)
 
     def _work(self, text: str, name: str) -> Work:
@@ -88,7 +109,7 @@ class BasePerturbationPrior(BaseLLMPrior):
 
     def _resolved_target(self) -> str:
         if self.target == "auto":
-            return "log_prob" if self.estimator is None else "prob"
+            return "prob" if self._asks_estimator else "log_prob"
         return self.target
 
     def _solve_parameters(self) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 
 from skcap.prior_matrix import PriorMatrix
 from skcap.priors.base import BasePrior
+from skcap.utils.keyed import as_mapping
+from skcap.utils.labels import value_of
 from skcap.utils.validation import StrOptions, number
 from skcap.utils.words import bare, split_words
 
@@ -46,6 +48,8 @@ class PrecomputedPrior(BasePrior):
         * a callable that takes a text and returns its scores, or None if it has none;
         * a list (or object array) of scores, in the order of the texts given to `fit`, all of
           them. A cross-validation fits on a part of the texts, where a list is an error.
+
+        A Series counts as a mapping, one that is numbered from 0 as a list.
 
         With ``by="word"``, a lexicon:
 
@@ -121,7 +125,7 @@ class PrecomputedPrior(BasePrior):
 
     def _fit(self, texts: list[str], labels: np.ndarray) -> None:
         self._origin_: dict[str, Any] = {}
-        scores = self.scores
+        scores = as_mapping("scores", self.scores)
         if self.by == "word":
             self._lexicons_ = _lexicons(scores, self.classes_.tolist(), self.missing)
             return
@@ -138,11 +142,12 @@ class PrecomputedPrior(BasePrior):
             self._lookup_ = _by_text(_aligned(texts, scores))
 
     def _attribute(self, texts: list[str], classes: np.ndarray) -> PriorMatrix:
-        found = self._by_word(texts, classes) if self.by == "word" else self._by_text(texts)
+        by_word = hasattr(self, "_lexicons_")  # as it was in fit, whatever has been set since
+        found = self._by_word(texts, classes) if by_word else self._by_text(texts)
         provenance = {
             "source": "precomputed",
             "scores": type(self.scores).__name__,
-            "by": self.by,
+            "by": "word" if by_word else "text",
             "origin": self._origin_,
         }
         return PriorMatrix(texts, found, provenance=provenance)
@@ -210,6 +215,7 @@ def _lexicons(scores: Any, labels: list[Any], missing: str) -> dict[Any, dict[st
             "With by='word', scores must map either words to weights or labels to mappings, but "
             "it holds both."
         )
+    scores = {value_of(label): lexicon for label, lexicon in scores.items()}
     absent = [label for label in labels if label not in scores]
     if absent and missing == "error":
         raise ValueError(

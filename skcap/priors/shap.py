@@ -69,7 +69,9 @@ class ShapPriorTransformer(BasePerturbationPrior):
         second run finds the cache; None draws anew in each fit and never finds it.
     cache : None, path, PriorCache or False, default=None
         Where scores are kept, one entry per text. None is the user's cache folder, False keeps
-        nothing. If any parameter above changes, the model is asked again.
+        nothing. If any parameter above changes, the model is asked again. So it may be for an
+        `estimator` in another process: scikit-learn's vectorizers and torch's modules pickle
+        differently there, and are not recognised.
     n_jobs : int or None, default=None
         Processes that share the texts. Each loads the model, so on one CPU it is usually better
         to leave the cores to torch's threads.

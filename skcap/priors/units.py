@@ -85,7 +85,8 @@ def _units_by_marks(text: str, end: re.Pattern[str]) -> np.ndarray:
 
 
 def _units_of_pieces(text: str, pieces: Any) -> np.ndarray:
-    if isinstance(pieces, str) or not all(isinstance(piece, str) for piece in pieces):
+    is_list = isinstance(pieces, list | tuple)
+    if not is_list or not all(isinstance(piece, str) for piece in pieces):
         raise TypeError(
             f"unit must return a list of str, the pieces of the text, but for {text!r:.60} it "
             f"returned {pieces!r:.60}."

@@ -303,6 +303,7 @@ _DAMAGE = {
     sqlite3.SQLITE_CONSTRAINT,
 }
 _TRIES = 3
+_MOST_OPEN = 8  # files at once, of which each takes three descriptors
 
 _lock = threading.Lock()
 _stores: dict[Path, Store] = {}
@@ -347,13 +348,16 @@ def use_store(folder: Path, work: Callable[[Store], T]) -> T:
 
 
 def _store_of(folder: Path) -> Store:
-    store = _stores.get(folder)
+    store = _stores.pop(folder, None)
     if store is not None and not store.is_current():
-        _stores.pop(folder).close()
+        store.close()
         store = None
     if store is None:
         folder.mkdir(parents=True, exist_ok=True)
-        store = _stores[folder] = Store(_current_path(folder))
+        store = Store(_current_path(folder))
+        while len(_stores) >= _MOST_OPEN:
+            _stores.pop(next(iter(_stores))).close()
+    _stores[folder] = store  # at the end: the first is the one that was used least recently
     return store
 
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 
+from skcap.utils.keyed import as_mapping
 from skcap.utils.words import is_encodable
 
 __all__ = [
@@ -317,6 +318,7 @@ def name_labels(classes: np.ndarray, label_names: LabelNames) -> list[str]:
 def _given_names(labels: list[Any], label_names: Any) -> list[str]:
     if label_names is None:
         return [" ".join(str(label).replace("_", " ").split()) for label in labels]
+    label_names = as_mapping("label_names", label_names)
     if isinstance(label_names, Mapping):
         label_names = {value_of(label): name for label, name in label_names.items()}
         absent = [label for label in labels if label not in label_names]

@@ -662,6 +662,16 @@ def test_smollm2_equals_full_prompts(chat):
         assert_close(got, score(bodies, names, prefix, "\nLabel:"))
 
 
+@pytest.mark.parametrize(
+    ("file", "content"), [("tokenizer.json", "{bad"), ("config.json", '{"model_type": "t5"}')]
+)
+def test_a_damaged_folder_is_told_with_the_models_name(tiny_llm, tmp_path, file, content):
+    folder = shutil.copytree(tiny_llm("llama"), tmp_path / "damaged")
+    (folder / file).write_text(content)
+    with pytest.raises(ModelLoadError, match="damaged' could not be loaded"):
+        TransformersLLM(str(folder), device="cpu").log_likelihood(["a"], ["b"])
+
+
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n", None])
 def test_damaged_weights_are_told_with_the_models_name(tiny_llm, tmp_path, content):
     folder = shutil.copytree(tiny_llm("llama"), tmp_path / "damaged")

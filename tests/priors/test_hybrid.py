@@ -3,6 +3,7 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -358,3 +359,40 @@ def test_what_sources_learn_when_asked_is_kept(n_jobs):
     prior.attribute(X, Y)
     assert [source.trainings_ for _, source in prior.transformers_] == [1, 1]
     assert prior.named_transformers_["one"] is prior.transformers_[0][1]
+
+
+def test_a_masked_mean_leaves_out_what_no_source_scores():
+    mean = hybrid(ONE, TWO, normalize=None, aggregation=_masked_mean).fit_transform(X, Y)
+    assert_rows(mean, [[1.5, 0.0, 1.0], [], [-0.5, NAN], [2.0]])
+
+
+def _masked_mean(block):
+    return np.ma.masked_invalid(block).mean(axis=0)
+
+
+def test_weights_by_the_index_of_a_series():
+    named = pd.Series({"two": 0.0, "one": 5.0})
+    by_name = hybrid(ONE, TWO, weights=named).fit_transform(X, Y)
+    assert by_name == hybrid(ONE, TWO, weights={"two": 0.0, "one": 5.0}).fit_transform(X, Y)
+    in_order = hybrid(ONE, TWO, weights=pd.Series([5.0, 0.0])).fit_transform(X, Y)
+    assert in_order == hybrid(ONE, TWO, weights=[5.0, 0.0]).fit_transform(X, Y)
+
+
+def test_parameters_of_all_sources_are_checked_before_one_is_asked(monkeypatch):
+    monkeypatch.setattr(FakeLLM, "log_likelihood", None)
+    sources = [("cap", CAPPriorTransformer(FakeLLM(), cache=False)), ("two", PrecomputedPrior(TWO))]
+    prior = HybridPrior(sources).set_params(two__missing="zero")
+    with pytest.raises(ValueError, match="missing") as caught:
+        prior.fit_transform(X, Y)
+    assert caught.value.__notes__ == ["This happened in the source 'two' of a HybridPrior."]
+
+
+def test_a_relative_cache_is_that_of_the_working_directory_also_in_workers(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        cap = CAPPriorTransformer(FakeLLM(), cache="kept", verbose=0)
+        sources = [("cap", cap), ("one", PrecomputedPrior(ONE))]
+        HybridPrior(sources, n_jobs=2).fit_transform([X[0], X[2]], [Y[0], Y[2]])
+        assert cap.cache == "kept"
+        assert (tmp_path / name / "kept").is_dir()

@@ -190,6 +190,14 @@ def test_prefit_is_used_and_shared_by_clones(small, trainings):
     assert trainings == []
 
 
+def test_a_prefit_classifier_that_is_fitted_again_is_asked_again(small):
+    classifier = small(random_state=0).fit(X, Y)
+    prior = IGPriorTransformer(classifier, prefit=True, n_steps=3).fit(X[:2], Y[:2])
+    classifier.set_params(random_state=1).fit(X, Y)
+    again = IGPriorTransformer(classifier, prefit=True, n_steps=3).fit_transform(X[:2], Y[:2])
+    assert_allclose(prior.attribute(X[:2], Y[:2]).to_dense(), again.to_dense(), atol=1e-6)
+
+
 def test_clone_copies_what_is_not_prefit(small):
     prior = IGPriorTransformer(small())
     copy = clone(prior)

@@ -349,10 +349,59 @@ def test_estimator_llm_ignores_the_prompt_and_follows_the_fit():
     assert llm.fingerprint() != before
 
 
-def test_estimator_that_cannot_be_hashed():
+def test_estimator_that_cannot_be_hashed_is_explained_without_a_cache(tmp_path):
     vectorizer = TfidfVectorizer(tokenizer=lambda text: text.split(), token_pattern=None)
-    prior = LimePriorTransformer(
-        estimator=make_pipeline(vectorizer, LogisticRegression()), cache=False
-    )
+    estimator = make_pipeline(vectorizer, LogisticRegression())
     with pytest.raises(ValueError, match="estimator cannot be identified"):
-        prior.fit_transform(TEXTS, LABELS)
+        LimePriorTransformer(estimator=estimator, cache=tmp_path).fit_transform(TEXTS, LABELS)
+    prior = LimePriorTransformer(estimator=estimator, cache=False).fit_transform(TEXTS, LABELS)
+    assert prior.provenance["llm"] == "estimator:Pipeline, which does not pickle"
+    assert all(np.isfinite(row).all() for row in prior.scores)
+
+
+def test_what_is_explained_stays_what_it_was_in_fit():
+    llm, classifier = FakeLLM(), make_classifier().fit(TEXTS, LABELS)
+    prior = LimePriorTransformer(llm, estimator=classifier, cache=False).fit(TEXTS, LABELS)
+    before = prior.attribute(TEXTS, LABELS)
+    assert prior.set_params(estimator=None).attribute(TEXTS, LABELS) == before
+    prior = LimePriorTransformer(llm, cache=False).fit(TEXTS, LABELS)
+    before = prior.attribute(TEXTS, LABELS)
+    assert prior.set_params(estimator=classifier).attribute(TEXTS, LABELS) == before
+
+
+class Elsewhere:
+    """A model that is trained elsewhere, with classes and probabilities of any kind."""
+
+    def __init__(self, classes=None, give=lambda p: p):
+        self.model, self.give = make_classifier().fit(TEXTS, LABELS), give
+        if classes is not None:
+            self.classes_ = classes
+
+    def predict_proba(self, X):
+        return self.give(self.model.predict_proba(X))
+
+
+def test_a_wrapper_needs_classes_in_any_container():
+    known = np.unique(LABELS).tolist()
+    prior = LimePriorTransformer(estimator=Elsewhere(known), cache=False).fit_transform(
+        TEXTS, LABELS
+    )
+    assert prior.has_scores
+    with pytest.raises(ValueError, match="estimator is Elsewhere, which has no classes_"):
+        LimePriorTransformer(estimator=Elsewhere(), cache=False).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("give", "problem"),
+    [
+        (lambda p: np.concatenate([p, p]), r"one row per text .* gave the shape \(\d+, 4\)"),
+        (lambda p: p[:, 0], "one row per text"),
+        (lambda p: p[:1], "one row per text"),
+        (lambda p: p * np.nan, "NaN or negative"),
+        (lambda p: -p, "NaN or negative"),
+    ],
+)
+def test_what_an_estimator_gives_must_be_probabilities(give, problem):
+    estimator = Elsewhere(np.unique(LABELS), give)
+    with pytest.raises(ValueError, match=rf"Elsewhere\.predict_proba must give .*{problem}"):
+        LimePriorTransformer(estimator=estimator, cache=False).fit_transform(TEXTS, LABELS)

@@ -1,6 +1,8 @@
 import pickle
+from enum import Enum
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
@@ -213,3 +215,35 @@ def test_equal_weights_of_one_word_are_no_conflict():
 def test_a_lexicon_taken_for_texts_is_told_how_to_pass_it():
     with pytest.raises(ValueError, match="If its keys are words, pass by='word'"):
         PrecomputedPrior(LEXICON).fit_transform(TEXTS, CLASSES)
+
+
+def test_a_series_goes_by_its_index():
+    scores = pd.Series(dict(reversed(list(mapping().items()))))
+    for given in (scores, pd.Series(SCORES)):
+        found = PrecomputedPrior(given).fit_transform(X, Y)
+        np.testing.assert_array_equal(found.to_dense(), MATRIX.to_dense())
+    twice = pd.Series([SCORES[0], SCORES[0]], index=[X[0], X[0]])
+    with pytest.raises(ValueError, match="scores is a Series whose index has 'cancel the alarm'"):
+        PrecomputedPrior(twice).fit(X, Y)
+
+
+def test_a_lexicon_may_be_a_series():
+    scores = PrecomputedPrior(pd.Series({"alarm": 2.0}), by="word").fit_transform(X, Y)
+    assert scores[0].scores[2] == 2
+
+
+def test_what_scores_are_looked_up_by_stays_what_it_was_in_fit():
+    prior = PrecomputedPrior(mapping()).fit(X, Y).set_params(by="word", scores={"alarm": 1.0})
+    np.testing.assert_array_equal(prior.attribute(X, Y).to_dense(), MATRIX.to_dense())
+    prior = PrecomputedPrior({"alarm": 1.0}, by="word").fit(X, Y)
+    before = prior.attribute(X, Y)
+    assert prior.set_params(by="text").attribute(X, Y) == before
+
+
+def test_lexicons_by_members_of_an_enumeration():
+    kind = Enum("kind", {"ALARM": "alarm", "MUSIC": "music"})
+    lexicons = {kind.ALARM: {"alarm": 1.0}, kind.MUSIC: {"jazz": 1.0}}
+    named = {"alarm": {"alarm": 1.0}, "music": {"jazz": 1.0}}
+    members = [kind(label) for label in Y]
+    scores = PrecomputedPrior(lexicons, by="word").fit_transform(X, members)
+    assert scores == PrecomputedPrior(named, by="word").fit_transform(X, Y)

@@ -115,6 +115,13 @@ def test_an_alpha_that_rounding_errors_drown_says_so(alpha):
         solve_ridge(masks, targets, alpha=alpha)
 
 
+def test_an_alpha_that_moves_weights_by_some_percent_says_so():
+    masks = [draw_masks(8, 0, seed=0)]
+    with pytest.raises(ValueError, match="too small"):
+        solve_ridge(masks, [np.arange(8.0)], alpha=1e-15, fit_intercept=True)
+    solve_ridge(masks, [np.arange(8.0)], alpha=1e-10, fit_intercept=True)
+
+
 def test_a_tiny_alpha_is_no_ridge_where_there_are_masks_enough():
     # Of uneven texts, whose padded words have columns of zeros.
     masks = [np.array([[1, 0], [0, 1], [1, 1]], dtype=bool), np.array([[1], [0]], dtype=bool)]

@@ -308,3 +308,15 @@ def test_a_file_too_large_for_the_process_is_told(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert 30 < int(done.stdout) < 300
+
+
+def test_few_files_stay_open(tmp_path):
+    for number in range(3 * cache_store._MOST_OPEN):
+        cache = PriorCache(tmp_path / str(number))
+        cache.set(KEYS[0], values_of(number))
+        assert len(cache_store._stores) <= cache_store._MOST_OPEN
+        PriorCache(tmp_path / "0").get(KEYS[0])  # one that is used stays open
+    assert tmp_path / "0" in cache_store._stores
+    for number in range(3 * cache_store._MOST_OPEN):
+        cache = PriorCache(tmp_path / str(number))
+        np.testing.assert_array_equal(cache.get(KEYS[0]), values_of(number))

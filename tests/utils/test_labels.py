@@ -164,3 +164,10 @@ def test_masked_labels_are_missing():
     y = np.ma.array(["a", "b", "c"], mask=[0, 0, 1])
     with pytest.raises(ValueError, match="row 2 is None"):
         check_labels(TEXTS, y)
+
+
+def test_names_by_the_index_of_a_series():
+    names = pd.Series({"c": "cee", "b": "bee", "a": "ay"})
+    assert name_labels(np.array(["a", "b", "c"]), names) == ["ay", "bee", "cee"]
+    assert name_labels(np.array(["a", "b"]), pd.Series(["ay", "bee"])) == ["ay", "bee"]
+    assert name_labels(np.array([1, 2]), pd.Series({2: "two", 1: "one"})) == ["one", "two"]
