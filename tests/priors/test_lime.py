@@ -383,10 +383,8 @@ class Elsewhere:
 
 def test_a_wrapper_needs_classes_in_any_container():
     known = np.unique(LABELS).tolist()
-    prior = LimePriorTransformer(estimator=Elsewhere(known), cache=False).fit_transform(
-        TEXTS, LABELS
-    )
-    assert prior.has_scores
+    prior = LimePriorTransformer(estimator=Elsewhere(known), cache=False)
+    assert prior.fit_transform(TEXTS, LABELS).has_scores
     with pytest.raises(ValueError, match="estimator is Elsewhere, which has no classes_"):
         LimePriorTransformer(estimator=Elsewhere(), cache=False).fit(TEXTS, LABELS)
 
