@@ -53,6 +53,9 @@ RELIANCE = {**PRIOR, "flagged_by": "reliance"}
 CLEAN = {"kind": "none", "row": "baseline"}
 NUMBER = {"kind": "reference"}
 SIGNATURE = {"kind": "signature"}
+MIDDLE = {"kind": "middle"}
+PLAIN = {**MIDDLE, "parameters": {"guidance": "swap", "guidance__plain_words": True}}
+BY_HAND = {**PRIOR, **MIDDLE, "flagged_by": "hand"}
 METHODS = {
     "tfidf": "TF-IDF and logistic regression",
     "probe": "logistic regression on the frozen encoder",
@@ -104,12 +107,13 @@ IN_SCOPE_PAGE_ONLY = (
 
 def runs_by_seed(dataset: str, kind: str, row: str, **wanted: Any) -> Figures:
     """Figures of the test runs with these settings and no others than the defaults, by seed."""
+    swap = wanted.pop("parameters", {"guidance": "swap"})
     expected = {"share": 1.0, "flagged_by": "prior", **wanted}
     found = {}
     for line in read_lines(SHORTCUTS):
         settings = line["settings"]
         own = (settings["dataset"], settings["kind"], settings["row"], settings["split"])
-        swaps = settings["parameters"] in ({"guidance": "swap"}, {"beta": 0})
+        swaps = settings["parameters"] in (swap, {"beta": 0})
         special = {"share": settings.get("share", 1.0)}
         special["flagged_by"] = settings.get("flagged_by", "prior")
         if own == (dataset, kind, row, "test") and swaps and special == expected:
@@ -164,6 +168,9 @@ def shortcut() -> None:
             (SWAP, "clinc150", PRIOR),
             ("HWU64, a signature of two names, unguided", "hwu64", {**UNGUIDED, **SIGNATURE}),
             (SWAP, "hwu64", {**PRIOR, **SIGNATURE}),
+            ("HWU64, a name in mid-text, unguided", "hwu64", {**UNGUIDED, **MIDDLE}),
+            ("`SwapGuidance(plain_words=True)`", "hwu64", {**PRIOR, **PLAIN}),
+            ("`SwapGuidance(names)`, all names listed by hand", "hwu64", BY_HAND),
         ]
     )
 

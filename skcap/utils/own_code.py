@@ -112,7 +112,10 @@ def _is_of_package(item: Any) -> bool:
     name = str(item.__module__)
     if name.partition(".")[0] in (*sys.stdlib_module_names, *sys.builtin_module_names):
         return True
-    path = Path(getattr(sys.modules.get(name), "__file__", None) or "").resolve()
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if file is None:
+        return False
+    path = Path(file).resolve()
     folders = [_HERE, *(Path(sysconfig.get_path(name)).resolve() for name in _INSTALLED)]
     return any(folder in path.parents for folder in folders)
 
