@@ -32,8 +32,8 @@ def compute_cached(
     keys : sequence of str, length n
         As made by :meth:`PriorCache.key`. Equal keys are computed once.
     compute : callable
-        Takes the position of a key in `keys`, returns its array, shape (n_values,). It must not
-        claim entries of a cache itself.
+        Takes the position of a key in `keys`, returns its array, shape (n_values,). What it keeps
+        in a cache itself is not shared with other processes while it is computed.
 
     Yields
     ------
@@ -130,6 +130,8 @@ def _compute_free(
         except OSError as error:
             _tell_not_kept(cache, error)
             free = {keys[place] for place in missing}  # no process can share the work
+        except RuntimeError:  # this is part of the work for another entry, which has its claim
+            free = {keys[place] for place in missing}
         yield from _compute_claimed(cache, keys, [p for p in missing if keys[p] in free], compute)
 
 

@@ -248,6 +248,14 @@ class TestComputeCached:
         assert len(cache) == 1
         assert len(dict(compute_cached(cache, KEYS[:3], lambda i: [1.0]))) == 3
 
+    def test_work_may_use_the_cache_itself(self, cache):
+        def compute(i):
+            inner = compute_cached(cache, KEYS[2:4], lambda j: [float(j)])
+            return [10.0 + sum(values[0] for _, values in inner)]
+
+        assert dict(compute_cached(cache, KEYS[:2], compute)) == {0: [11.0], 1: [11.0]}
+        assert len(cache) == 4
+
     def test_a_busy_key_is_put_off_and_not_computed_twice(self, cache):
         holding, go_on = threading.Event(), threading.Event()
 
