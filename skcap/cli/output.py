@@ -121,8 +121,7 @@ class _JsonLines:
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
-            values = {name: None if _is_no_number(value) else value for name, value in row.items()}
-            self.file.write(_json(values) + "\n")
+            self.file.write(_json(row) + "\n")
 
 
 class _Parquet:
@@ -180,7 +179,16 @@ def _cell(value: Any) -> Any:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=_plain)
+    return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, default=_plain)
+
+
+def _finite(value: Any) -> Any:
+    """Put null where a number is NaN or infinite, which JSON cannot hold, at any depth."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: Any) -> str:
@@ -198,11 +206,6 @@ def _plain(value: Any) -> str:
 
 def _in_base64(value: bytes) -> str:
     return base64.b64encode(value).decode("ascii")
-
-
-def _is_no_number(value: Any) -> bool:
-    """Whether a value is NaN or infinite, which JSON cannot hold, and null stands for."""
-    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _without_nulls(schema: Any) -> Any:

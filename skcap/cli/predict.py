@@ -51,6 +51,7 @@ def predict(
 
     All columns of the file are kept. The file is read in pieces, so it may be larger than memory.
     """
+    _check_column(column)
     table = Table(data, text=text, format=input_format, skip_bad_rows=skip_bad_rows)
     classifier = load_classifier(model, verbose=0)  # progress is shown by piece
     names = [f"{column}_probability"]
@@ -91,6 +92,7 @@ def explain(
 
     Adds the words of each text, and what each adds to the predicted label's logit.
     """
+    _check_column(column, others=tuple(_FIXED))
     if html is not None:
         check_file_target(html)
     table = Table(data, text=text, format=input_format, skip_bad_rows=skip_bad_rows)
@@ -135,6 +137,17 @@ def _stream(
 
 def _kind_of_label(classifier: GuidedTextClassifier) -> type:
     return type(classifier.classes_.tolist()[0])
+
+
+def _check_column(column: str, others: Sequence[str] = ()) -> None:
+    """Refuse a name for the column of labels that is none, or that of another new column."""
+    if not column.strip():
+        raise typer.BadParameter("--column must be a name, got an empty one.")
+    if column in others:
+        raise typer.BadParameter(
+            f"--column must not be {' or '.join(others)}, which are columns of the result "
+            f"themselves, got {column}. The default is prediction."
+        )
 
 
 def _check_new(table: Table, names: Sequence[str]) -> None:

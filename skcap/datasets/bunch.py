@@ -12,7 +12,7 @@ from sklearn.utils import Bunch, check_random_state
 
 from skcap.datasets.files import Row
 
-__all__ = ["as_bunch", "check_shots", "check_subset", "choose_rows", "select_labels"]
+__all__ = ["as_bunch", "check_shots", "check_subset", "choose_rows", "scope_hint", "select_labels"]
 
 
 def check_subset(subset: str, allowed: Collection[str], hint: str = "") -> None:
@@ -88,6 +88,13 @@ def select_labels(
                 f"{means}{hint} All names: target_names of the data loaded with labels=None."
             )
     return set(wanted)
+
+
+def scope_hint(label: str, out_of_scope: bool) -> str:
+    """Say how rows out of scope come in, for whoever names their label among the classes."""
+    if out_of_scope:
+        return f" out_of_scope=True adds the rows of {label!r}; leave it out of labels."
+    return " For rows out of scope, pass out_of_scope=True."
 
 
 def as_bunch(

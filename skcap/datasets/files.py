@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 __all__ = ["Row", "find_folder", "read_files", "read_rows"]
 
@@ -43,17 +45,41 @@ def read_files(folder: Path, names: Iterable[str], text: str = "text") -> list[R
 
 def read_rows(path: Path, text: str = "text") -> list[dict[str, str]]:
     """Read a CSV file that has a column of texts and a column ``label``."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = {text, "label"}.difference(reader.fieldnames or ())
-        if missing:
-            raise ValueError(
-                f"{path} lacks the column {' and '.join(sorted(missing))}: it must be a CSV file "
-                f"with the header '{text},label', and its first line is {reader.fieldnames}."
-            )
-        rows = list(reader)
-    for number, row in enumerate(rows, start=1):
-        for column, other in ((text, "label"), ("label", text)):
-            if row[column] is None:
-                raise ValueError(f"{path}: row {number} has no {column}: {row[other]!r:.80}.")
+    reader = csv.DictReader(io.StringIO(_decode(path), newline=""))
+    missing = {text, "label"}.difference(reader.fieldnames or ())
+    if missing:
+        raise ValueError(
+            f"{path} lacks the column {' and '.join(sorted(missing))}: it must be a CSV file "
+            f"with the header '{text},label', and its first line is {reader.fieldnames}."
+        )
+    rows = []
+    for row in reader:
+        _check_row(row, text, f"{path}: line {reader.line_num}")
+        rows.append(row)
     return rows
+
+
+def _decode(path: Path) -> str:
+    """Read a text file, with or without the mark of UTF-8 that spreadsheets put first."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path}: line {line} is not valid UTF-8 ({error.reason}). Save the file as UTF-8."
+        ) from error
+
+
+def _check_row(row: dict[Any, Any], text: str, where: str) -> None:
+    """Refuse a row from which a text or a label would be missing or cut."""
+    if None in row:  # csv's key of what the header has no name for
+        expected = len(row) - 1
+        raise ValueError(
+            f"{where} has {expected + len(row[None])} fields, not {expected} as in the header: "
+            f"{row[text]!r:.80}. Put texts that hold a comma in quotation marks."
+        )
+    if row[text] is None:  # published sets have a few texts that are empty
+        raise ValueError(f"{where} has no {text}: {row['label']!r:.80}.")
+    if not (row["label"] or "").strip():
+        raise ValueError(f"{where} has no label: {row[text]!r:.80}.")

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skcap.datasets.bunch import as_bunch, check_shots, check_subset, choose_rows, select_labels
+from skcap.datasets.bunch import (
+    as_bunch,
+    check_shots,
+    check_subset,
+    choose_rows,
+    scope_hint,
+    select_labels,
+)
 from skcap.datasets.files import find_folder, read_files
 from skcap.utils.validation import check_choice
 
@@ -132,7 +139,7 @@ def load_hint3(
         )
     rows = read_files(folder / version, [_file(bot, subset, variant)], text="sentence")
     intents = {label for _, label in rows if label != _OOS}
-    hint = " For rows out of scope, pass out_of_scope=True." if subset == "test" else ""
+    hint = scope_hint(_OOS, out_of_scope) if subset == "test" else ""
     chosen = select_labels(labels, intents, hint) | ({_OOS} if out_of_scope else set())
     rows = choose_rows(rows, shots, random_state, chosen)
     rows.sort(key=lambda row: row[1] == _OOS)

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skcap.datasets.bunch import as_bunch, check_shots, check_subset, choose_rows, select_labels
+from skcap.datasets.bunch import (
+    as_bunch,
+    check_shots,
+    check_subset,
+    choose_rows,
+    scope_hint,
+    select_labels,
+)
 from skcap.datasets.files import Row, find_folder, read_files
 
 __all__ = ["PublishedSet", "load_published"]
@@ -64,7 +71,7 @@ def load_published(
         source = f"hub:{spec.hub_id}"
         rows = _from_hub(spec, subset, out_of_scope)
     intents = {label for _, label in rows if label != _OOS}
-    hint = " For rows out of scope, pass out_of_scope=True." if spec.n_oos else ""
+    hint = scope_hint(_OOS, out_of_scope) if spec.n_oos else ""
     chosen = select_labels(labels, intents, hint) | ({_OOS} if out_of_scope else set())
     rows = choose_rows(rows, None if isinstance(shots, str) else shots, random_state, chosen)
     return as_bunch(rows, subset=subset, descr=spec.descr, source=source, return_X_y=return_X_y)

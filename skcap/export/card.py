@@ -144,8 +144,7 @@ def _data(record: Mapping[str, Any], classes: Sequence[Any]) -> str:
 
 def _settings(record: Mapping[str, Any]) -> str:
     values = {name: from_plain(value) for name, value in record["parameters"].items()}
-    # The name of a folder is enough: where it lay is nobody's business.
-    values["model"] = _base_model(record) or os.path.basename(str(values["model"]))
+    values["model"] = _base_model(record) or values["model"]
     used = [from_plain(item["kind"]) for item in record["guidance"]]
     guidance = ", ".join(f"`{item!r}`" for item in used) if used else "none"
     table = _table(("parameter", "value"), ((n, f"`{v!r}`") for n, v in values.items()))

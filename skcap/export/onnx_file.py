@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skcap.utils.files import check_file_target
 from skcap.utils.optional import import_optional
 
 __all__ = ["write_onnx"]
@@ -43,18 +44,22 @@ def write_onnx(path: Path, module: nn.Module, metadata: Mapping[str, str]) -> No
     ----------
     path : pathlib.Path
         Written whole or not at all. Weights of more than 1.9 GB go to a second file beside it,
-        ``<name>.data``.
+        ``<name>.data``. Of a symbolic link, the file that it leads to is replaced.
     module : skcap.classifier.encoder.TextEncoderClassifier
         On the CPU, not training.
     metadata : mapping of str to str
 
     Raises
     ------
+    FileNotFoundError, IsADirectoryError
+        If no file can be written there.
     ImportError
         If onnxscript is missing or torch is too old.
     RuntimeError
         If the file does not compute what the module computes.
     """
+    check_file_target(path)
+    path = path.resolve()
     _check_packages()
     served = _Served(module).eval()
     program = _export(served)

@@ -17,7 +17,9 @@ from skcap.shortcuts import ShortcutAudit
 __all__ = ["NotSaved", "from_plain", "parameters_to_plain", "to_plain"]
 
 _ARRAY_KINDS = "biufU"  # of numpy: booleans, integers, floats and strings
-_PRIVATE = ("token", "use_auth_token", "trust_remote_code")
+# The entries of `model_kwargs` that may be read by all. Others may hold a secret, as `token` and
+# `proxies` do, lead to a place on this machine, or let a model run code of its own.
+_OPEN = ("revision", "local_files_only", "subfolder", "variant", "attn_implementation")
 
 
 class NotSaved:
@@ -120,22 +122,36 @@ def parameters_to_plain(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], 
     Returns
     -------
     plain : dict
-        By name; what JSON cannot hold is a :class:`NotSaved`.
+        By name; what JSON cannot hold is a :class:`NotSaved`, and so is the path of an encoder.
     lost : list of str
-        The names of these, and of entries of `model_kwargs` that are secret, or that let a model
-        run code of its own.
+        The names of what JSON cannot hold, and of entries of `model_kwargs` that may be private.
     """
     plain, lost = {}, []
     for name, value in parameters.items():
+        if name == "model":
+            value = _without_path(value)
         if name == "model_kwargs" and value:
-            lost += [f"model_kwargs[{key!r}]" for key in _PRIVATE if key in value]
-            value = {key: item for key, item in value.items() if key not in _PRIVATE}
+            lost += [f"model_kwargs[{key!r}]" for key in value if key not in _OPEN]
+            value = {key: item for key, item in value.items() if key in _OPEN}
         try:
             plain[name] = to_plain(value)
         except TypeError:
             plain[name] = to_plain(NotSaved(type(value).__name__))
             lost.append(name)
     return plain, lost
+
+
+def _without_path(model: Any) -> Any:
+    """Keep of an encoder's folder its name: where it lies on this machine is nobody's business.
+
+    The name alone must not come back as the parameter: at the next fit it could mean another model.
+    """
+    if not isinstance(model, str | os.PathLike):
+        return model
+    path = os.path.expanduser(os.fspath(model))
+    name = os.path.basename(os.path.normpath(path))
+    is_path = os.path.isdir(path) or os.path.isabs(path) or path.count("/") > 1  # else an id
+    return NotSaved(f"the path of the folder {name!r}") if is_path and name != path else model
 
 
 def columns_for_json(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -192,12 +208,19 @@ def _pack_table(table: pd.DataFrame) -> list[Any]:
     if table.index.name is not None:  # such as the words of `disputed_words`
         table = table.reset_index()
     cells = table.astype(object).where(table.notna(), None)
-    return [list(map(str, table.columns)), [list(row) for row in cells.itertuples(index=False)]]
+    rows = [list(row) for row in cells.itertuples(index=False)]
+    return [list(map(str, table.columns)), rows, list(map(str, table.dtypes))]
 
 
 def _unpack_table(packed: Any) -> pd.DataFrame:
-    columns, rows = packed
-    return pd.DataFrame(rows, columns=columns)
+    columns, rows, *dtypes = packed
+    if not dtypes:  # as skcap 0.2 wrote it
+        return pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=range(len(columns)), dtype=object)
+    # "str" is a type of columns from pandas 3 on; before, it makes None a string.
+    kinds = {place: pd.api.types.pandas_dtype(name) for place, name in enumerate(*dtypes)}
+    table = table.astype({place: kind for place, kind in kinds.items() if kind.kind != "U"})
+    return table.set_axis(columns, axis=1)
 
 
 def _pack_guidance(guidance: BaseGuidance) -> list[Any]:

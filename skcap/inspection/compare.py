@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from joblib import delayed, effective_n_jobs
@@ -17,13 +18,23 @@ from sklearn.model_selection import RepeatedStratifiedKFold, check_cv
 
 from skcap.inspection.comparison import GuidanceComparison
 from skcap.metrics import get_scorer
+from skcap.models import model_fingerprint
 from skcap.prior_matrix import PriorMatrix, check_same_texts
 from skcap.utils.labels import check_labels
 from skcap.utils.progress import about, in_words, show_progress
 from skcap.utils.seeds import draw_seed
-from skcap.utils.validation import check_choice, check_number, integer
+from skcap.utils.validation import (
+    check_choice,
+    check_jobs,
+    check_number,
+    check_parameters,
+    integer,
+)
 from skcap.utils.words import check_texts
 from skcap.utils.workers import as_ready
+
+if TYPE_CHECKING:
+    from skcap.guidance import BaseGuidance
 
 __all__ = ["compare_guidance"]
 
@@ -70,7 +81,8 @@ def compare_guidance(
         Accuracy, the name of one of scikit-learn's or skcap's scorers, or a function of
         ``(estimator, X, y)`` that returns a number. Higher must be better.
     controls : sequence of str, default=("unguided", "shuffled")
-        "shuffled" can be left out, which saves a third of the time.
+        "shuffled" can be left out, which saves a third of the time. It is left out where the
+        guidance does not read the prior, as SwapGuidance with a list of words does not.
     n_jobs : int or None, default=None
         Number of splits that are run at once, as for :class:`joblib.Parallel`. None is 1.
     random_state : int, RandomState or None, default=0
@@ -91,8 +103,16 @@ def compare_guidance(
         If `classifier` has no `beta` or `random_state`, `prior` is neither a transformer nor a
         PriorMatrix, or `scoring` does not return a number.
     ValueError
-        If `classifier` is unguided, `controls` are unknown, a class has fewer texts than `cv` has
-        folds, there are fewer than two splits, or `X`, `y` and `prior` do not fit together.
+        If `classifier` is unguided or has a parameter that is not valid, `controls` or `n_jobs` are
+        not, a class has fewer texts than `cv` has folds, there are fewer than two splits, or `X`,
+        `y` and `prior` do not fit together.
+    skcap.models.ModelLoadError
+        If the classifier's model cannot be found.
+
+    Warns
+    -----
+    UserWarning
+        If "shuffled" is left out of `controls`, since the guidance does not read the prior.
 
     Notes
     -----
@@ -115,12 +135,14 @@ def compare_guidance(
     texts = check_texts(X)
     labels = check_labels(texts, y)
     seed = draw_seed(random_state)
-    arms = _check_arms(classifier, controls)
+    reads_prior = _check_classifier(classifier)
+    arms = _choose_arms(controls, reads_prior)
+    check_jobs(n_jobs, "compare_guidance")
     _check_prior(prior, texts)
     plan = _Plan(classifier, prior, texts, labels, _find_scorer(scoring), verbose)
     splits = _make_splits(cv, texts, labels, seed)
     fits = _run(plan, splits, arms, n_jobs)
-    return _collect(fits, arms, splits, _name_of(scoring))
+    return _collect(fits, arms, splits, _name_of(scoring), reads_prior)
 
 
 class _Split(NamedTuple):
@@ -215,7 +237,11 @@ def _announce(seconds: float, n_fits: int, fit_seconds: float, prior_seconds: fl
 
 
 def _collect(
-    fits: Sequence[_Fit], arms: Sequence[str], splits: Sequence[_Split], metric: str
+    fits: Sequence[_Fit],
+    arms: Sequence[str],
+    splits: Sequence[_Split],
+    metric: str,
+    reads_prior: bool,
 ) -> GuidanceComparison:
     import pandas as pd
 
@@ -227,29 +253,73 @@ def _collect(
         for value in ("score", "seconds")
     }
     test_to_train = float(np.mean([len(split.test) / len(split.train) for split in splits]))
-    return GuidanceComparison(by_split["score"], by_split["seconds"], metric, test_to_train)
+    return GuidanceComparison(
+        by_split["score"], by_split["seconds"], metric, test_to_train, reads_prior
+    )
 
 
 # -- checks ---------------------------------------------------------------------------------------
 
 
-def _check_arms(classifier: Any, controls: Sequence[str]) -> list[str]:
-    """Give the arms in the order of the table; the guided one comes last."""
+def _check_classifier(classifier: Any) -> bool:
+    """Find mistakes that would cost work, and tell whether the guidance reads the prior."""
     params = classifier.get_params(deep=False) if hasattr(classifier, "get_params") else {}
     if not {"beta", "random_state"} <= params.keys():
         raise TypeError(
             "classifier must be a GuidedTextClassifier, or have its parameters beta and "
             f"random_state, got {type(classifier).__name__}."
         )
-    if not params["beta"] or params.get("guidance", "") is None:
+    guidance = params.get("guidance", "")
+    is_empty = guidance is None or (isinstance(guidance, list | tuple) and not guidance)
+    if not params["beta"] or is_empty:
         raise ValueError(
-            "classifier is unguided (beta=0 or guidance=None), so there is nothing to compare. "
-            "Pass the classifier with the guidance to try."
+            "classifier is unguided (beta=0, or guidance is None or empty), so there is nothing to "
+            "compare. Pass the classifier with the guidance to try."
         )
+    return _check_guided(classifier)
+
+
+def _check_guided(classifier: Any) -> bool:
+    """Check the parameters of a GuidedTextClassifier; nothing is known of other classes."""
+    from skcap.classifier import GuidedTextClassifier
+    from skcap.export import check_saved
+    from skcap.guidance import resolve_guidance
+
+    if not isinstance(classifier, GuidedTextClassifier):
+        return True
+    check_saved(classifier.get_params(deep=False))
+    check_parameters(classifier)
+    given = classifier.model_kwargs or {}
+    options = {name: given[name] for name in ("revision", "local_files_only") if name in given}
+    model_fingerprint(classifier.model, **options)  # a misspelt name is to cost no work
+    return any(map(_reads_prior, resolve_guidance(classifier.guidance)))
+
+
+def _reads_prior(guidance: BaseGuidance) -> bool:
+    """Tell whether a prior makes a difference, which it may also where none is needed."""
+    from skcap.guidance import GUIDANCE, AdversarialGuidance
+
+    if isinstance(guidance, AdversarialGuidance):
+        return guidance.prior_weight > 0
+    is_own = type(guidance) not in GUIDANCE.values()  # a user's own class may read what it likes
+    return guidance.needs_prior or is_own
+
+
+def _choose_arms(controls: Sequence[str], reads_prior: bool) -> list[str]:
+    """Give the arms in the order of the table; the guided one comes last."""
     for control in controls:
         check_choice("controls", control, ("unguided", "shuffled"))
     if "unguided" not in controls:
         raise ValueError(f"controls must contain 'unguided', got {tuple(controls)!r}.")
+    if "shuffled" in controls and not reads_prior:
+        warnings.warn(
+            "'shuffled' is left out of controls: this guidance does not read the prior, so that a "
+            "shuffled one would be no control. Pass controls=['unguided'], or a guidance that "
+            "goes by the prior, such as 'rationale'.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return ["unguided", "guided"]
     return [*sorted(set(controls), reverse=True), "guided"]
 
 

@@ -32,6 +32,8 @@ class GuidanceComparison:
         Name of the score; higher is better.
     test_to_train : float
         Number of test texts over number of training texts, as the intervals need it.
+    reads_prior : bool, default=True
+        Whether the guidance goes by the prior at all.
 
     Examples
     --------
@@ -51,6 +53,7 @@ class GuidanceComparison:
     fit_seconds: pd.DataFrame
     metric: str
     test_to_train: float
+    reads_prior: bool = True
 
     @property
     def gains(self) -> pd.DataFrame:
@@ -133,6 +136,8 @@ class GuidanceComparison:
         return "Guidance is worth having here"
 
     def _knowledge(self) -> str:
+        if not self.reads_prior:
+            return " (the guidance does not read the prior)"
         if "shuffled" not in self.scores:
             return " (whether a shuffled prior gains as much was not tried)"
         return f" and {_words(self.interval('shuffled'))} over the prior shuffled"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from joblib import hash as hash_of
 from sklearn.utils.validation import check_is_fitted
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ __all__ = ["plot_search", "search_frame"]
 # Okabe and Ito's colours, which colour-blind people can tell apart; markers help on grey paper.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_RESULTS = ("metric", "mean", "std", "rank", "n_splits", "fit_seconds")
+_FIXED = ("candidate", "iter", "n_resources", *_RESULTS)  # columns that are no parameters
 _DODGE = 0.06  # of the distance of two points, so that error bars do not hide each other
 
 
@@ -35,9 +38,11 @@ def search_frame(search: Any) -> pd.DataFrame:
         ``candidate`` (its row in ``cv_results_``), ``iter`` and ``n_resources`` if the search is a
         halving one, one column per parameter, ``metric``, ``mean`` and ``std`` over the test splits
         (not standard errors), ``rank``, ``n_splits``, and ``fit_seconds``, the mean over the
-        splits. Estimators and functions are shown by their names, or, if two in a column would look
-        the same, with the parameters that differ from the defaults. A parameter that is not in a
-        candidate's grid is ``pandas.NA``.
+        splits. A parameter that is called like one of the other columns, such as `metric`, is in
+        ``param_metric``. Estimators and functions are shown by their names, or, if two in a column
+        would look the same, with the parameters that differ from the defaults, and with a number
+        where these are too long to be shown. A parameter that is not in a candidate's grid is
+        ``pandas.NA``.
 
     Raises
     ------
@@ -63,7 +68,7 @@ def search_frame(search: Any) -> pd.DataFrame:
     check_is_fitted(search, "cv_results_")
     results = search.cv_results_
     shared = {name: results[name] for name in ("iter", "n_resources") if name in results}
-    shared.update({name: _short(results[f"param_{name}"]) for name in _parameters(search)})
+    shared.update({_column(name): _short(results[f"param_{name}"]) for name in _parameters(search)})
     parts = [
         pd.DataFrame(
             {
@@ -161,6 +166,8 @@ def _best_points(
     search: Any, x: str, line: str | None, metric: str | None
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return the best candidate of each point, and the parameters that it was chosen over."""
+    import pandas as pd
+
     frame, parameters = search_frame(search), _parameters(search)
     for role, name in (("x", x), ("line", line)):
         if name is not None and name not in parameters:
@@ -171,9 +178,10 @@ def _best_points(
     frame = frame[frame["metric"] == _choose_metric(search, metric)].dropna(subset=["mean"])
     if frame.empty:
         raise ValueError("There is nothing to plot: all candidates failed (their scores are NaN).")
-    named = frame[parameters].map(_name)
-    # A halving search runs its survivors again, in later rows.
-    frame = frame[~named.duplicated(keep="last")]
+    if "iter" in search.cv_results_:  # a halving search runs its survivors again, in later rows
+        runs = [id(search.cv_results_["params"][row]) for row in frame["candidate"]]
+        frame = frame[~pd.Index(runs).duplicated(keep="last")]
+    named = frame[list(map(_column, parameters))].map(_name).set_axis(parameters, axis=1)
     others = [name for name in parameters if name not in (x, line) and named[name].nunique() > 1]
     points = frame[["metric", "mean", "std"]].assign(
         x=named[x], line=named[line] if line is not None else ""
@@ -201,6 +209,11 @@ def _parameters(search: Any) -> list[str]:
     return [key.removeprefix(prefix) for key in search.cv_results_ if key.startswith(prefix)]
 
 
+def _column(parameter: str) -> str:
+    """Name the column of a parameter: as `cv_results_` does where there is another of its name."""
+    return f"param_{parameter}" if parameter in _FIXED else parameter
+
+
 def _metrics(search: Any) -> dict[str, str]:
     """Name of each metric by the name it has in `cv_results_`."""
     prefix = "mean_test_"
@@ -218,15 +231,36 @@ def _short(values: np.ma.MaskedArray) -> pd.Series:
     plain = [item.item() if isinstance(item, np.generic) else item for item in items]
     if all(isinstance(item, numbers.Real) for item in plain):
         return pd.Series(plain)
-    names = {_long_name(item): _short_name(item) for item in plain}
-    clear = len(set(names.values())) == len(names)
+    long, short = _distinct_names(plain), [_short_name(item) for item in plain]
+    clear = len(set(short)) == len(set(long))
     shown = [
-        item
-        if item is None or item is pd.NA or isinstance(item, str | numbers.Real)
-        else (_short_name(item) if clear else _long_name(item))
-        for item in plain
+        item if item is None or item is pd.NA or isinstance(item, str | numbers.Real) else name
+        for item, name in zip(plain, short if clear else long, strict=True)
     ]
     return pd.Series(shown, dtype=object)
+
+
+def _distinct_names(values: Sequence[Any]) -> list[str]:
+    """Give long names, with a number where values differ in what an abbreviated name leaves out."""
+    known: dict[str, list[Any]] = {}  # the different values of each name
+    places = []
+    for value in values:
+        same_name = known.setdefault(_long_name(value), [])
+        place = next((n for n, other in enumerate(same_name) if _same(value, other)), None)
+        if place is None:
+            place = len(same_name)
+            same_name.append(value)
+        places.append((_long_name(value), place + 1))
+    return [f"{name} (no. {n})" if len(known[name]) > 1 else name for name, n in places]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    try:
+        return hash_of(one) == hash_of(other)
+    except Exception:  # pickle's errors are of many types; what it cannot read is like nothing else
+        return False
 
 
 def _short_name(value: Any) -> str:

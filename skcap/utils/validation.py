@@ -25,6 +25,7 @@ __all__ = [
     "Options",
     "StrOptions",
     "check_choice",
+    "check_jobs",
     "check_number",
     "check_parameters",
     "integer",
@@ -187,3 +188,25 @@ def check_number(name: str, value: Any, constraint: Interval) -> None:
     """
     if not constraint.is_satisfied_by(value):
         raise ValueError(f"{name} must be {constraint}, got {value!r}.")
+
+
+def check_jobs(n_jobs: Any, caller: str) -> None:
+    """Check the argument `n_jobs` of a function.
+
+    Parameters
+    ----------
+    n_jobs : object
+    caller : str
+        Name of the function.
+
+    Raises
+    ------
+    ValueError
+        If it is neither an integer other than 0 nor None.
+
+    Examples
+    --------
+    >>> from skcap.utils.validation import check_jobs
+    >>> check_jobs(-1, "compare_guidance")
+    """
+    validate_parameter_constraints({"n_jobs": JOBS}, {"n_jobs": n_jobs}, caller_name=caller)

@@ -398,6 +398,21 @@ def test_explain(run, saved, new_data, tmp_path):
     assert "<html" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["explain", "--column", "words"], "--column must not be words or scores"),
+        (["explain", "--column", "scores"], "--column must not be words or scores"),
+        (["explain", "--column", ""], "--column must be a name"),
+        (["predict", "--column", " "], "--column must be a name"),
+    ],
+)
+def test_columns_that_would_lose_what_is_predicted(run, tmp_path, arguments, message):
+    command, *options = arguments  # nothing is read: neither the model nor the file is there
+    shown = run(command, tmp_path / "model", tmp_path / "new.csv", *options, status=2)
+    assert message in " ".join(shown.stderr.replace("│", "").split())
+
+
 def test_report(run, saved, new_data, tmp_path):
     pytest.importorskip("matplotlib")
     prior = tmp_path / "prior.npz"

@@ -1,3 +1,4 @@
+import csv
 import datetime
 import io
 import json
@@ -253,6 +254,17 @@ def test_values_of_parquet_files_have_a_form_in_json_and_csv(tmp_path):
     plain = {"at": "2026-01-02T03:04:05+00:00", "price": "1.50", "raw": "AA==", "no": None}
     assert json.loads(line) == {"text": "a", **plain}
     assert f"a,{plain['at']},1.50,AA==,inf" in (tmp_path / "out.csv").read_text()
+
+
+def test_json_has_no_numbers_that_are_none(tmp_path):
+    row = {"text": "a", "x": math.nan, "deep": [1, {"y": [math.inf, math.nan]}]}
+    for name in ("out.jsonl", "out.csv"):
+        with open_writer(str(tmp_path / name), None) as writer:
+            writer.write([row])
+    (line,) = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert line == '{"text": "a", "x": null, "deep": [1, {"y": [null, null]}]}'
+    (cells,) = csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
+    assert cells["deep"] == '[1, {"y": [null, null]}]'
 
 
 def test_columns_of_mixed_kinds_are_refused_before_the_work(tmp_path, write):

@@ -185,6 +185,8 @@ def test_out_of_scope_rows_are_added_on_request_only(home):
 def test_oos_is_no_intent(home):
     with pytest.raises(ValueError, match=r"no class 'oos'.*out_of_scope=True"):
         load_clinc150(labels=["oos"], data_home=home)
+    with pytest.raises(ValueError, match=r"out_of_scope=True adds .*; leave it out of labels"):
+        load_clinc150(labels=["x", "oos"], out_of_scope=True, data_home=home)
 
 
 def test_published_draw_has_no_rows_out_of_scope(home):
@@ -297,11 +299,32 @@ def test_missing_file_and_wrong_header_are_named(home):
     with pytest.raises(ValueError, match=r"test\.csv lacks the column label"):
         load_banking77("test", data_home=home)
     path.write_text("text,label\nhi,a\nhalf a row\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"row 2 has no label: 'half a row'"):
+    with pytest.raises(ValueError, match=r"line 3 has no label: 'half a row'"):
         load_banking77("test", data_home=home)
     path.write_text("label,text\na,hi\nb\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"row 2 has no text: 'b'"):
+    with pytest.raises(ValueError, match=r"line 3 has no text: 'b'"):
         load_banking77("test", data_home=home)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,label\nhi,a\nhello, world,b\n", r"test\.csv: line 3 has 3 fields, not 2.*'hello'"),
+        ("text,label\nhi,a\nhello,\n", r"test\.csv: line 3 has no label: 'hello'"),
+        ("text,label\nhi,a\ncaf\xe9,b\n", r"test\.csv: line 3 is not valid UTF-8"),
+    ],
+    ids=["comma", "label", "bytes"],
+)
+def test_damaged_rows_are_named_by_their_line(home, content, message):
+    (home / "banking77" / "test.csv").write_bytes(content.encode("latin-1"))
+    with pytest.raises(ValueError, match=message):
+        load_banking77("test", data_home=home)
+
+
+def test_files_of_spreadsheets_begin_with_a_mark(home):
+    path = home / "banking77" / "test.csv"
+    path.write_text('text,label\n"hello, world",a\n', encoding="utf-8-sig")
+    assert load_banking77("test", data_home=home).data == ["hello, world"]
 
 
 # --- the hub, faked --------------------------------------------------------------------------

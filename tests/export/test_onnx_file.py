@@ -80,6 +80,24 @@ def test_another_tokenizer_is_not_replaced(plain, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["tokenizer.json"]
 
 
+def test_a_link_leads_to_the_file_that_is_replaced(plain, tmp_path):
+    (tmp_path / "versions").mkdir()
+    target, link = tmp_path / "versions" / "first.onnx", tmp_path / "model.onnx"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    plain.export_onnx(link, overwrite=True)
+    assert link.is_symlink()
+    assert target.stat().st_size > 1000
+    assert [path.name for path in target.parent.iterdir()] == ["first.onnx"]
+
+
+def test_a_folder_is_refused_before_the_work(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr("skcap.export.onnx_file._export", lambda served: pytest.fail("work"))
+    (tmp_path / "model.onnx").mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        plain.export_onnx(tmp_path / "model.onnx", overwrite=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("pooling", ["mean", "cls"])

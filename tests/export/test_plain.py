@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from skcap.export import from_plain, to_plain
+from skcap.export import NotSaved, from_plain, to_plain
+from skcap.export.plain import parameters_to_plain
 from skcap.guidance import GUIDANCE, SwapGuidance
 from skcap.shortcuts import ShortcutAudit
 
@@ -46,11 +47,47 @@ def test_arrays_and_tables():
     back = from_plain(to_plain(array))
     assert back.dtype == array.dtype
     np.testing.assert_array_equal(back, array)
+
+
+def test_columns_of_tables_come_back_with_their_type():
     table = pd.DataFrame(
-        {"word": ["a", "b"], "p": [0.5, np.nan], "n": [1, 2], "label": [None, "x"]}
+        {
+            "word": pd.Series(["a", "b"], dtype=object),
+            "label": [None, "x"],
+            "p": np.float32([0.5, np.nan]),
+            "unknown": [np.nan, np.nan],
+            "n": [1, 2],
+            "sure": [True, False],
+            "kind": pd.Categorical(["word", None]),
+            "family": pd.array([1, None], dtype="Int64"),
+        }
     )
-    text = json.dumps(to_plain(table), allow_nan=False)
-    pd.testing.assert_frame_equal(from_plain(json.loads(text)), table, check_dtype=False)
+    for given in (table, table[:0].drop(columns="kind")):  # categories are those of the rows
+        text = json.dumps(to_plain(given), allow_nan=False)
+        pd.testing.assert_frame_equal(from_plain(json.loads(text)), given)
+
+
+def test_tables_of_skcap_0_2_have_no_types():
+    found = from_plain({"table": [["word", "p"], [["a", 0.5], ["b", None]]]})
+    assert found.to_dict("list") == {
+        "word": ["a", "b"],
+        "p": [0.5, pytest.approx(np.nan, nan_ok=True)],
+    }
+
+
+PATHS = {
+    "/home/me/encoders/mine": NotSaved("the path of the folder 'mine'"),
+    "~/encoders/mine/": NotSaved("the path of the folder 'mine'"),
+    "all-minilm-l6-v2": "all-minilm-l6-v2",
+    "org/encoder": "org/encoder",
+}
+
+
+@pytest.mark.parametrize("model", PATHS)
+def test_of_the_path_of_an_encoder_the_name_is_kept(model):
+    plain, lost = parameters_to_plain({"model": model})
+    assert from_plain(plain["model"]) == PATHS[model]
+    assert lost == []
 
 
 @pytest.mark.parametrize("kind", GUIDANCE.values())

@@ -7,10 +7,22 @@ from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedShuffleSplit
 
+from skcap.classifier import GuidedTextClassifier
+from skcap.export import NotSaved
+from skcap.guidance import (
+    AdversarialGuidance,
+    BaseGuidance,
+    MaskerGuidance,
+    RationaleGuidance,
+    SwapGuidance,
+)
 from skcap.inspection import GuidanceComparison, compare_guidance
+from skcap.inspection.compare import _check_classifier
 from skcap.inspection.intervals import resampled_interval
+from skcap.models import ModelLoadError
 from skcap.prior_matrix import PriorMatrix
 from skcap.priors.precomputed import PrecomputedPrior
+from skcap.shortcuts import ShortcutAudit
 
 WORDS = ["alarm", "music", "rain"]
 TEXTS = [f"number {n} is {word} now" for n in range(20) for word in WORDS]
@@ -278,9 +290,67 @@ def test_mistakes_are_named(options, error, message):
         compare(**options)
 
 
-def test_a_real_classifier(tiny_model):
-    from skcap.classifier import GuidedTextClassifier
+class Untouched(BaseEstimator):
+    """A prior that must not be computed."""
 
+    def fit_transform(self, X, y):
+        pytest.fail("the work has begun")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "options", "message"),
+    [
+        ({"guidance": "alignmnt"}, {}, "guidance must be one of 'alignment', .* got 'alignmnt'"),
+        ({"guidance": []}, {}, "classifier is unguided"),
+        ({"guidance": ()}, {}, "classifier is unguided"),
+        ({"guidance": RationaleGuidance(share=2)}, {}, "'share' parameter of RationaleGuidance"),
+        ({"head_init": "foo"}, {}, "'head_init' parameter of GuidedTextClassifier must be"),
+        ({"model": "/nope"}, {}, "'/nope'.*there is no such folder"),
+        ({"model": NotSaved("a path")}, {}, "model is <not saved: a path>"),
+        ({}, {"n_jobs": 0}, "'n_jobs' parameter of compare_guidance must be"),
+    ],
+)
+def test_mistakes_are_found_before_the_work(tiny_model, parameters, options, message):
+    given = {"model": tiny_model(), "guidance": "rationale", "device": "cpu", **parameters}
+    with pytest.raises((ValueError, ModelLoadError), match=message):
+        compare(GuidedTextClassifier(**given), prior=Untouched(), **options)
+
+
+class Own(BaseGuidance):
+    """It may read the prior, for all that is known."""
+
+
+@pytest.mark.parametrize(
+    ("guidance", "reads"),
+    [
+        (SwapGuidance(["please"]), False),
+        (SwapGuidance(audit=ShortcutAudit(prior=PRIOR)), False),
+        (SwapGuidance(), True),
+        (MaskerGuidance(), False),
+        (MaskerGuidance(prior_weight=0.5), True),
+        (AdversarialGuidance(), True),
+        (AdversarialGuidance(prior_weight=0), False),
+        (["adversarial", SwapGuidance(["please"])], True),
+        (Own(), True),
+    ],
+    ids=lambda value: repr(value)[:50],
+)
+def test_which_guidance_reads_the_prior(tiny_model, guidance, reads):
+    assert _check_classifier(GuidedTextClassifier(tiny_model(), guidance=guidance)) is reads
+
+
+def test_a_shuffled_prior_is_no_control_of_guidance_that_does_not_read_it(tiny_model):
+    swap = SwapGuidance(["now"])
+    classifier = GuidedTextClassifier(tiny_model(), guidance=swap, max_epochs=1, device="cpu")
+    folds = RepeatedStratifiedKFold(n_splits=2, n_repeats=1, random_state=0)
+    with pytest.warns(UserWarning, match="'shuffled' is left out of controls") as caught:
+        comparison = compare(classifier, cv=folds)
+    assert caught[0].filename == __file__
+    assert comparison.scores.columns.tolist() == ["unguided", "guided"]
+    assert ") over unguided (the guidance does not read the prior)" in comparison.summary()
+
+
+def test_a_real_classifier(tiny_model):
     classifier = GuidedTextClassifier(tiny_model(), max_epochs=1, device="cpu")
     folds = RepeatedStratifiedKFold(n_splits=2, n_repeats=1, random_state=0)
     comparison = compare(classifier, prior=PrecomputedPrior(PRIOR), cv=folds)

@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline
 from skorch.callbacks import Callback
 
 from skcap.classifier import GuidedTextClassifier
+from skcap.guidance import SwapGuidance
 from skcap.inspection.search import plot_search, search_frame
 from skcap.llm import FakeLLM
 from skcap.metrics import SCORERS
@@ -210,6 +211,47 @@ def test_frame_shortens_objects():
     ]
 
 
+def long_guidance():
+    """Two that differ in a word that is left out of how they are shown, and one like the first."""
+    words = [f"word{n}" for n in range(60)]
+    return [SwapGuidance([*words, last]) for last in ("a", "b", "a")]
+
+
+def test_frame_numbers_what_looks_the_same():
+    first, second, like_first = long_guidance()
+    assert repr(first) == repr(second)
+    names = search_frame(known({"d": [first, second, like_first, None]}))["d"].tolist()
+    assert names[0].endswith("(no. 1)")
+    assert names[1].endswith("(no. 2)")
+    assert names[2:] == [names[0], None]
+
+
+class Nearest(BaseEstimator):
+    """Has parameters that are called like columns of the table."""
+
+    def __init__(self, metric="l2", mean=0):
+        self.metric, self.mean = metric, mean
+
+    def fit(self, X, y=None):
+        return self
+
+    def score(self, X, y=None):
+        return 10
+
+
+def nearest():
+    grid = {"metric": ["l1", "l2"], "mean": [5]}
+    return GridSearchCV(Nearest(), grid, cv=2).fit(np.zeros((8, 1)))
+
+
+def test_frame_keeps_parameters_that_are_called_like_its_columns():
+    frame = search_frame(nearest())
+    assert frame["param_metric"].tolist() == ["l1", "l2"]
+    assert frame["param_mean"].tolist() == [5, 5]
+    assert frame["metric"].tolist() == ["score"] * 2
+    assert frame["mean"].tolist() == [10, 10]
+
+
 def test_frame_of_a_list_of_grids():
     frame = search_frame(known([{"a": [1]}, {"c": [3], "d": [None]}]))
     assert frame["a"].tolist() == [1, pd.NA]
@@ -266,6 +308,21 @@ def test_plot_takes_the_best_and_says_so(pyplot):
     assert list(drawn(ax).values()) == [[(0, 5, 0), (1, 15, 0)]]
     assert ax.get_title() == "each point is the best over c"
     assert ax.get_legend() is None
+
+
+def test_plot_tells_apart_what_looks_the_same(pyplot):
+    def last_is_a(estimator, X, y=None):
+        return float(estimator.d.shortcuts[-1] == "a")
+
+    search = known({"d": long_guidance()[:2]}, scoring=last_is_a)
+    ax = plot_search(search, x="d", line=None)
+    assert list(drawn(ax).values()) == [[(0, 1, 0), (1, 0, 0)]]
+
+
+def test_plot_over_a_parameter_that_is_called_like_a_column(pyplot):
+    ax = plot_search(nearest(), x="metric", line="mean")
+    assert tick_names(ax) == ["l1", "l2"]
+    assert drawn(ax) == {"5": [(0, 10, 0), (1, 10, 0)]}
 
 
 def test_plot_error_bars_are_standard_deviations(pyplot):
