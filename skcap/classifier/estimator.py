@@ -118,10 +118,11 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
     max_length : int or None, default=None
         Most tokens of a text, special ones included. None is what the model can take.
     train_split : skorch.dataset.ValidSplit or None, default=None
-        What to hold out, for early stopping. The validation loss is the cross-entropy.
+        What to hold out, for early stopping, such as ``ValidSplit(5, stratified=True)``. The
+        validation loss is the cross-entropy.
     callbacks : list of skorch callbacks or None, default=None
-        Such as ``EarlyStopping`` or ``Checkpoint``. Each fit uses a copy, found in
-        ``net_.callbacks_``.
+        Such as ``EarlyStopping`` or ``Checkpoint``, which need a `train_split` unless they monitor
+        a value of the training. Each fit uses a copy, found in ``net_.callbacks_``.
     device : str, default="auto"
         "auto" is the GPU where there is one, else the CPU; else what torch calls a device.
     amp : "auto" or bool, default="auto"

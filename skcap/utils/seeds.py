@@ -133,8 +133,14 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 def unlocked() -> Iterator[None]:
     """Let other threads seed while this one, in a block that is `seeded`, draws nothing itself.
 
-    For work that may wait for threads of its own, which would else wait for this one for ever. They
+    For work that waits for threads of its own, which would else wait for this one for ever. They
     leave the generators as they found them.
+
+    Examples
+    --------
+    >>> from skcap.utils.seeds import seeded, unlocked
+    >>> with seeded(0), unlocked():
+    ...     pass  # ask a prior that trains in threads
     """
     with _lock.lent():
         yield

@@ -121,6 +121,19 @@ def check_some_texts(X: Any) -> list[str]:
     Returns
     -------
     list of str, length n_texts
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`check_texts`, or if there are no texts.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import check_some_texts
+    >>> check_some_texts([])
+    Traceback (most recent call last):
+        ...
+    ValueError: X holds no texts; at least one is needed.
     """
     texts = check_texts(X)
     if not texts:
