@@ -13,7 +13,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from skcap.classifier.texts import EncodedText
 
-__all__ = ["LengthGroupedSampler", "PadCollate", "TextDataset", "training_loader"]
+__all__ = ["OWN_COLUMNS", "LengthGroupedSampler", "PadCollate", "TextDataset", "training_loader"]
+
+OWN_COLUMNS = ("input_ids", "attention_mask", "special", "word_ids", "weight")
+"""What each batch holds besides the columns by word."""
 
 _BATCHES_A_GROUP = 50  # texts are sorted within that many batches: enough to fill each evenly
 _JITTER = 2.0  # tokens by which lengths blur, so that the same texts do not always meet

@@ -1,17 +1,21 @@
-"""What `fit` and `predict` of GuidedTextClassifier take: checks of texts, priors and labels."""
+"""What GuidedTextClassifier takes: checks of priors, labels, callbacks and options of loading."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from skorch.callbacks import Checkpoint, EarlyStopping, LRScheduler
 
 from skcap.guidance import BaseGuidance
 from skcap.prior_matrix import PriorMatrix
 from skcap.utils.labels import check_labels
-from skcap.utils.words import check_texts
 
-__all__ = ["check_priors", "check_some_texts", "sort_labels"]
+__all__ = ["check_callbacks", "check_model_kwargs", "check_priors", "sort_labels"]
+
+# Arguments of from_pretrained that are given already.
+_NO_CHOICE = ("dtype", "torch_dtype", "config", "use_safetensors", "output_loading_info")
 
 
 def check_priors(X: Any, guidance: BaseGuidance) -> None:
@@ -33,14 +37,6 @@ def check_priors(X: Any, guidance: BaseGuidance) -> None:
         )
 
 
-def check_some_texts(X: Any) -> list[str]:
-    """Give texts as a list, of which there must be at least one."""
-    texts = check_texts(X)
-    if not texts:
-        raise ValueError("X holds no texts; at least one is needed.")
-    return texts
-
-
 def sort_labels(y: Any, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Give the sorted labels and the position of each text's label among them."""
     if y is None:
@@ -52,3 +48,68 @@ def sort_labels(y: Any, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
             f"{classes.tolist()[0]!r}."
         )
     return classes, codes
+
+
+def check_model_kwargs(model_kwargs: Mapping[str, Any] | None) -> None:
+    """Refuse options of loading that are no choice."""
+    if taken := [name for name in _NO_CHOICE if name in (model_kwargs or ())]:
+        raise ValueError(
+            f"model_kwargs must not hold {taken[0]!r}: weights are read from safetensors, and kept "
+            "in float32, in which they are trained. amp=True computes in bfloat16. Allowed are "
+            "'revision', 'local_files_only', 'trust_remote_code' and the like."
+        )
+
+
+def check_callbacks(net: Any, parameters: Iterable[str]) -> None:
+    """Refuse parameters of callbacks that are not there, and callbacks that wait for no value.
+
+    Parameters
+    ----------
+    net : GuidedNet
+        Initialised, so that its callbacks have their names and parameters.
+    parameters : iterable of str
+        Names such as ``callbacks__NAME__patience``.
+    """
+    known = [name for name, _ in net._uniquely_named_callbacks()]
+    for parameter in parameters:
+        prefix, name, *_ = parameter.split("__")
+        if prefix == "callbacks" and name not in known:
+            raise ValueError(
+                f"{parameter} is of no callback: none is called {name!r}. There are "
+                f"{', '.join(map(repr, known))}."
+            )
+    callbacks = [callback for _, callback in net.callbacks_]
+    if net.train_split is None:
+        for callback in callbacks:
+            _check_monitor(callback, callbacks)
+
+
+def _check_monitor(callback: Any, callbacks: list[Any]) -> None:
+    """Refuse a callback that looks at the loss of texts held out, where there are none."""
+    name = _monitored(callback)
+    if name.startswith("valid_") and not any(_may_record(other, name) for other in callbacks):
+        raise ValueError(
+            f"callbacks has {type(callback).__name__}(monitor={name!r}), but no texts are held "
+            "out, since train_split=None. Pass train_split=ValidSplit(5, stratified=True), from "
+            f"skorch.dataset, or monitor 'train_loss{'_best' * name.endswith('_best')}'."
+        )
+
+
+def _monitored(callback: Any) -> str:
+    """Name the value of the history without which a callback fails; "" if there is none."""
+    if isinstance(callback, LRScheduler):
+        policy = getattr(callback.policy, "__name__", callback.policy)
+        monitor = callback.monitor if policy == "ReduceLROnPlateau" else None
+    else:
+        monitor = callback.monitor if isinstance(callback, EarlyStopping | Checkpoint) else None
+    return monitor if isinstance(monitor, str) else ""
+
+
+def _may_record(callback: Any, name: str) -> bool:
+    """Tell whether a callback may write a value to the history without texts held out."""
+    if isinstance(callback, EarlyStopping | Checkpoint | LRScheduler):
+        return False
+    if not type(callback).__module__.startswith("skorch."):
+        return not type(callback).__module__.startswith("skcap.")  # a user's own may do anything
+    own = getattr(callback, "name_", getattr(callback, "name", None))
+    return bool(getattr(callback, "on_train", False)) and own == name.removesuffix("_best")

@@ -58,7 +58,9 @@ class TextEncoderClassifier(nn.Module):
         self.normalize_embeddings = normalize_embeddings
         self.encoder = _load_encoder(model, dict(options or {}))
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.encoder.config.hidden_size, n_classes)
+        width = self.encoder.config.hidden_size
+        # As the encoder, also where torch's default is another.
+        self.head = nn.Linear(width, n_classes, dtype=torch.float32)
 
     @property
     def position_table(self) -> nn.Embedding | None:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from skcap.attribution import BASELINES, OUTPUTS, attribute_words, find_baseline_token
-from skcap.classifier.checks import check_priors, check_some_texts, sort_labels
+from skcap.classifier.checks import check_priors, sort_labels
 from skcap.classifier.encoder import POOLINGS
 from skcap.classifier.head import HEAD_INITS
 from skcap.classifier.predicting import batches_by_length, logits, probabilities, scores_by_text
@@ -23,9 +23,8 @@ from skcap.export import check_saved
 from skcap.guidance import BaseGuidance, resolve_guidance
 from skcap.prior_matrix import PriorMatrix
 from skcap.utils.fitting import fitting
-from skcap.utils.labels import meaningless_labels, name_labels
+from skcap.utils.labels import check_labels, meaningless_labels, name_labels
 from skcap.utils.progress import show_progress
-from skcap.utils.seeds import seeded
 from skcap.utils.validation import (
     Options,
     StrOptions,
@@ -35,6 +34,7 @@ from skcap.utils.validation import (
     integer,
     number,
 )
+from skcap.utils.words import check_some_texts
 
 if TYPE_CHECKING:
     import os
@@ -118,10 +118,11 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
     max_length : int or None, default=None
         Most tokens of a text, special ones included. None is what the model can take.
     train_split : skorch.dataset.ValidSplit or None, default=None
-        What to hold out, for early stopping. The validation loss is the cross-entropy.
+        What to hold out, for early stopping, such as ``ValidSplit(5, stratified=True)``. The
+        validation loss is the cross-entropy.
     callbacks : list of skorch callbacks or None, default=None
-        Such as ``EarlyStopping`` or ``Checkpoint``. Each fit uses a copy, found in
-        ``net_.callbacks_``.
+        Such as ``EarlyStopping`` or ``Checkpoint``, which need a `train_split` unless they monitor
+        a value of the training. Each fit uses a copy, found in ``net_.callbacks_``.
     device : str, default="auto"
         "auto" is the GPU where there is one, else the CPU; else what torch calls a device.
     amp : "auto" or bool, default="auto"
@@ -132,7 +133,8 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         ``local_files_only``, ``trust_remote_code``.
     random_state : int, RandomState or None, default=None
         Seeds the head, the order of the texts, dropout and guidance. The same int gives the same
-        weights on a CPU. Torch's global generator is left as it was.
+        weights on a CPU. Torch's global generator is left as it was; since all threads share it,
+        fits in threads run one after another, and only processes train at the same time.
     verbose : int, default=1
         1 shows progress on stderr, from two seconds on, in training, in explaining, and in
         predicting for more than 4,096 texts; 2 also prints skorch's table of losses by epoch.
@@ -266,7 +268,10 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         X : PriorMatrix, or list, tuple, 1-D array or Series of str, length n_texts
             Texts, with a prior for their words where the guidance needs one.
         y : array-like of str or int, shape (n_texts,)
-            At least two classes.
+            At least two classes. Members of an enumeration stand for their values, here and in
+            :meth:`score` and :meth:`explain`. scikit-learn's own scorers, such as
+            ``scoring="accuracy"``, splitters and searches take them as they are, so give these the
+            values.
         sample_weight : array-like of float, shape (n_texts,), default=None
             How much a text counts, in all parts of the loss.
 
@@ -283,7 +288,8 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         skcap.models.ModelLoadError
             If the model cannot be loaded.
         """
-        with fitting(self):
+        # Gradients are needed, wherever this is called.
+        with fitting(self), torch.inference_mode(False), torch.enable_grad():
             check_saved(self.get_params(deep=False))
             check_parameters(self)
             guidance = self._used_guidance()
@@ -291,12 +297,18 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
             data = self._read(X, y, sample_weight, guidance)
             seed = check_random_state(self.random_state).randint(2**31 - 1)
             self._fit(data, guidance, seed)
-            self._fitted_with_ = self.get_params(deep=False)
         return self
 
     @property
     def needs_prior(self) -> bool:
-        """Whether :meth:`fit` takes only a PriorMatrix with scores: its guidance needs a prior."""
+        """Whether :meth:`fit` takes only a PriorMatrix with scores: its guidance needs a prior.
+
+        There is no such attribute where a loaded classifier lacks its guidance.
+        """
+        try:
+            check_saved({"guidance": self.guidance})
+        except ValueError as error:
+            raise AttributeError(f"Whether a prior is needed cannot be told: {error}") from error
         return any(item.needs_prior for item in self._used_guidance())
 
     def _used_guidance(self) -> list[BaseGuidance]:
@@ -424,6 +436,21 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         scores = logits(self.net_, self._encode(check_some_texts(X)), self.verbose)
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute the accuracy of the predicted labels.
+
+        Parameters
+        ----------
+        X : list, tuple, 1-D array or Series of str, or PriorMatrix, length n_texts
+        y : array-like of str or int, shape (n_texts,)
+        sample_weight : array-like of float, shape (n_texts,), default=None
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, check_labels(check_some_texts(X), y), sample_weight)
+
     def explain(
         self, X: Any, y: Any = None, n_steps: int | None = None, *, target: str = "logit"
     ) -> PriorMatrix:
@@ -465,7 +492,8 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         size = len(texts) if size < 0 else size  # skorch's -1 is all at once
         token = find_baseline_token(self.tokenizer_, self.ig_baseline, "ig_baseline")
         with (
-            seeded(0),
+            torch.inference_mode(False),  # gradients are needed, wherever this is called
+            torch.enable_grad(),
             show_progress(len(texts), "explain", "text", verbose=self.verbose) as progress,
         ):
             for rows, batch, classes in batches_by_length(self.net_, encoded, codes, size):
@@ -485,7 +513,7 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
                 progress.update(len(rows))
         provenance = {
             "source": "integrated_gradients",
-            "model": str(self.model),
+            "model": str(self._fitted_with_["model"]),
             "target": target,
             "baseline": self.ig_baseline,
             "n_steps": int(n_steps),
@@ -494,8 +522,7 @@ class GuidedTextClassifier(ClassifierMixin, Saving):
         return PriorMatrix(texts, scores, provenance=provenance)
 
     def _codes(self, y: Any, texts: list[str]) -> np.ndarray:
-        labels = column_or_1d(y)
-        check_consistent_length(texts, labels)
+        labels = check_labels(texts, y)
         position = {label: code for code, label in enumerate(self.classes_.tolist())}
         unknown = sorted({repr(label) for label in labels.tolist() if label not in position})
         if unknown:

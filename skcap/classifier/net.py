@@ -41,6 +41,8 @@ class GuidedNet(NeuralNetClassifier):
         Compute in bfloat16 where that is safe.
     head_init : {"probe", "random"}, default="probe"
         Where the head starts from, see :func:`skcap.classifier.head.probe_head`.
+    max_length : int, default=10**9
+        Most tokens of a text; what guidance changes must keep to it.
     names : TextDataset or None, default=None
         Texts that are learned besides those given and never held out: the label names. Their
         weights are relative to the mean weight of the others.
@@ -55,6 +57,7 @@ class GuidedNet(NeuralNetClassifier):
         beta: float = 1.0,
         amp: bool = False,
         head_init: str = "probe",
+        max_length: int = 10**9,
         names: TextDataset | None = None,
         **kwargs: Any,
     ) -> None:
@@ -63,7 +66,10 @@ class GuidedNet(NeuralNetClassifier):
         self.beta = beta
         self.amp = amp
         self.head_init = head_init
+        self.max_length = max_length
         self.names = names
+
+    is_training_ = False
 
     def initialize(self) -> GuidedNet:
         """Make everything anew; the head is probed when training next begins."""
@@ -77,20 +83,38 @@ class GuidedNet(NeuralNetClassifier):
             self.initialize()
         fit_params.pop("_routing_method", None)
         self.team_ = find_team()
-        self.notify("on_train_begin", X=X, y=y)
+        self.is_training_ = True
+        try:
+            self.notify("on_train_begin", X=X, y=y)
+            self._fit_until_stopped(X, y, **fit_params)
+            self.notify("on_train_end", X=X, y=y)
+        finally:
+            self.is_training_ = False
+        return self
+
+    def _fit_until_stopped(self, X: Any, y: Any, **fit_params: Any) -> None:
         try:
             self.fit_loop(X, y, **fit_params)
         except KeyboardInterrupt:
             if not self._stopped_early():
                 raise
-        self.notify("on_train_end", X=X, y=y)
-        return self
 
     def _stopped_early(self) -> bool:
         """Tell whether it was an EarlyStopping that raised KeyboardInterrupt, its way to stop."""
         callbacks = [callback for _, callback in self.callbacks_]
         early = [callback for callback in callbacks if isinstance(callback, EarlyStopping)]
         return any(callback.misses_ == callback.patience for callback in early)
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Make a loader; one that predicts leaves the process's generators alone.
+
+        A loader draws a number in each pass, whether it shuffles or not. Threads may predict at the
+        same time, so these must not seed a generator that they share.
+        """
+        loader = super().get_iterator(dataset, training=training)
+        if not self.is_training_ and loader.generator is None:
+            loader.generator = torch.Generator()
+        return loader
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         """Split off what is held out; add label names; probe the head, once, on the rest."""
@@ -100,11 +124,28 @@ class GuidedNet(NeuralNetClassifier):
         if self.names is not None:
             scaled = self.names.scaled(weights.mean())
             train, weights = ConcatDataset([train, scaled]), np.append(weights, scaled.weights)
+        self._check_rows(len(X), train)
         self.mean_weight_ = float(weights.mean())
         if not self.head_is_set_:
             probe_head(self, train)
             self.head_is_set_ = True
         return train, valid
+
+    def _check_rows(self, n_texts: int, train: Any) -> None:
+        """Refuse loaders that would leave out rows without a word, or all of them."""
+        options = self.get_params_for("iterator_train")
+        if options.get("sampler") is not None and len(train) != n_texts:
+            raise ValueError(
+                f"iterator_train__sampler draws from the {n_texts} texts of X, but training has "
+                f"{len(train)} rows: train_split holds texts out, and label names are further "
+                "texts. Pass train_split=None and label_weight=0, or leave the sampler out."
+            )
+        if options.get("drop_last") and not len(self.get_iterator(train, training=True)):
+            raise ValueError(
+                f"iterator_train__drop_last=True leaves out the only batch: there are {len(train)} "
+                f"texts for a batch of {options.get('batch_size', self.batch_size)}. Pass a "
+                "smaller batch_size, or leave drop_last out."
+            )
 
     def run_single_epoch(self, *args: Any, **kwargs: Any) -> None:
         """Train or validate once; processes that train together go through the same batches."""
@@ -124,7 +165,15 @@ class GuidedNet(NeuralNetClassifier):
         inputs = {**inputs, "weight": inputs["weight"] / self.mean_weight_}
         # The middle of this epoch's place among all epochs; further fits stay at the end.
         over = min(1.0, max(0.0, len(self.history) - 0.5) / self.max_epochs)
-        return Step(self.module_, inputs, classes, self.criterion_, over, self.team_.mean)
+        return Step(
+            module=self.module_,
+            batch=inputs,
+            classes=classes,
+            criterion=self.criterion_,
+            progress=over,
+            average=self.team_.mean,
+            max_length=self.max_length,
+        )
 
     def _autocast(self) -> AbstractContextManager[None]:
         kind = torch.device(self.device).type

@@ -14,7 +14,6 @@ from torch import Tensor
 from skcap.classifier.batches import PadCollate, TextDataset
 from skcap.classifier.texts import EncodedText, encode_texts
 from skcap.utils.progress import show_progress
-from skcap.utils.seeds import seeded
 
 __all__ = ["batches_by_length", "encode_and_warn", "logits", "probabilities", "scores_by_text"]
 
@@ -87,7 +86,6 @@ def _in_given_order(
     shown = verbose and len(order) > _MANY
     parts = []
     with (
-        seeded(0),
         torch.inference_mode(),
         show_progress(len(order), "predict", "text", verbose=shown) as progress,
     ):

@@ -152,10 +152,11 @@ class Saving(FineTuning):
         classifier.max_length_ = record["max_length"]
         classifier.guidance_ = export.restore_guidance(record)
         classifier.training_data_ = record["training_data"]
-        classifier._fitted_with_ = classifier.get_params(deep=False)
+        classifier._fitted_with_ = export.copy_parameters(classifier.get_params(deep=False))
         classifier._saved_audit_ = record["audit"]
         encoder = str(folder / record["encoder"])
-        with seeded(0), explain_load_errors(folder):
+        # Weights that are loaded for inference alone could not be explained later.
+        with seeded(0), torch.inference_mode(False), explain_load_errors(folder):
             classifier.tokenizer_ = load_tokenizer(encoder, **_OPTIONS)
             classifier.net_ = classifier._serving_net(encoder)
         classifier.net_.module_.head.load_state_dict(export.load_head(folder))

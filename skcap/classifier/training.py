@@ -15,7 +15,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from skorch.callbacks import PassthroughScoring
 
 from skcap.attribution import find_baseline_token
-from skcap.classifier.batches import PadCollate, TextDataset, training_loader
+from skcap.classifier.batches import OWN_COLUMNS, PadCollate, TextDataset, training_loader
+from skcap.classifier.checks import check_callbacks, check_model_kwargs
 from skcap.classifier.encoder import TextEncoderClassifier
 from skcap.classifier.net import GuidedNet
 from skcap.classifier.parameters import SkorchParameters
@@ -23,8 +24,10 @@ from skcap.classifier.predicting import encode_and_warn
 from skcap.classifier.progress import TrainingProgress
 from skcap.classifier.schedule import WarmupDecay
 from skcap.classifier.texts import EncodedText, load_tokenizer
+from skcap.export import copy_parameters
 from skcap.guidance import BaseGuidance, Task
 from skcap.models import explain_load_errors, resolve_device, resolve_for_loading
+from skcap.utils.labels import value_of
 from skcap.utils.seeds import seeded
 from skcap.utils.validation import check_number, integer, number
 
@@ -128,6 +131,7 @@ def weigh_classes(class_weight: Any, labels: np.ndarray) -> np.ndarray:
     if isinstance(class_weight, Mapping):
         for label, weight in class_weight.items():
             check_number(f"class_weight[{label!r}]", weight, number(0))
+        class_weight = {value_of(label): weight for label, weight in class_weight.items()}
         known = np.unique(labels).tolist()
         if not set(class_weight) & set(known):
             raise ValueError(
@@ -162,7 +166,7 @@ class FineTuning(SkorchParameters):
 
     classes_: np.ndarray
     guidance_: list[BaseGuidance]
-    _fitted_with_: dict[str, Any]  # parameters, which may be set to something else later
+    _fitted_with_: dict[str, Any]  # copies of parameters, which may be changed later
     audit_: ShortcutAudit
     max_length_: int
     net_: GuidedNet
@@ -174,6 +178,7 @@ class FineTuning(SkorchParameters):
 
     def _fit(self, data: TrainingSet, guidance: list[BaseGuidance], seed: int) -> None:
         """Train, and train again as long as a guidance asks for it."""
+        self._fitted_with_ = copy_parameters(self.get_params(deep=False))
         plain: list[FineTuning] = []
 
         def unguided() -> FineTuning:
@@ -207,12 +212,14 @@ class FineTuning(SkorchParameters):
     def _load(self, data: TrainingSet, guidance: Sequence[BaseGuidance], seed: int) -> None:
         """Load the encoder and its tokenizer, and make the net."""
         device = torch.device(resolve_device(str(self.device)))
+        check_model_kwargs(self.model_kwargs)
         with seeded(seed, device), explain_load_errors(self.model):
             folder, options = resolve_for_loading(self.model, self.model_kwargs or {})
             self.tokenizer_ = load_tokenizer(folder, **options)
             find_baseline_token(self.tokenizer_, self.ig_baseline, "ig_baseline")
             self.net_ = self._make_net(folder, options, len(data.classes), device, guidance)
             self.net_.initialize()
+        check_callbacks(self.net_, self._skorch_params())
         self.classes_ = data.classes
         self.max_length_ = self._choose_max_length(self.net_.module_)
 
@@ -239,7 +246,7 @@ class FineTuning(SkorchParameters):
     ) -> None:
         net = self.net_
         dataset = TextDataset(task.encoded, data.codes, columns, data.weights)
-        net.set_params(guidance=guidance)
+        net.set_params(guidance=guidance, max_length=self.max_length_)
         if data.names is not None:
             net.set_params(names=self._encode_names(data.names, data.name_weight, list(columns)))
         with seeded(seed, torch.device(net.device)):
@@ -271,11 +278,12 @@ class FineTuning(SkorchParameters):
             head_lr = self.lr * (20 if self.head_init == "random" else 3)
         collate = PadCollate(self.tokenizer_.pad_token_id or 0)
         defaults = {
-            "optimizer__param_groups": [("head.*", {"lr": head_lr})],
             "optimizer__weight_decay": 0.01,
             "iterator_valid__batch_size": max(ROWS, self.batch_size),
         }
         given = self._skorch_params()
+        # Last, so that it takes what is left: a weight belongs to the first group that names it.
+        groups = [*(given.pop("optimizer__param_groups", None) or ()), ("head.*", {"lr": head_lr})]
         if device.type in ("cpu", "cuda") and not _OTHER_KERNELS & given.keys():
             # One kernel for all weights: on a CPU a small encoder's step takes half the time.
             defaults["optimizer__fused"] = True
@@ -296,6 +304,7 @@ class FineTuning(SkorchParameters):
             lr=self.lr,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
+            optimizer__param_groups=groups,
             iterator_train=training_loader,
             iterator_train__collate_fn=collate,
             iterator_valid__collate_fn=collate,
@@ -335,8 +344,14 @@ class FineTuning(SkorchParameters):
 def _new_columns(
     guidance: BaseGuidance, task: Task, known: Mapping[str, Any]
 ) -> Mapping[str, Sequence[np.ndarray]]:
-    """Let a guidance prepare; refuse columns of a name that another one reads."""
+    """Let a guidance prepare; refuse columns of a name that something else reads."""
     columns = guidance.prepare(task)
+    if own := [name for name in OWN_COLUMNS if name in columns]:
+        raise ValueError(
+            f"{type(guidance).__name__} makes a column {own[0]!r}, but each batch has its own "
+            f"{', '.join(map(repr, OWN_COLUMNS))}. Give the column another name; to change what a "
+            "batch holds, override `change`."
+        )
     if taken := sorted(known.keys() & columns.keys()):
         raise ValueError(
             f"{type(guidance).__name__} makes the column {taken[0]!r} of each batch, which there "

@@ -19,12 +19,13 @@ from skcap.export.plain import (
     parameters_to_plain,
     to_plain,
 )
-from skcap.utils.labels import name_labels
+from skcap.utils.labels import name_labels, value_of
 
 __all__ = [
     "check_card",
     "check_saved",
     "check_scores",
+    "copy_parameters",
     "make_record",
     "restore_guidance",
     "restore_parameters",
@@ -32,6 +33,31 @@ __all__ = [
 
 _PACKAGES = ("skcap", "torch", "transformers", "scikit-learn", "skorch", "numpy")
 _LEARNED = ("shortcuts_", "n_rounds_")  # attributes of a fitted guidance that are kept
+
+
+def copy_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy parameters, so that one that is changed in place later stays here as it was.
+
+    Parameters
+    ----------
+    parameters : mapping
+        Of an estimator.
+
+    Returns
+    -------
+    dict
+        Members of enumerations as keys are their values. What JSON cannot hold is not copied, since
+        no more than its type is ever recorded.
+    """
+    copied = {}
+    for name, value in parameters.items():
+        if isinstance(value, Mapping):
+            value = {value_of(key): item for key, item in value.items()}
+        try:
+            copied[name] = from_plain(to_plain(value))
+        except TypeError:
+            copied[name] = value
+    return copied
 
 
 def make_record(classifier: Any) -> tuple[dict[str, Any], list[str]]:
@@ -54,9 +80,8 @@ def make_record(classifier: Any) -> tuple[dict[str, Any], list[str]]:
         If the labels are of a type that JSON cannot hold.
     """
     parameters = dict(classifier._fitted_with_)
-    if callable(parameters["label_names"]):  # its values say as much, and can be written
-        names = name_labels(classifier.classes_, parameters["label_names"])
-        parameters["label_names"] = dict(zip(classifier.classes_.tolist(), names, strict=True))
+    if callable(parameters["label_names"]):
+        parameters["label_names"] = _called(parameters["label_names"], classifier.classes_)
     plain, lost = parameters_to_plain(parameters)
     guidance = [_describe_guidance(item, lost) for item in classifier.guidance_]
     record = {
@@ -70,6 +95,15 @@ def make_record(classifier: Any) -> tuple[dict[str, Any], list[str]]:
         "training_data": classifier.training_data_,
     }
     return record, lost
+
+
+def _called(label_names: Any, classes: np.ndarray) -> Any:
+    """Give the values of a function, which say as much, and can be written."""
+    try:
+        names = name_labels(classes, label_names)
+    except Exception:  # of the user's own; with label_weight=0 no fit has ever called it
+        return label_names
+    return dict(zip(classes.tolist(), names, strict=True))
 
 
 def _python() -> str:

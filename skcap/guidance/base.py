@@ -84,6 +84,8 @@ class Step:
     average : callable
         Averages a tensor over the processes that train together, such as the gradients of weights
         that a guidance trains itself. All of them must ask. One process gets the tensor back.
+    max_length : int
+        Most tokens of a text, special ones included, that the classifier looks at.
 
     Examples
     --------
@@ -100,6 +102,7 @@ class Step:
     criterion: Callable[[Tensor, Tensor], Tensor]
     progress: float = 0.0
     average: Callable[[Tensor], Tensor] = _itself
+    max_length: int = 10**9
 
     def mean(self, values: Tensor, rows: Tensor | None = None) -> Tensor:
         """Average values of texts as the cross-entropy is averaged.

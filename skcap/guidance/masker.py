@@ -17,7 +17,7 @@ from skcap.guidance.explaining import attribute_tokens, find_baseline
 from skcap.prior_matrix import PriorMatrix
 from skcap.utils.norms import normalize_scores
 from skcap.utils.validation import StrOptions, integer, number
-from skcap.utils.words import check_texts
+from skcap.utils.words import check_some_texts
 
 __all__ = ["MaskerGuidance"]
 
@@ -133,7 +133,7 @@ class MaskerGuidance(BaseGuidance):
             nn.Linear(head.in_features, self.n_hidden),
             nn.GELU(),
             nn.Linear(self.n_hidden, 1),
-        ).to(head.weight.device)
+        ).to(head.weight)  # its device and dtype
         self.masker_losses_: list[float] = []
         self._optimizer = torch.optim.Adam(self.masker_.parameters(), lr=self.masker_lr)
         return {}
@@ -246,8 +246,9 @@ class MaskerGuidance(BaseGuidance):
             return tokens.new_zeros(())
         there = step.batch["attention_mask"].bool()
         own, lent = there[rows], there[others]
-        share = torch.rand(len(rows), 1, device=tokens.device).expand(own.shape)
-        share = torch.where(own & lent, share, own.float())  # one text is longer than the other
+        drawn = torch.rand(len(rows), 1, dtype=torch.float32, device=tokens.device)
+        # Where one text is longer than the other, it stays as it is.
+        share = torch.where(own & lent, drawn.expand(own.shape), own.float())
 
         def mix(values: Tensor) -> Tensor:
             weight = share if values.dim() == 2 else share.unsqueeze(2)
@@ -293,7 +294,7 @@ class MaskerGuidance(BaseGuidance):
                 "that was used: clf.guidance_[0].masks(clf, X). What from_pretrained loads has "
                 "none, since save_pretrained does not keep it."
             )
-        texts = check_texts(X)
+        texts = check_some_texts(X)
         encoded = classifier._encode(texts)
         module = classifier.net_.module_.eval()
         scores: list[np.ndarray] = [np.empty(0)] * len(texts)
@@ -307,7 +308,7 @@ class MaskerGuidance(BaseGuidance):
             values = logits.sigmoid().cpu().numpy()
             for row, text, value in zip(rows, own, values, strict=True):
                 scores[row] = np.where(text.seen, value[: text.seen.size], np.nan)
-        provenance = {"source": "masker", "model": str(classifier.model)}
+        provenance = {"source": "masker", "model": str(classifier._fitted_with_["model"])}
         return PriorMatrix(texts, scores, provenance=provenance)
 
 

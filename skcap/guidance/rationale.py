@@ -87,7 +87,7 @@ class RationaleGuidance(BaseGuidance):
         if self.complement == "hide":
             mask, rows = only_words(step.batch, kept)
             return step.cross_entropy(step.batch["input_ids"][rows], mask, rows)
-        ids, mask, rows = compose(step.batch, kept, step.module.max_tokens)
+        ids, mask, rows = compose(step.batch, kept, step.max_length)
         return step.cross_entropy(ids, mask, rows)
 
     def _of_complements(self, step: Step) -> Tensor:

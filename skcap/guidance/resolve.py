@@ -15,6 +15,9 @@ from skcap.guidance.swap import SwapGuidance
 
 __all__ = ["GUIDANCE", "make_guidance", "resolve_guidance"]
 
+# The history has each loss as train_<name>, and these besides.
+_TAKEN = ("ce", "loss", "batch_size", "batch_count")
+
 #: What a name stands for: the guidance with its defaults.
 GUIDANCE: dict[str, type[BaseGuidance]] = {
     "alignment": AlignmentGuidance,
@@ -82,8 +85,8 @@ def resolve_guidance(guidance: Any) -> list[BaseGuidance]:
     Raises
     ------
     ValueError, TypeError
-        As :func:`make_guidance`, or if a parameter of a guidance is not valid, or SwapGuidance
-        is there twice.
+        As :func:`make_guidance`, or if a parameter of a guidance is not valid, a loss has a name
+        that is taken, or SwapGuidance is there twice.
 
     Examples
     --------
@@ -97,6 +100,7 @@ def resolve_guidance(guidance: Any) -> list[BaseGuidance]:
     resolved = [clone(make_guidance(item)) for item in given]
     for item in resolved:
         item.check()
+        _check_parts(item)
     n_swaps = sum(isinstance(item, SwapGuidance) for item in resolved)
     if n_swaps > 1:
         raise ValueError(
@@ -104,3 +108,13 @@ def resolve_guidance(guidance: Any) -> list[BaseGuidance]:
             "has put in. Pass one with all shortcuts: SwapGuidance(shortcuts=[*first, *second])."
         )
     return resolved
+
+
+def _check_parts(guidance: BaseGuidance) -> None:
+    for name in guidance.parts:
+        if name in _TAKEN:
+            raise ValueError(
+                f"{type(guidance).__name__} names a loss {name!r} in its parts, but the history of "
+                f"a training has its own train_{name}. Give the loss another name than "
+                f"{', '.join(map(repr, _TAKEN))}."
+            )

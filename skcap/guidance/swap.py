@@ -17,6 +17,7 @@ from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts import ShortcutAudit, check_shortcuts, match_shortcuts, shortcut_positions
 from skcap.shortcuts.candidates import family_of_mark
 from skcap.utils.listing import list_some
+from skcap.utils.seeds import unlocked
 from skcap.utils.validation import check_parameters, integer, number
 
 if TYPE_CHECKING:
@@ -186,7 +187,8 @@ class SwapGuidance(BaseGuidance):
         if audit.prior is None:
             audit.set_params(prior=PriorMatrix(task.texts, task.priors))
         audit.set_params(classifier=classifier, prefit=True)
-        return audit.fit(task.texts, task.classes[task.codes])
+        with unlocked():  # its prior may train in threads
+            return audit.fit(task.texts, task.classes[task.codes])
 
     def is_idle(self) -> bool:
         """Tell whether no shortcut was found, so that training is unguided."""
@@ -218,7 +220,7 @@ class SwapGuidance(BaseGuidance):
         rng = np.random.default_rng(int(torch.randint(2**31 - 1, ()).item()))
         show = rng.random(len(flagged)) < self.share_ * (1 - self.drop)
         rows = [
-            _swap(row, words, self._draw(rng) if shows else None, step.module.max_tokens)
+            _swap(row, words, self._draw(rng) if shows else None, step.max_length)
             for row, words, shows in zip(_rows_of(batch), flagged, show, strict=True)
         ]
         changed = _pad(rows, batch)
@@ -305,14 +307,14 @@ def _rows_of(batch: Mapping[str, Tensor]) -> list[tuple[np.ndarray, np.ndarray]]
 
 
 def _swap(
-    row: tuple[np.ndarray, np.ndarray], flagged: np.ndarray, mark: _Mark | None, max_tokens: int
+    row: tuple[np.ndarray, np.ndarray], flagged: np.ndarray, mark: _Mark | None, max_length: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Take the flagged words out of a text, and put a mark in; give tokens, words, special."""
     ids, words = row
     special = words < 0
     gone = ~special & flagged[np.maximum(words, 0)]
     place = int(np.flatnonzero(gone)[0]) if gone.any() else None
-    if mark is None or len(ids) - gone.sum() + len(mark.tokens) > max_tokens:
+    if mark is None or len(ids) - gone.sum() + len(mark.tokens) > max_length:
         return ids[~gone], words[~gone], special[~gone]
     if place is None:
         place = _place_for(mark, words)

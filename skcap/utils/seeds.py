@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,49 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["content_seed", "draw_seed", "seeded"]
+__all__ = ["content_seed", "draw_seed", "seeded", "unlocked"]
+
+
+class _Lock:
+    """A lock for blocks that seed the process's generators; a thread may take it several times."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._own = threading.local()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        with self._lock:
+            self._own.times = getattr(self._own, "times", 0) + 1
+            try:
+                yield
+            finally:
+                self._own.times -= 1
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        times, self._own.times = getattr(self._own, "times", 0), 0
+        for _ in range(times):
+            self._lock.release()
+        try:
+            yield
+        finally:
+            for _ in range(times):
+                self._lock.acquire()
+            self._own.times = times
+
+
+_lock = _Lock()
+
+
+def _renew_lock() -> None:
+    """Leave behind a lock that a thread holds which a forked process does not have."""
+    global _lock
+    _lock = _Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def content_seed(random_state: int, *content: str) -> int:
@@ -60,6 +104,7 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """Seed the global generators of torch and NumPy inside a block, and restore them afterwards.
 
     Even a data loader that does not shuffle draws from torch's; skorch's splits draw from NumPy's.
+    All threads share these generators, so only one of them is in such a block at a time.
 
     Parameters
     ----------
@@ -70,8 +115,8 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     import torch
 
     devices = [device] if device is not None and device.type == "cuda" else []
-    before = np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng(devices=devices):
+    with _lock.taken(), torch.random.fork_rng(devices=devices):
+        before = np.random.get_state()  # noqa: NPY002
         # Not torch.manual_seed, which would also reset the devices that are not restored.
         torch.default_generator.manual_seed(seed)
         for gpu in devices:
@@ -82,3 +127,20 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
             yield
         finally:
             np.random.set_state(before)  # noqa: NPY002
+
+
+@contextmanager
+def unlocked() -> Iterator[None]:
+    """Let other threads seed while this one, in a block that is `seeded`, draws nothing itself.
+
+    For work that waits for threads of its own, which would else wait for this one for ever. They
+    leave the generators as they found them.
+
+    Examples
+    --------
+    >>> from skcap.utils.seeds import seeded, unlocked
+    >>> with seeded(0), unlocked():
+    ...     pass  # ask a prior that trains in threads
+    """
+    with _lock.lent():
+        yield

@@ -18,6 +18,7 @@ __all__ = [
     "align_tokens",
     "bare",
     "check_encodable",
+    "check_some_texts",
     "check_texts",
     "is_encodable",
     "is_mark",
@@ -108,6 +109,36 @@ def check_texts(X: Any, name: str = "X") -> list[str]:
                 f"({text!r:.60}). {_advice_on(text)}"
             )
     return [str.__str__(text) for text in texts]  # of an enumeration's members, the text
+
+
+def check_some_texts(X: Any) -> list[str]:
+    """Check a collection of texts, as :func:`check_texts` does, that must not be empty.
+
+    Parameters
+    ----------
+    X : list, tuple, 1-D array, pandas Series or PriorMatrix of str
+
+    Returns
+    -------
+    list of str, length n_texts
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`check_texts`, or if there are no texts.
+
+    Examples
+    --------
+    >>> from skcap.utils.words import check_some_texts
+    >>> check_some_texts([])
+    Traceback (most recent call last):
+        ...
+    ValueError: X holds no texts; at least one is needed.
+    """
+    texts = check_texts(X)
+    if not texts:
+        raise ValueError("X holds no texts; at least one is needed.")
+    return texts
 
 
 def _advice_on(value: Any) -> str:

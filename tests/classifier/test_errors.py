@@ -180,3 +180,9 @@ def test_texts_that_are_no_valid_unicode_are_named(make, plain):
     for use in (plain.predict, lambda X: make(guidance=None).fit(X, LABELS)):
         with pytest.raises(ValueError, match="X must hold valid Unicode, but row 1"):
             use(texts)
+
+
+@pytest.mark.parametrize("name", ["dtype", "torch_dtype", "config"])
+def test_options_of_loading_that_are_no_choice(make, name):
+    with pytest.raises(ValueError, match=f"model_kwargs must not hold '{name}'.*amp=True"):
+        make(guidance=None, model_kwargs={name: "bfloat16"}).fit(TEXTS, LABELS)

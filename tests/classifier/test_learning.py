@@ -1,6 +1,8 @@
 """What a classifier learns from texts and labels, and that a seed repeats it."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
 
 import numpy as np
 import pandas as pd
@@ -160,3 +162,53 @@ def test_fitting_again_starts_anew(make):
     before = copy.deepcopy(weights(classifier))
     classifier.fit(PRIOR, LABELS)
     assert all(torch.equal(value, before[name]) for name, value in weights(classifier).items())
+
+
+class Plain(Enum):
+    ALARM, MUSIC, RAIN = KEYWORDS
+
+
+class Word(str, Enum):  # noqa: UP042
+    ALARM, MUSIC, RAIN = KEYWORDS
+
+
+@pytest.mark.parametrize("kind", [Plain, Word])
+def test_members_of_enumerations_stand_for_their_values_everywhere(make, plain, kind):
+    members = [kind(label) for label in LABELS]
+    assert plain.score(TEXTS, members) == plain.score(TEXTS, LABELS) > 0.7
+    assert plain.explain(TEXTS, members, n_steps=2) == plain.explain(TEXTS, LABELS, n_steps=2)
+    quick = {"guidance": None, "max_epochs": 1}
+    by_member = make(class_weight={kind("alarm"): 5, kind("rain"): 2}, **quick).fit(TEXTS, members)
+    by_value = make(class_weight={"alarm": 5, "rain": 2}, **quick).fit(TEXTS, LABELS)
+    assert same_weights(by_member, by_value)
+
+
+def test_fits_in_threads_repeat(make):
+    def weights_of_a_fit(_):
+        return make(guidance=None, max_epochs=2).fit(TEXTS, LABELS).decision_function(NEW_TEXTS)
+
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(weights_of_a_fit, range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("guidance", ["alignment", "rationale", "masker", "adversarial", None])
+def test_torch_may_have_another_default_dtype(make, guidance):
+    quick = {"guidance": guidance, "max_epochs": 1}
+    torch.set_default_dtype(torch.float64)
+    try:
+        fitted = make(**quick).fit(PRIOR, LABELS)
+        assert fitted.predict_proba(NEW_TEXTS).dtype == np.float32
+        fitted.explain(NEW_TEXTS[:2], n_steps=2)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_training_and_explaining_in_inference_mode(make, plain):
+    expected = plain.explain(NEW_TEXTS[:5], n_steps=2)
+    with torch.inference_mode():
+        fitted = make(guidance=None, max_epochs=1).fit(TEXTS, LABELS)
+        assert plain.explain(NEW_TEXTS[:5], n_steps=2) == expected
+    assert same_weights(fitted, make(guidance=None, max_epochs=1).fit(TEXTS, LABELS))
+    with torch.no_grad():
+        assert plain.explain(NEW_TEXTS[:5], n_steps=2) == expected

@@ -1,5 +1,7 @@
 """Predictions and explanations of a fitted classifier, whatever the texts' lengths."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -170,3 +172,18 @@ def test_bad_questions(guided):
         guided.explain(["rain"], target="margin")
     with pytest.raises(ValueError, match="X holds no texts"):
         guided.predict([])
+
+
+@pytest.mark.parametrize("use", ["predict", "explain"])
+def test_neither_predictions_nor_explanations_touch_the_generators(guided, use):
+    """Threads share them: whoever seeds them disturbs the others, even if only for a while."""
+
+    def states():
+        return np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+
+    classifier = copy.deepcopy(guided)
+    before, seen = states(), []
+    classifier.net_.module_.register_forward_hook(lambda *_: seen.append(states()))
+    getattr(classifier, use)(NEW_TEXTS[:3])
+    assert seen
+    assert all(found == before for found in [*seen, states()])

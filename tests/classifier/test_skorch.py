@@ -16,8 +16,9 @@ from keyword_task import (
     weights,
 )
 from sklearn.model_selection import ShuffleSplit
-from skorch.callbacks import Callback, Checkpoint, EarlyStopping
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, LRScheduler
 from skorch.dataset import ValidSplit
+from torch.utils.data import SequentialSampler
 
 from skcap.classifier import predicting
 from skcap.utils import progress
@@ -157,3 +158,85 @@ def test_all_texts_at_once(make):
     clf = make(guidance=None, max_epochs=1, iterator_valid__batch_size=-1).fit(TEXTS, LABELS)
     n_words = clf.explain(TEXTS[:3], n_steps=2).n_words
     assert list(n_words) == [len(text.split()) for text in TEXTS[:3]]
+
+
+PLATEAU = torch.optim.lr_scheduler.ReduceLROnPlateau
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        EarlyStopping(),
+        ("early", EarlyStopping("valid_acc")),
+        Checkpoint(dirname="never"),
+        LRScheduler(PLATEAU, monitor="valid_loss"),
+        LRScheduler("ReduceLROnPlateau", monitor="valid_loss"),
+    ],
+)
+def test_callbacks_that_wait_for_texts_held_out_are_refused(make, callback, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = r"callbacks has \w+\(monitor='valid_.*train_split=ValidSplit\(5, stratified=True\)"
+    with pytest.raises(ValueError, match=message):
+        make(guidance=None, max_epochs=2, callbacks=[callback]).fit(TEXTS, LABELS)
+
+
+class Validation(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("valid_loss", -len(net.history))
+
+
+@pytest.mark.parametrize(
+    "callbacks",
+    [
+        [EarlyStopping("train_loss")],
+        [Validation(), EarlyStopping()],
+        [EpochScoring("accuracy", name="valid_own", on_train=True), EarlyStopping("valid_own")],
+        [LRScheduler("StepLR", step_size=1, monitor="valid_loss")],
+        [Checkpoint(monitor=None, dirname="kept")],
+    ],
+    ids=lambda callbacks: type(callbacks[-1]).__name__,
+)
+def test_callbacks_that_need_no_texts_held_out_are_taken(make, callbacks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    quick = {"guidance": None, "max_epochs": 2, "warmup": None}
+    history = make(callbacks=callbacks, **quick).fit(TEXTS, LABELS).net_.history
+    assert len(history) == 2
+
+
+def test_parameters_of_callbacks_that_are_not_there_are_refused(make):
+    early = ("early", EarlyStopping("train_loss"))
+    quick = {"guidance": None, "max_epochs": 3, "lr": 0.0, "head_lr": 0.0}
+    with pytest.raises(ValueError, match=r"callbacks__erly__patience.* 'erly'.*, 'early'"):
+        make(callbacks=[early], callbacks__erly__patience=1, **quick).fit(TEXTS, LABELS)
+    fitted = make(
+        callbacks=[early], callbacks__early__patience=1, callbacks__valid_acc=None, **quick
+    ).fit(TEXTS, LABELS)
+    assert "valid_acc" not in dict(fitted.net_.callbacks_)
+    assert dict(fitted.net_.callbacks_)["early"].patience == 1
+
+
+def test_a_sampler_that_does_not_know_all_rows_is_refused(make):
+    quick = {"guidance": None, "max_epochs": 1, "iterator_train__sampler": SequentialSampler(TEXTS)}
+    fitted = make(**quick).fit(TEXTS, LABELS)
+    assert len(fitted.net_.history[0, "batches"]) == 3
+    with pytest.raises(ValueError, match=r"iterator_train__sampler .* 48 texts of X, .* 51 rows"):
+        make(label_weight=1, **quick).fit(TEXTS, LABELS)
+    with pytest.raises(ValueError, match=r"iterator_train__sampler .* 36 rows.*train_split=None"):
+        make(train_split=ValidSplit(4), **quick).fit(TEXTS, LABELS)
+
+
+def test_a_lone_batch_that_is_left_out_is_told(make):
+    quick = {"guidance": None, "max_epochs": 1, "iterator_train__drop_last": True}
+    with pytest.raises(ValueError, match=r"drop_last=True .* 48 texts for a batch of 49.*smaller"):
+        make(batch_size=49, **quick).fit(TEXTS, LABELS)
+    assert len(make(batch_size=48, **quick).fit(TEXTS, LABELS).net_.history) == 1
+
+
+def test_the_head_keeps_its_rate_where_other_groups_are_given(make):
+    quick = {"guidance": None, "max_epochs": 1, "warmup": None, "lr": 0.1, "head_lr": 0.5}
+    frozen = [("encoder.embeddings.*", {"lr": 0.0})]
+    rates = rates_of(make(optimizer__param_groups=frozen, callbacks=[Rates()], **quick))
+    assert rates[0].tolist() == [0.0, 0.5, 0.1]
+    own = [("head.*", {"lr": 0.3})]
+    rates = rates_of(make(optimizer__param_groups=own, callbacks=[Rates()], **quick))
+    assert rates[0].tolist() == [0.3, 0.1]

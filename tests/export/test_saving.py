@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,63 @@ def test_parameters_set_after_fit_are_not_those_of_the_model(make, tmp_path):
     np.testing.assert_allclose(loaded.predict_proba(NEW_TEXTS), expected, atol=1e-6)
     assert loaded.pooling == "mean"
     assert loaded.lr != 5.0
+
+
+def test_parameters_changed_in_place_after_fit_are_not_those_of_the_model(make, tmp_path):
+    clf = make(guidance=RationaleGuidance(share=0.5), class_weight={"alarm": 2.0}, max_epochs=1)
+    clf.fit(PRIOR, LABELS)
+    clf.set_params(guidance__share=0.9, model="other")
+    clf.class_weight["alarm"] = 7.0
+    clf.save_pretrained(tmp_path / "model")
+    loaded = load(tmp_path / "model", device="cpu")
+    assert loaded.guidance.share == 0.5
+    assert loaded.class_weight == {"alarm": 2.0}
+    assert clf.explain(TEXTS[:1], n_steps=2).provenance["model"] == loaded.model != "other"
+    loaded.class_weight["alarm"] = 7.0
+    loaded.save_pretrained(tmp_path / "again")
+    assert load(tmp_path / "again").class_weight == {"alarm": 2.0}
+
+
+def test_label_names_that_no_fit_has_looked_at_need_not_be_saved(make, tmp_path):
+    quick = {"guidance": None, "max_epochs": 1, "label_weight": 0}
+    for number, names in enumerate([lambda label: "same", {}.__getitem__]):
+        fitted = make(label_names=names, **quick).fit(TEXTS, LABELS)
+        with pytest.warns(UserWarning, match="Not saved.*: label_names"):
+            fitted.save_pretrained(tmp_path / str(number))
+        loaded = load(tmp_path / str(number), device="cpu")
+        assert isinstance(loaded.label_names, NotSaved)
+        assert loaded.predict(NEW_TEXTS).tolist() == fitted.predict(NEW_TEXTS).tolist()
+
+
+def test_labels_that_are_members_of_an_enumeration_are_saved_by_value(make, tmp_path):
+    class Label(str, Enum):  # noqa: UP042
+        ALARM, MUSIC, RAIN = "alarm", "music", "rain"
+
+    names = {label: f"the {label.value}" for label in Label}
+    fitted = make(
+        guidance=None, max_epochs=1, label_names=names, class_weight=dict.fromkeys(Label, 2)
+    )
+    fitted.fit(TEXTS, [Label(label) for label in LABELS]).save_pretrained(tmp_path / "model")
+    loaded = load(tmp_path / "model", device="cpu")
+    assert loaded.label_names == {label.value: f"the {label.value}" for label in Label}
+    assert loaded.class_weight == {"alarm": 2, "music": 2, "rain": 2}
+
+
+def test_whether_a_prior_is_needed_is_not_known_without_the_guidance(make, tmp_path):
+    fitted = make(guidance=Own(), max_epochs=1).fit(TEXTS, LABELS)
+    with pytest.warns(UserWarning, match="Not saved"):
+        fitted.save_pretrained(tmp_path / "model")
+    loaded = load(tmp_path / "model", device="cpu")
+    assert not hasattr(loaded, "needs_prior")
+    with pytest.raises(AttributeError, match="guidance is <not saved: Own>"):
+        loaded.needs_prior  # noqa: B018
+    assert not loaded.set_params(guidance=None).needs_prior
+
+
+def test_what_is_loaded_in_inference_mode_can_be_explained(plain, saved):
+    with torch.inference_mode():
+        loaded = load(saved, device="cpu")
+    assert loaded.explain(NEW_TEXTS[:1], n_steps=2) is not None
 
 
 def test_what_is_saved_of_an_audit_survives_another_save(make, tmp_path):

@@ -8,6 +8,7 @@ import torch
 from keyword_task import LABELS, NEW_LABELS, NEW_TEXTS, PLACES, PRIOR, TEXTS, same_weights
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
+from skorch.callbacks import Callback
 
 from skcap.guidance import (
     GUIDANCE,
@@ -210,3 +211,60 @@ def test_whether_a_prior_is_needed_can_be_asked(make):
 def test_none_as_a_name_is_pointed_out(make):
     with pytest.raises(ValueError, match=r"or None, got 'none'\. For none, pass None"):
         make(guidance="none").fit(TEXTS, LABELS)
+
+
+class Taking(WordDropout):
+    """Names a column or a loss as those that there are."""
+
+    def __init__(self, column="own", part="own"):
+        self.column = column
+        self.part = part
+
+    @property
+    def parts(self):
+        return (self.part,)
+
+    def prepare(self, task):
+        return {self.column: [np.ones(len(text.split())) for text in task.texts]}
+
+    def losses(self, step):
+        yield self.part, step.batch[self.column].mean() * 0
+
+
+@pytest.mark.parametrize("name", ["input_ids", "attention_mask", "special", "word_ids", "weight"])
+def test_columns_of_the_batch_itself_are_refused(make, name):
+    with pytest.raises(ValueError, match=f"Taking makes a column '{name}', but each batch has"):
+        make(guidance=Taking(column=name), max_epochs=1).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize("name", ["ce", "loss", "batch_size", "batch_count"])
+def test_losses_named_as_what_the_history_has_are_refused(make, name):
+    with pytest.raises(ValueError, match=f"Taking names a loss '{name}'.*its own train_{name}"):
+        make(guidance=Taking(part=name), max_epochs=1).fit(TEXTS, LABELS)
+    history = make(guidance=Taking(), max_epochs=1).fit(TEXTS, LABELS).net_.history
+    assert history[0, "train_own"] == 0
+
+
+@pytest.mark.parametrize(
+    "guidance",
+    [
+        SwapGuidance(["supercalifragilistic"], drop=0.0),
+        RationaleGuidance(complement="compose"),
+    ],
+    ids=["swap", "compose"],
+)
+def test_texts_that_are_made_keep_to_the_classifiers_own_length(make, guidance):
+    texts = ["rain supercalifragilistic", "alarm music now " * 6] * 8
+    X = PriorMatrix(texts, [np.arange(len(text.split())) for text in texts])
+    lengths = []
+
+    class Lengths(Callback):
+        def on_train_begin(self, net, **kwargs):
+            net.module_.encoder.register_forward_hook(
+                lambda *call: lengths.append(call[2].last_hidden_state.shape[1])
+            )
+
+    make(guidance=guidance, max_length=25, max_epochs=2, callbacks=[Lengths()]).fit(
+        X, ["rain", "alarm"] * 8
+    )
+    assert 20 < max(lengths) <= 25

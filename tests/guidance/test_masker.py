@@ -259,3 +259,8 @@ def test_a_prior_draws_the_masks_to_its_words(make, prior_weight, drawn):
     masks = learned_masks(make(guidance=guidance, **LONG).fit(teacher, LABELS))
     assert (np.mean(masks.argmax(axis=1) == 2) > 0.5) == drawn
     assert (masks[:, 2].mean() > masks[:, [0, 1, 3, 4]].mean() + 0.1) == drawn
+
+
+def test_masks_of_no_texts_are_refused(masked):
+    with pytest.raises(ValueError, match="X holds no texts"):
+        masked.guidance_[0].masks(masked, [])

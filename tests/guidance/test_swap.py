@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,7 +30,7 @@ def prepared(tokenizer, texts, **options):
     columns = guidance.prepare(task)
     rows = TextDataset(encoded, codes, columns)
     batch, classes = PadCollate(0)([rows[row] for row in range(len(texts))])
-    return guidance, Step(SimpleNamespace(max_tokens=64), batch, classes, None)
+    return guidance, Step(None, batch, classes, None)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +163,7 @@ def test_plain_words_that_an_audit_flags_are_swapped_on_request_only(
 
 def test_a_mark_that_does_not_fit_is_dropped(tokenizer):
     guidance, step = prepared(tokenizer, MARKED, drop=0.0)
-    tight = Step(SimpleNamespace(max_tokens=7), step.batch, step.classes, None)
+    tight = replace(step, max_length=7)
     words = list(shown(tokenizer, tight, guidance, 1))
     assert words == [text.split() for text in TEXTS]
 
