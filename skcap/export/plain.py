@@ -14,12 +14,12 @@ import torch
 from skcap.guidance import GUIDANCE, BaseGuidance
 from skcap.shortcuts import ShortcutAudit
 
-__all__ = ["NotSaved", "from_plain", "parameters_to_plain", "to_plain"]
+__all__ = ["OPEN", "NotSaved", "from_plain", "parameters_to_plain", "to_plain"]
 
 _ARRAY_KINDS = "biufU"  # of numpy: booleans, integers, floats and strings
 # The entries of `model_kwargs` that may be read by all. Others may hold a secret, as `token` and
 # `proxies` do, lead to a place on this machine, or let a model run code of its own.
-_OPEN = ("revision", "local_files_only", "subfolder", "variant", "attn_implementation")
+OPEN = ("revision", "local_files_only", "subfolder", "variant", "attn_implementation")
 
 
 class NotSaved:
@@ -131,8 +131,8 @@ def parameters_to_plain(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], 
         if name == "model":
             value = _without_path(value)
         if name == "model_kwargs" and value:
-            lost += [f"model_kwargs[{key!r}]" for key in value if key not in _OPEN]
-            value = {key: item for key, item in value.items() if key in _OPEN}
+            lost += [f"model_kwargs[{key!r}]" for key in value if key not in OPEN]
+            value = {key: item for key, item in value.items() if key in OPEN}
         try:
             plain[name] = to_plain(value)
         except TypeError:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from skcap.export.plain import (
+    OPEN,
     NotSaved,
     columns_for_json,
     from_plain,
@@ -145,7 +146,7 @@ def restore_parameters(record: Mapping[str, Any]) -> dict[str, Any]:
     parameters = {name: from_plain(value) for name, value in record["parameters"].items()}
     if kwargs := parameters.get("model_kwargs"):
         # Whoever made the folder must not decide that code is run when the user fits again.
-        kwargs.pop("trust_remote_code", None)
+        parameters["model_kwargs"] = {name: kwargs[name] for name in kwargs if name in OPEN}
     return parameters
 
 

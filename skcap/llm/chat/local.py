@@ -67,7 +67,8 @@ class TransformersChat(BaseChat):
         check_loading(self)
         messages = self._check_request(messages, max_tokens, temperature, seed)
         loaded = load_model(str(self.model), self.device, self.dtype, self.model_kwargs)
-        with loaded.lock, seeded(seed, loaded.device), torch.inference_mode():
+        # In this order, as a fit that seeds may ask a model; the other one could deadlock.
+        with seeded(seed, loaded.device), loaded.lock, torch.inference_mode():
             ids = encode_chat(loaded.tokenizer, messages, str(self.model))
             _check_room(len(ids), max_tokens, loaded.context_length)
             inputs = torch.tensor([ids], device=loaded.device)
