@@ -112,7 +112,8 @@ class GuidedNet(NeuralNetClassifier):
         same time, so these must not seed a generator that they share.
         """
         loader = super().get_iterator(dataset, training=training)
-        if not self.is_training_ and loader.generator is None:
+        has_none = getattr(loader, "generator", loader) is None  # a user's own may not know it
+        if not self.is_training_ and has_none:
             loader.generator = torch.Generator()
         return loader
 

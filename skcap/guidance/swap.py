@@ -175,8 +175,8 @@ class SwapGuidance(BaseGuidance):
             warnings.warn(
                 f"The audit flags {', '.join(map(repr, names))}, but training does not swap plain "
                 "words, since some may be real keywords. Look at audit_.shortcuts_, and pass the "
-                "shortcuts among them as SwapGuidance(shortcuts=...), or pass plain_words=True to "
-                "swap all.",
+                "shortcuts among them, with others of their kind that you know of, as "
+                "SwapGuidance(shortcuts=...), or pass plain_words=True to swap all.",
                 UserWarning,
                 stacklevel=2,
             )
