@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from skcap.adversarial.word_forms import is_akin, is_protected, label_stems, stem
-from skcap.utils.words import bare, split_affixes, split_words
+from skcap.utils.words import bare, is_encodable, split_affixes, split_words
 
 __all__ = ["Edit", "RejectedEditError", "find_problem"]
 
@@ -98,6 +98,8 @@ def find_problem(edit: Edit, text: str) -> str | None:
     """
     if not text.strip():
         return "the text is empty"
+    if not is_encodable(text):
+        return "the text is not valid Unicode"
     if len(text.splitlines()) > max(1, len(edit.text.splitlines())):
         return "the text has more lines than before"
     if text.split() == edit.text.split():

@@ -6,7 +6,8 @@ from typing import Any
 
 from skcap.adversarial.edits import Edit, RejectedEditError, find_problem
 from skcap.adversarial.writers import BaseWriter
-from skcap.llm.chat import BaseChat, Message
+from skcap.llm import PromptTooLongError
+from skcap.llm.chat import BaseChat, Message, RefusedError
 from skcap.utils.validation import check_parameters, integer, number
 
 __all__ = ["LLMWriter"]
@@ -87,12 +88,7 @@ class LLMWriter(BaseWriter):
         messages = _request(edit)
         problem: str | None = None
         for attempt in range(self.n_tries):
-            reply = self.chat.complete(
-                messages,
-                max_tokens=self.max_tokens,
-                temperature=self.temperature if attempt else 0.0,
-                seed=(edit.seed + attempt) % 2**31,
-            )
+            reply = self._ask(messages, attempt, edit.seed)
             text = _unquoted(reply.strip(), edit.text)
             problem = find_problem(edit, text)
             if problem is None:
@@ -104,6 +100,19 @@ class LLMWriter(BaseWriter):
                 {"role": "user", "content": _AGAIN.format(problem=problem)},
             ]
         raise RejectedEditError(str(problem))
+
+    def _ask(self, messages: list[Message], attempt: int, seed: int) -> str:
+        try:
+            return self.chat.complete(
+                messages,
+                max_tokens=self.max_tokens,
+                temperature=self.temperature if attempt else 0.0,
+                seed=(seed + attempt) % 2**31,
+            )
+        except RefusedError as error:  # this text alone is lost, not those before it
+            raise RejectedEditError("the model refused the request") from error
+        except PromptTooLongError as error:
+            raise RejectedEditError("the text is too long for the model") from error
 
     def describe(self) -> str:
         """Name the model."""

@@ -15,7 +15,10 @@ __all__ = ["EchoError", "check_no_command", "count_label_tokens"]
 
 # What a tokenizer takes for a command where a server lets texts speak in special tokens. Those of
 # HTML ("</div>") are ordinary tokens in many vocabularies.
-_SPECIAL = re.compile(r"<\|[^|<>]*\|>|</?s>|<(start|end)_of_turn>|\[/?INST\]")
+_SPECIAL = re.compile(
+    r"<\|[^|<>]*\|>|<\uff5c[^\uff5c<>]*\uff5c>|</?s>|<(bos|eos|pad|unk|mask)>"
+    r"|<(start|end)_of_(turn|image)>|\[/?INST\]|\[(CLS|SEP|PAD|MASK|UNK)\]"
+)
 
 
 class EchoError(ValueError):

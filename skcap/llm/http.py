@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from skcap.utils.optional import import_optional
 __all__ = [
     "JsonServer",
     "PassingError",
+    "RefusedRequestError",
     "ServerError",
     "check_base_url",
     "import_http",
@@ -38,7 +40,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 Reader = Callable[[dict[str, Any]], Any]
 
-_RETRY_STATUS = (408, 409, 425, 429, 500, 502, 503, 504)
+_RETRY_STATUS = (408, 409, 425, 429)
+_LASTING = (501, 505)  # faults of a server (5xx) that do not pass
+_REFUSED = (400, 413, 422)
 _LONGEST_WAIT = 60.0  # seconds; what a server asks for beyond that is not waited for
 _LARGEST_REPLY = 32 * 2**20  # bytes; a thousand tokens with log-probabilities take about 0.1 MB
 _DEEPEST_REPLY = 64
@@ -61,9 +65,14 @@ class ServerError(RuntimeError):
 class PassingError(ServerError):
     """An error that may pass: busy, failing or slow; `wait` is the server's Retry-After (s)."""
 
-    def __init__(self, message: str, wait: float | None = None) -> None:
+    def __init__(self, message: str, wait: float | None = None, status: int | None = None) -> None:
         super().__init__(message)
         self.wait = wait
+        self.status = status
+
+
+class RefusedRequestError(ServerError):
+    """The server answers, but not this request: another one may do."""
 
 
 def check_base_url(base_url: str) -> str:
@@ -82,12 +91,28 @@ def check_base_url(base_url: str) -> str:
     ValueError
         Does not repeat the address, which may hold a password.
     """
-    if not isinstance(base_url, str) or not re.fullmatch(r"https?://[^\s?#@\\]+", base_url):
+    is_url = isinstance(base_url, str) and re.fullmatch(r"https?://[^\s?#@\\]+", base_url)
+    if not is_url or not _has_port(base_url):
         raise ValueError(
-            "base_url must be like 'http://localhost:8000/v1': http or https, without a query and "
-            "without user and password. A key goes into an environment variable (api_key_env)."
+            "base_url must be like 'http://localhost:8000/v1': http or https, with a port up to "
+            "65535 or none, without a query and without user and password. A key goes into an "
+            "environment variable (api_key_env)."
         )
     return base_url.rstrip("/")
+
+
+def _has_port(url: str) -> bool:
+    """Whether the port, if there is one, can be one."""
+    try:
+        urlsplit(url).port  # noqa: B018  (raises where it is none)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
 def import_http(purpose: str) -> None:
@@ -198,7 +223,7 @@ class JsonServer:
         self._timeout = timeout
         self._max_retries = max_retries
         self._retry_wait = retry_wait
-        self._n_connections = n_connections
+        self._n_connections = int(n_connections)
 
     async def __aenter__(self) -> JsonServer:
         import httpx
@@ -206,9 +231,24 @@ class JsonServer:
         headers = {"Accept-Encoding": "identity"}  # what is packed may unpack to gigabytes
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key}"
-        self._client = httpx.AsyncClient(
-            headers=headers, timeout=None, follow_redirects=False, verify=_tls()
+        limits = httpx.Limits(  # `map` bounds them; to wait here would count as the server's time
+            max_connections=None, max_keepalive_connections=self._n_connections
         )
+        try:
+            self._client = httpx.AsyncClient(
+                headers=headers,
+                timeout=None,
+                follow_redirects=False,
+                verify=_tls(),
+                limits=limits,
+                trust_env=not _is_this_machine(self.base_url),  # no proxy for this machine
+            )
+        except (httpx.InvalidURL, ValueError, ImportError):  # whose message may show a password
+            raise ServerError(
+                f"{self.base_url} cannot be asked: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY holds no "
+                "address of a proxy that can be used. Correct the variable, or name the server's "
+                "host in NO_PROXY."
+            ) from None
         return self
 
     async def __aexit__(
@@ -295,7 +335,7 @@ class JsonServer:
                 f"{url} did not answer in full within {self._timeout:g} seconds (timeout). Raise "
                 "timeout if the server is slow, or lower n_connections if it is busy."
             ) from None
-        except httpx.InvalidURL:
+        except (httpx.InvalidURL, UnicodeError):
             raise ValueError(
                 f"base_url: {url} is not a valid address. Check its host and port."
             ) from None
@@ -327,9 +367,9 @@ class JsonServer:
                 "key would go to another address; pass the final one as base_url."
             )
         message = f"{url} answered {status}{phrase}: {told}"
-        if status in _RETRY_STATUS:
-            raise PassingError(message, _retry_after(headers.get("Retry-After")))
-        raise ServerError(message)
+        if status in _RETRY_STATUS or (500 <= status < 600 and status not in _LASTING):
+            raise PassingError(message, _retry_after(headers.get("Retry-After")), status)
+        raise (RefusedRequestError if status in _REFUSED else ServerError)(message)
 
     def _wait(self, state: Any) -> float:
         """Seconds to wait after a failed attempt; tenacity asks."""
@@ -351,7 +391,8 @@ def parse_json(content: bytes) -> dict[str, Any]:
 
 
 def _depth(content: bytes) -> int:
-    bare = re.sub(rb'"[^"\\]*(?:\\.[^"\\]*)*"', b"", content, flags=re.DOTALL)
+    # A string that does not end is one, too: else the search would begin anew at each quote in it.
+    bare = re.sub(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', b"", content, flags=re.DOTALL)
     steps = np.zeros(256, dtype=np.int64)
     steps[list(b"[{")], steps[list(b"]}")] = 1, -1
     return int(np.cumsum(steps[np.frombuffer(bare, dtype=np.uint8)]).max(initial=0))

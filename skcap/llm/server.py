@@ -213,6 +213,8 @@ class ServerLLM(BaseLLM):
             try:
                 return await talk(server, protocol)
             except ServerError as error:
+                if not isinstance(error, PassingError):  # another program may serve there now
+                    self._forget_protocol(server)
                 raise _with_address(error, server) from None
 
     def _check(self) -> None:
@@ -224,7 +226,7 @@ class ServerLLM(BaseLLM):
 
     async def _find_protocol(self, server: JsonServer) -> str:
         """Find out once per process how the server is to be asked."""
-        place = (server.base_url, self.model, self.protocol)
+        place = self._place(server)
         with _lock:
             found = _found.get(place)
         if found is None:
@@ -233,19 +235,31 @@ class ServerLLM(BaseLLM):
                 _found[place] = found
         return found
 
+    def _place(self, server: JsonServer) -> tuple[str, str, str]:
+        return server.base_url, self.model, self.protocol
+
+    def _forget_protocol(self, server: JsonServer) -> None:
+        with _lock:
+            _found.pop(self._place(server), None)
+
     async def _probe(self, server: JsonServer) -> str:
         await find_listing(server, self.model)
         tried = list(PROTOCOLS) if self.protocol == "auto" else [self.protocol]
-        reasons = []
+        reasons: list[str] = []
+        failed: PassingError | None = None
         for name in tried:
             try:
                 await probe(PROTOCOLS[name](server, self.model, self.reuse_prefix))
-            except PassingError:
-                raise
+            except PassingError as error:
+                if error.status != 500:  # which some give to a way of asking that they do not know
+                    raise
+                failed = error
             except ServerError as error:
                 reasons.append(f"{name}: {str(error).rstrip('.')}")
             else:
                 return name
+        if failed is not None:
+            raise failed
         raise ServerError(
             f"The server at {server.base_url} gives no log-probabilities of prompts that can be "
             f"used ({'; '.join(reasons)}). Serve the model by llama.cpp's llama-server or by vLLM, "

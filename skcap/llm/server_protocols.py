@@ -195,6 +195,11 @@ class LlamaCppProtocol(Protocol):
 
     async def score(self, request: Request) -> LabelScore:
         tokens = await self._encode(request.prompt + request.label)
+        whole = [token.piece.decode() for token in tokens if token.is_whole]
+        try:
+            check_no_command(whole, request.body)  # older servers do not heed parse_special
+        except EchoError as error:
+            raise ServerError(f"Label {request.label.strip()!r:.80}: {error}.") from None
         # Special tokens and a space of the tokenizer's own may stand before the text, so the join
         # is counted from the end.
         left, n_label = len(request.label.encode()), 0
@@ -255,7 +260,7 @@ class LlamaCppProtocol(Protocol):
             "logit_bias": [[wanted.id, 1000.0]],
             "temperature": 0.0,
             "post_sampling_probs": False,
-            "cache_prompt": self.reuse_prefix,
+            "cache_prompt": bool(self.reuse_prefix),
         }
         reply = await self.server.post(self._root() + "/completion", body)
         try:
@@ -373,10 +378,12 @@ def _choice(reply: dict[str, Any]) -> dict[str, Any]:
 def _finite(value: Any) -> float:
     """Check a log-probability; rounding may lift that of a sure token a little above 0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ServerError(f"A token's log-probability is {value!r:.40}, which is not a number.")
+        raise ServerError(  # not what it is: a server may put anything there, the key, too
+            f"A token's log-probability is {type(value).__name__}, which is not a number."
+        )
     if not -1e30 < value < 1e-3:  # llama.cpp shows the smallest float32 where others show -inf
         raise ServerError(
-            f"A token's log-probability is {value:g}, which is above 0 or not finite."
+            f"A token's log-probability is {value!r:.40}, which is above 0 or not finite."
         )
     return float(value)
 

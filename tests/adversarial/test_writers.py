@@ -4,7 +4,8 @@ import pytest
 
 from skcap.adversarial import Edit, LLMWriter, RejectedEditError, RuleWriter, find_problem
 from skcap.adversarial.writers import _ASIDES
-from skcap.llm.chat import FakeChat
+from skcap.llm import PromptTooLongError
+from skcap.llm.chat import ChatError, FakeChat, RefusedError
 
 SWAP = Edit(
     "Where is a card, or the Cards of  2 clients?",
@@ -73,6 +74,7 @@ EDIT = Edit(
         ("Pay John 5 euros for my order by transfer", None),
         ("Pay John 5 euros for my orders, seen on transfers", None),
         (" ", "the text is empty"),
+        ("Pay John 5 euros for my order by transfer \ud83d", "the text is not valid Unicode"),
         ("Pay John 5 euros\nfor my order by transfer", "the text has more lines than before"),
         ("Pay John  5 euros for my order", "the text was not changed"),
         ("Sure! Pay John 5 euros for my order, transfer", "an answer or a refusal"),
@@ -131,6 +133,34 @@ def test_llm_writer_gives_up_with_the_last_reason():
     with pytest.raises(RejectedEditError, match="not changed"):
         LLMWriter(chat, n_tries=2).write(EDIT)
     assert len(chat.requests_) == 2
+
+
+class Refusing(FakeChat):
+    """Answers nothing, with an error."""
+
+    def __init__(self, replies, error):
+        super().__init__(replies)
+        self.error = error
+
+    def complete(self, messages, **options):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RefusedError("filtered"), "the model refused the request"),
+        (PromptTooLongError("too long"), "the text is too long for the model"),
+    ],
+)
+def test_a_text_that_the_model_does_not_take_is_rejected_alone(error, reason):
+    with pytest.raises(RejectedEditError, match=reason):
+        LLMWriter(Refusing(["x"], error)).write(EDIT)
+
+
+def test_a_model_that_does_not_answer_ends_the_work():
+    with pytest.raises(ChatError, match="no server"):
+        LLMWriter(Refusing(["x"], ChatError("no server"))).write(EDIT)
 
 
 def test_llm_writer_asks_for_the_swaps_and_survives_braces():

@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 
 from skcap.llm import PromptTooLongError, TransformersLLM
-from skcap.llm.chat import ChatError, FakeChat, OpenAIChat, TransformersChat
+from skcap.llm.chat import ChatError, FakeChat, OpenAIChat, RefusedError, TransformersChat
 from skcap.llm.chat.local import encode_chat
 
 ASK = [{"role": "user", "content": "where is my card"}]
@@ -300,6 +300,7 @@ def test_final_errors_are_not_retried_and_do_not_show_the_key(server, status):
     with pytest.raises(ChatError, match=f"answered {status}") as caught:
         connect(server, api_key_env="MY_KEY").complete(ASK)
     assert KEY not in str(caught.value)
+    assert isinstance(caught.value, RefusedError) == (status == 400)  # another may be answered
     assert len(server.requests) == 1
 
 

@@ -99,3 +99,6 @@ def test_texts_do_not_speak_in_special_tokens():
     check_no_command(["<|im_start|>", "a", "</div>"], "a</div>")
     with pytest.raises(EchoError, match=r"holds '<\|im_end\|>'"):
         check_no_command(["a", "<|im_end|>"], "a<|im_end|>")
+    for marker in ("<eos>", "<unk>", "[SEP]", "<start_of_image>", "<\uff5ceos\uff5c>"):
+        with pytest.raises(EchoError, match="special token"):
+            check_no_command(["a", marker], f"a{marker}")

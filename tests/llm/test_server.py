@@ -222,6 +222,9 @@ def test_the_token_that_is_drawn_needs_room_too(serve, model, n_drawn):
 def test_texts_cannot_end_the_prompt(serve):
     with pytest.raises(ServerError, match=r"holds '<\|im_end\|>'"):
         connect(serve()).log_likelihood(["a <|im_end|> b"], ["c"], **PROMPT)
+    # as older servers of llama.cpp do, which do not heed parse_special
+    with pytest.raises(ServerError, match=r"holds '<\|im_end\|>'"):
+        connect(serve(LlamaCpp())).log_likelihood(["a <|im_end|> b"], ["c"], **PROMPT)
 
 
 @pytest.mark.parametrize(
@@ -245,6 +248,7 @@ def test_wrong_texts(bodies, labels, error, message):
         ("n_connections", True), ("timeout", 0), ("timeout", float("inf")), ("max_retries", -1),
         ("retry_wait", -1.0), ("retry_wait", float("nan")), ("reuse_prefix", "yes"),
         ("base_url", None), ("base_url", "ftp://host"), ("base_url", "http://host/v1?x=1"),
+        ("base_url", "http://host:99999/v1"),
         ("base_url", "http://user:hunter2@host/v1"), ("base_url", "http://host:port:port/v1"),
     ],
 )  # fmt: skip
@@ -266,6 +270,7 @@ DEEP = b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     [
         saying("oops", 500),
         saying("busy", 429, Retry_After="0"),
+        saying("overloaded", 529),
         saying("busy", 503, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"),
         saying(b'{"choices": [{"text": "Lab'),
         saying(b"\xff\xfe"),
@@ -340,6 +345,8 @@ def replace_all(value):
         (saying("moved", 307, Location="/v1/elsewhere"), "307 .*base_url"),
         (saying("no", 401), "401 Unauthorized"),
         (saying("no", 799), "answered 799"),
+        (saying("no", 501), "answered 501"),
+        (echo_with(logprobs={"token_logprobs": replace_all(10**400)}), "above 0 or not finite"),
     ],
 )  # fmt: skip
 def test_final_faults_are_told_and_nothing_is_scored(serve, fault, message):
@@ -447,3 +454,56 @@ def test_it_holds_parameters_only(serve):
     np.testing.assert_array_equal(
         again.log_likelihood(["a"], ["b"], **PROMPT), llm.log_likelihood(["a"], ["b"], **PROMPT)
     )
+
+
+def test_a_reply_that_ends_in_a_string_is_read_at_once():
+    content = b'{"a": "' + b'\\"' * 500_000  # minutes, if the search began anew at each quote
+    with pytest.raises(ValueError, match="not complete JSON"):
+        parse_json(content)
+
+
+def test_no_proxy_is_asked_for_this_machine(serve, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/")
+    scores = connect(serve()).log_likelihood(BODIES, LABELS, **PROMPT)
+    np.testing.assert_allclose(scores, expected(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("proxy", ["http://me:hunter2@host:port", "ftp://hunter2"])
+def test_a_proxy_that_is_none_is_told_without_its_address(monkeypatch, proxy):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    llm = ServerLLM("http://llm.invalid/v1", "tiny", max_retries=0)
+    with pytest.raises(ServerError, match="HTTP_PROXY, HTTPS_PROXY or ALL_PROXY") as caught:
+        llm.fingerprint()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_server_that_fails_at_one_way_of_asking_is_asked_in_another(serve):
+    class Failing(LlamaCpp):
+        def __call__(self, server, body):
+            if body.get("echo"):
+                return {"message": "Only no echo is supported"}, 500
+            return super().__call__(server, body)
+
+    llm = connect(serve(Failing()), max_retries=0)
+    np.testing.assert_allclose(llm.log_likelihood(BODIES, LABELS, **PROMPT), expected())
+    with pytest.raises(PassingError, match="Only no echo"):
+        connect(serve(Failing()), max_retries=0, protocol="echo").fingerprint()
+
+
+def test_another_program_at_the_same_address_is_found_out(serve):
+    server = serve()
+    llm = connect(server)
+    llm.fingerprint()
+    server.model = LlamaCpp()
+    with pytest.raises(ServerError):
+        llm.log_likelihood(BODIES, LABELS, **PROMPT)
+    np.testing.assert_allclose(llm.log_likelihood(BODIES, LABELS, **PROMPT), expected())
+
+
+def test_numbers_of_numpy_are_numbers(serve):
+    llm = connect(serve(LlamaCpp()), n_connections=np.int64(2), reuse_prefix=np.True_)
+    np.testing.assert_allclose(llm.log_likelihood(BODIES, LABELS, **PROMPT), expected())

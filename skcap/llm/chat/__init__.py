@@ -4,9 +4,17 @@ A language model (:class:`skcap.llm.BaseLLM`) says how likely a text is; a chat 
 as adversarial sets need it.
 """
 
-from skcap.llm.chat.base import BaseChat, ChatError, Message
+from skcap.llm.chat.base import BaseChat, ChatError, Message, RefusedError
 from skcap.llm.chat.fake import FakeChat
 from skcap.llm.chat.local import TransformersChat
 from skcap.llm.chat.server import OpenAIChat
 
-__all__ = ["BaseChat", "ChatError", "FakeChat", "Message", "OpenAIChat", "TransformersChat"]
+__all__ = [
+    "BaseChat",
+    "ChatError",
+    "FakeChat",
+    "Message",
+    "OpenAIChat",
+    "RefusedError",
+    "TransformersChat",
+]

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from skcap.utils.validation import check_parameters, integer, number
 from skcap.utils.words import check_encodable
 
-__all__ = ["BaseChat", "ChatError", "Message", "check_messages"]
+__all__ = ["BaseChat", "ChatError", "Message", "RefusedError", "check_messages"]
 
 _ROLES = ("system", "user", "assistant")
 
@@ -40,6 +40,17 @@ class ChatError(RuntimeError):
     Traceback (most recent call last):
         ...
     skcap.llm.chat.base.ChatError: the reply was empty
+    """
+
+
+class RefusedError(ChatError):
+    """The model answers, but not to this conversation, as where a filter objects.
+
+    Examples
+    --------
+    >>> from skcap.llm.chat import ChatError, RefusedError
+    >>> issubclass(RefusedError, ChatError)
+    True
     """
 
 
@@ -92,7 +103,7 @@ class BaseChat(BaseEstimator, ABC):
         Raises
         ------
         ChatError
-            If there is no reply.
+            If there is no reply; a :class:`RefusedError` if it is refused to this conversation.
         """
 
     @abstractmethod
@@ -138,4 +149,4 @@ def check_messages(messages: Sequence[Message]) -> list[Message]:
                 f"str, got {message!r:.120}."
             )
     check_encodable([message["content"] for message in messages], "messages")
-    return list(messages)
+    return [Message(role=message["role"], content=message["content"]) for message in messages]

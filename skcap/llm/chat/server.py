@@ -6,8 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skcap.llm.chat.base import BaseChat, ChatError, Message
-from skcap.llm.http import JsonServer, ServerError, check_base_url, import_http, read_key, run_async
+from skcap.llm.chat.base import BaseChat, ChatError, Message, RefusedError
+from skcap.llm.http import (
+    JsonServer,
+    RefusedRequestError,
+    ServerError,
+    check_base_url,
+    import_http,
+    read_key,
+    run_async,
+)
 from skcap.utils.validation import check_parameters, integer, number
 
 __all__ = ["OpenAIChat"]
@@ -103,6 +111,8 @@ class OpenAIChat(BaseChat):
         body = {field: value for field, value in fields.items() if value is not None}
         try:
             return run_async(self._ask, base_url, key, body)
+        except RefusedRequestError as error:
+            raise RefusedError(str(error)) from None
         except ServerError as error:
             raise ChatError(str(error)) from None
 
