@@ -309,7 +309,7 @@ class BaseLLMPrior(BasePrior):
         >>> from skcap import CAPPriorTransformer, FakeLLM
         >>> X, y = ["cancel the alarm", "wake me up at seven"], ["cancel", "set"]
         >>> print(CAPPriorTransformer(FakeLLM(), cache=False).estimate_cost(X, y))
-        2 texts, 0 of them in the cache; ... prompts with about ... tokens; about less than 1 s
+        2 texts, 0 of them in the cache; ... prompts with about ... tokens; less than 1 s
         """
         prior = copy.copy(self)
         prior.random_state = copy.deepcopy(self.random_state)  # a generator is not to be advanced
