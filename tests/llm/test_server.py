@@ -472,6 +472,8 @@ def test_no_proxy_is_asked_for_this_machine(serve, monkeypatch):
 
 @pytest.mark.parametrize("proxy", ["http://me:hunter2@host:port", "ftp://hunter2"])
 def test_a_proxy_that_is_none_is_told_without_its_address(monkeypatch, proxy):
+    for module in ("anyio", "httpx", "tenacity"):
+        pytest.importorskip(module)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTP_PROXY", proxy)
