@@ -233,7 +233,8 @@ def gain_of(found: Runs, figure: str) -> Column:
     def cell(method: str) -> str:
         if method == BASELINE or method not in found:
             return ""
-        return interval(differences(found[method], found[BASELINE], figure))
+        gains = differences(found[method], found[BASELINE], figure)
+        return f"{interval(gains)} (1 seed)" if len(gains) == 1 else interval(gains)
 
     return cell
 

@@ -88,7 +88,8 @@ class SwapGuidance(BaseGuidance):
 
     Why plain words are left alone: of the 600 training texts of a real chatbot (HINT3 Curekart), an
     audit flags seven, such as "tracking" for the state of an order. Training without them and one
-    more word costs 2.4 points (1.3 to 3.5) of accuracy (docs/evidence.md).
+    more word costs 2.4 points (1.3 to 3.5) of accuracy. Where they are shortcuts, as planted names
+    in mid-text are, it gains 40 points, and a list of all of them 52 (docs/evidence.md).
 
     Examples
     --------
