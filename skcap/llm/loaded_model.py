@@ -66,8 +66,9 @@ class LoadedModel:
 
         resolved, options = resolve_for_loading(model, options)
         shared = {name: value for name, value in options.items() if name != "attn_implementation"}
-        # A damaged tokenizer or configuration is a ValueError or a KeyError to transformers.
-        with explain_load_errors(model, ValueError, KeyError), no_loading_bars():
+        # What a damaged tokenizer or configuration is to transformers, by its version.
+        damaged = (ValueError, KeyError, ImportError)
+        with explain_load_errors(model, *damaged), no_loading_bars():
             self.tokenizer = AutoTokenizer.from_pretrained(resolved, **shared)
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 resolved,
