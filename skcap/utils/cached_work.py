@@ -124,14 +124,15 @@ def _compute_free(
     missing = [place for place, values in stored.items() if values is None]
     if not missing:
         return
+    wanted = [keys[place] for place in missing]
     with ExitStack() as stack:
+        free = set(wanted)  # unless other processes can share the work
         try:
-            free = set(stack.enter_context(cache.claim_free([keys[place] for place in missing])))
+            free = set(stack.enter_context(cache.claim_free(wanted)))
         except OSError as error:
             _tell_not_kept(cache, error)
-            free = {keys[place] for place in missing}  # no process can share the work
         except RuntimeError:  # this is part of the work for another entry, which has its claim
-            free = {keys[place] for place in missing}
+            pass
         yield from _compute_claimed(cache, keys, [p for p in missing if keys[p] in free], compute)
 
 

@@ -8,7 +8,7 @@ import pickle
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -89,9 +89,11 @@ def _parts(found: Iterable[Any]) -> Iterator[str]:
     queue, seen = list(found), set[int]()
     while queue:
         item = queue.pop()
-        if id(item) in seen or _is_of_package(item):
+        if id(item) in seen:
             continue
         seen.add(id(item))
+        if _is_of_package(item):
+            continue
         queue += _neighbours(item)
         for name, value in _members(item):
             if not isinstance(value, type | FunctionType):
@@ -115,9 +117,12 @@ def _is_of_package(item: Any) -> bool:
     file = getattr(sys.modules.get(name), "__file__", None)
     if file is None:
         return False
-    path = Path(file).resolve()
-    folders = [_HERE, *(Path(sysconfig.get_path(name)).resolve() for name in _INSTALLED)]
-    return any(folder in path.parents for folder in folders)
+    return not _package_folders().isdisjoint(Path(file).resolve().parents)
+
+
+@cache
+def _package_folders() -> set[Path]:
+    return {_HERE, *(Path(sysconfig.get_path(name)).resolve() for name in _INSTALLED)}
 
 
 def _neighbours(item: Any) -> list[Any]:
