@@ -19,6 +19,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from skcap.prior_matrix import PriorMatrix, check_same_texts
 from skcap.priors.base import BasePrior
 from skcap.priors.cost import CostEstimate
+from skcap.utils.cache import resolve_cache
 from skcap.utils.fitting import fitting
 from skcap.utils.keyed import as_mapping
 from skcap.utils.labels import check_labels
@@ -367,14 +368,15 @@ def _dropped(source: Any) -> bool:
 def _prepare(name: str, source: Any) -> None:
     """Refuse parameters that are not valid before another source asks its language model.
 
-    Worker processes may have another working directory, so a cache folder is made absolute.
+    Worker processes may have another working directory, so a cache folder is resolved here.
     """
     if isinstance(source, BasePrior):
         with _named(name):
             source._check_parameters()
     cache = getattr(source, "cache", None)
-    if isinstance(cache, str | os.PathLike) and cache != "":
-        source.cache = os.path.abspath(cache)
+    if isinstance(cache, str | os.PathLike):
+        with _named(name):
+            source.cache = resolve_cache(cache)
 
 
 @contextmanager

@@ -396,3 +396,11 @@ def test_a_relative_cache_is_that_of_the_working_directory_also_in_workers(tmp_p
         HybridPrior(sources, n_jobs=2).fit_transform([X[0], X[2]], [Y[0], Y[2]])
         assert cap.cache == "kept"
         assert (tmp_path / name / "kept").is_dir()
+
+
+def test_a_cache_in_the_home_folder_is_found_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    cap = CAPPriorTransformer(FakeLLM(), cache="~/kept", verbose=0)
+    HybridPrior([("cap", cap)]).fit_transform([X[0], X[2]], [Y[0], Y[2]])
+    assert (tmp_path / "kept").is_dir()
