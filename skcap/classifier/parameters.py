@@ -54,6 +54,11 @@ _ELSEWHERE = {
 }
 
 
+# What would bring a batch's texts into another order, or leave some out: a prediction would be
+# that of another text.
+_ORDER = ("batch_sampler", "drop_last", "sampler", "shuffle")
+
+
 class SkorchParameters(BaseEstimator):
     """An estimator that also takes skorch's parameters, such as ``optimizer__betas``.
 
@@ -141,6 +146,9 @@ def _one_guidance(guidance: Any, name: str) -> BaseGuidance:
 def _hint(name: str, own: list[str], known: tuple[str, ...]) -> str:
     if name in _REPLACED:
         return f" {_REPLACED[name]}"
+    side, _, option = name.rpartition("__")
+    if side == "iterator_valid" and option in _ORDER:
+        return " All texts are predicted, in their order."
     inner = name.rpartition("__")[2]
     close = [_ELSEWHERE[name]] if name in _ELSEWHERE else []
     close += [inner] if inner in own else difflib.get_close_matches(name, [*own, *known], n=1)
@@ -156,6 +164,6 @@ def _skorch_names() -> tuple[str, ...]:
     optimizer = {*inspect.signature(torch.optim.AdamW).parameters, "param_groups"}
     loader = {*inspect.signature(DataLoader).parameters} - {"dataset", "collate_fn"}
     names = [f"optimizer__{name}" for name in sorted(optimizer - {"params", "lr"})]
-    for side in ("iterator_train", "iterator_valid"):
-        names += [f"{side}__{name}" for name in sorted(loader)]
+    for side, options in (("iterator_train", loader), ("iterator_valid", loader - {*_ORDER})):
+        names += [f"{side}__{name}" for name in sorted(options)]
     return (*names, "criterion__label_smoothing")

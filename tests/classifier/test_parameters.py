@@ -154,6 +154,12 @@ def test_removed_parameters_name_what_replaces_them(name, instead):
     assert instead in message
 
 
+@pytest.mark.parametrize("option", ["batch_sampler", "drop_last", "sampler", "shuffle"])
+def test_predictions_keep_the_order_of_texts(option):
+    message = assert_refused(f"iterator_valid__{option}", "GuidedTextClassifier has no parameter")
+    assert message.endswith("All texts are predicted, in their order.")
+
+
 def test_replacements_named_in_errors_exist():
     assert {"share", "complement_weight"} <= RationaleGuidance().get_params().keys()
     assert {"normalize", "n_steps", "path"} <= AlignmentGuidance().get_params().keys()
