@@ -47,13 +47,13 @@ from skcap.utils.seeds import content_seed
 from skcap.utils.words import bare
 
 N_DIGITS = 4  # of a reference number
-#: What marks a class, how it is put into a text, and which words of the text it is then.
-KINDS: dict[str, tuple[str, slice | None]] = {
-    "speaker": ("{mark}: {text}", slice(1)),
-    "signature": ("{text} {mark}", slice(-2, None)),
-    "reference": ("{text} {mark}", slice(-1, None)),
-    "middle": ("{before} {mark} {after}", None),  # elsewhere in each text
+KINDS = {  # how a class's mark is put into a text
+    "speaker": "{mark}: {text}",
+    "signature": "{text} {mark}",
+    "reference": "{text} {mark}",
+    "middle": "{before} {mark} {after}",
 }
+MIXED = ("speaker", "signature", "reference")  # in turn, by class
 FLAGGED_BY = ("prior", "reliance", "association", "hand")  # the prior aside, controls
 PATH = RESULTS / "shortcut.jsonl"
 SPEAKERS = """
@@ -91,6 +91,9 @@ SURNAMES = """
 
 def marks_of(classes: np.ndarray, seed: int, kind: str = "speaker") -> np.ndarray:
     """Give each class a mark of its own."""
+    if kind == "mixed":
+        by_kind = [marks_of(classes, seed, one) for one in MIXED]
+        return np.array([by_kind[row % len(MIXED)][row] for row in range(len(classes))])
     rng = np.random.default_rng(seed)
     if kind == "reference":
         low = 10 ** (N_DIGITS - 1)
@@ -105,11 +108,17 @@ def marks_of(classes: np.ndarray, seed: int, kind: str = "speaker") -> np.ndarra
 
 def put(texts: list[str], marks: np.ndarray, kind: str = "speaker") -> list[str]:
     """Put its mark into each text."""
-    form, _ = KINDS[kind]
     return [
-        form.format(mark=mark, text=text, **parts_of(text)).strip()
+        KINDS[kind_of(mark, kind)].format(mark=mark, text=text, **parts_of(text)).strip()
         for mark, text in zip(marks, texts, strict=True)
     ]
+
+
+def kind_of(mark: str, kind: str) -> str:
+    """Tell the kind of a mark where there are several."""
+    if kind != "mixed":
+        return kind
+    return "reference" if mark[0] == "#" else "signature" if " " in mark else "speaker"
 
 
 def parts_of(text: str) -> dict[str, str]:
@@ -119,11 +128,12 @@ def parts_of(text: str) -> dict[str, str]:
     return {"before": " ".join(words[:gap]), "after": " ".join(words[gap:])}
 
 
-def place_of(text: str, kind: str) -> slice:
-    """Give which words the mark is once it is put into a text."""
-    _, place = KINDS[kind]
-    gap = len(parts_of(text)["before"].split())
-    return slice(gap, gap + 1) if place is None else place
+def place_of(plain: str, marked: str) -> slice:
+    """Give which words of a marked text the mark is, by the text without it."""
+    words, others = marked.split(), plain.split()
+    same = (own == other for own, other in zip(words, others, strict=False))
+    first = next((row for row, equal in enumerate(same) if not equal), len(others))
+    return slice(first, first + len(words) - len(others))
 
 
 def sign(
@@ -216,11 +226,11 @@ def measure(run: Run, draw: Draw) -> dict[str, Any]:
     figures = {name: float(clf.score(texts, draw.y_eval)) for name, texts in tests.items()}
     unmarked = dict(zip(tests["misleading"], draw.X_eval, strict=True))
     explained = to_explain(tests["misleading"])
-    places = [place_of(unmarked[text], kind) for text in explained]
+    places = [place_of(unmarked[text], text) for text in explained]
     own = clf.explain(explained, n_steps=8)
     figures["attributed"] = share_of_mark(list(own.scores), places)
-    if prior is not None:
-        places = [place_of(text, kind) for text in draw.X]
+    if prior is not None and run.kinds() == (run.kind,):  # all texts have a mark
+        places = [place_of(*pair) for pair in zip(draw.X, signed.X, strict=True)]
         figures["attributed_by_prior"] = share_of_mark(list(prior.scores), places)
     planted = set() if run.clean else words_of(marks)
     for guidance in clf.guidance_:
@@ -279,7 +289,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
     parser.add_argument("--rows", nargs="+", default=["baseline", "cap", "shuffled"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--kind", choices=list(KINDS), default="speaker")
+    parser.add_argument("--kind", choices=[*KINDS, "mixed"], default="speaker")
     parser.add_argument("--extra", nargs="+", default=["{}"], help="JSON of more parameters")
     parser.add_argument("--split", choices=["test", "valid"], default="test")
     parser.add_argument("--n-jobs", type=int, default=1, help="runs at once; for a GPU")
