@@ -32,6 +32,7 @@ __all__ = ["BaseLLMPrior", "Question"]
 
 _FEW = 12  # texts that are scored without a look at how long they will take
 _ROUNDING = 1e-3  # above 0, where no log-likelihood is
+_HUGE = 50_000  # characters of a text of which even a key takes long and much memory
 _SIZED = 200  # texts whose size stands for that of all, before they are scored
 
 
@@ -150,7 +151,7 @@ class BaseLLMPrior(BasePrior):
             if values is not None:
                 evidence[request.row] = values
         missing = [request for request in requests if request.row not in evidence]
-        self._check_context(llm, missing)
+        self._check_context(llm, [request.asked for request in missing])
         with show_progress(
             len(texts), self.source, "text", verbose=self.verbose, initial=len(evidence)
         ) as progress:
@@ -159,17 +160,17 @@ class BaseLLMPrior(BasePrior):
                 progress.update()
         return [evidence[row] for row in range(len(texts))]
 
-    def _check_context(self, llm: BaseLLM, requests: list[_Request]) -> None:
+    def _check_context(self, llm: BaseLLM, asked: list[tuple[str, str]]) -> None:
         """Refuse texts that are too long for the model before any work starts."""
-        asked = [
-            (" ".join(split_words(request.text)), answer)
-            for request in requests
-            for answer in self._answers(request.text, request.name)
+        pairs = [
+            (" ".join(split_words(text)), answer)
+            for text, name in asked
+            for answer in self._answers(text, name)
         ]
-        if asked:
+        if pairs:
             llm.check_context(
-                [body for body, _ in asked],
-                [answer for _, answer in asked],
+                [body for body, _ in pairs],
+                [answer for _, answer in pairs],
                 prefix=self.prompt_.prefix,
                 suffix=self.prompt_.suffix,
             )
@@ -253,6 +254,8 @@ class BaseLLMPrior(BasePrior):
 
     def _requests(self, llm: BaseLLM, texts: list[str], names: list[str]) -> list[_Request]:
         """One request per text; its key holds all that matters, and the model's identity."""
+        asked = list(zip(texts, names, strict=True))
+        self._check_context(llm, [(text, name) for text, name in asked if len(text) > _HUGE])
         shared = {
             "version": 1,
             "source": self.source,
@@ -262,7 +265,7 @@ class BaseLLMPrior(BasePrior):
             "seed": self.seed_,
         }
         requests = []
-        for row, (text, name) in enumerate(zip(texts, names, strict=True)):
+        for row, (text, name) in enumerate(asked):
             own = {**self._evidence_parameters(text, name), "text": text, "label": name}
             requests.append(_Request(row, PriorCache.key({**shared, **own}), text, name))
         return requests
@@ -326,7 +329,7 @@ class BaseLLMPrior(BasePrior):
         stored = set() if cache is None else {key for key in keys if cache.get(key) is not None}
         # One request per key, as equal ones are computed once.
         missing = list({r.key: r for r in requests if r.key not in stored}.values())
-        self._check_context(llm, missing)
+        self._check_context(llm, [request.asked for request in missing])
         work = [self._work(request.text, request.name) for request in missing]
         return CostEstimate(
             n_texts=len(texts),

@@ -320,6 +320,15 @@ def test_long_text_is_refused_before_any_text_is_scored(make, log):
     assert scored(log) == []
 
 
+def test_no_variant_of_a_text_is_drawn_that_fits_no_context(make, monkeypatch):
+    monkeypatch.setattr("skcap.priors.cap.draw_masks", None)  # gigabytes, for a long text
+    texts = ["word " * 12_000, *TEXTS[1:]]
+    prior = make(llm=FakeLLM(context_length=100))
+    for score in (prior.fit_transform, prior.estimate_cost):
+        with pytest.raises(PromptTooLongError, match="context_length"):
+            score(texts, LABELS)
+
+
 # -- with a language model that has a tokenizer ---------------------------------------------------
 
 
