@@ -211,13 +211,25 @@ def test_integers_stay_integers_and_booleans_booleans(kind):
 
 
 @pytest.mark.parametrize(
-    "y", [["a", None], ["a", NAN], np.ma.array(["a", "b"], mask=[False, True])]
+    "y",
+    [
+        ["a", None],
+        ["a", NAN],
+        np.ma.array(["a", "b"], mask=[False, True]),
+        np.array([["a"], [None]], dtype=object),
+        pd.DataFrame({"label": ["a", None]}),
+    ],
 )
 def test_missing_labels_are_refused(y):
-    with pytest.raises(ValueError, match="y_true must hold one label per text, but row 1 has none"):
+    with pytest.raises(ValueError, match="y_true must hold one label per text, but row 1 is"):
         confusion_pairs(y, ["a", "b"])
-    with pytest.raises(ValueError, match="y must hold one label per text, but row 1 has none"):
+    with pytest.raises(ValueError, match="y must hold one label per text, but row 1 is"):
         class_similarity([[1, 0], [0, 1]], y)
+
+
+def test_labels_of_different_kinds_are_not_made_strings():
+    with pytest.raises(ValueError, match="y_true holds labels of different kinds"):
+        confusion_pairs(["a", 1], ["a", "1"])
 
 
 def test_confusion_pairs_count_both_directions_and_rank_by_both_models():
