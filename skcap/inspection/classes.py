@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcap.utils.labels import label_column
+from skcap.utils.labels import label_column, value_of
 from skcap.utils.validation import check_number, integer
 from skcap.utils.words import check_texts
 
@@ -60,7 +60,7 @@ def keyword_overlap(class_keywords: Mapping[Hashable, Mapping[str, float]]) -> p
                     f"class_keywords[{label!r}][{word!r}] must be a finite weight of at least 0, "
                     f"got {weight!r}. Leave out words that speak against the class."
                 )
-    labels = list(class_keywords)
+    labels = [value_of(label) for label in class_keywords]
     overlap = class_overlap(class_keywords)[1]
     return pd.DataFrame(overlap, index=labels, columns=labels)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcap.utils.labels import label_column
+from skcap.utils.labels import label_column, value_of
 from skcap.utils.words import is_mark
 
 if TYPE_CHECKING:
@@ -296,6 +296,8 @@ def _confusion(
 
 
 def _label_words(labels: list[Any], names: Mapping[Any, str] | None) -> dict[Any, set[str]]:
+    if names is not None:
+        names = {value_of(label): name for label, name in names.items()}
     words = {}
     for label in labels:
         if names is not None and label not in names:

@@ -1,3 +1,5 @@
+from enum import Enum
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -225,6 +227,16 @@ def test_missing_labels_are_refused(y):
         confusion_pairs(y, ["a", "b"])
     with pytest.raises(ValueError, match="y must hold one label per text, but row 1 is"):
         class_similarity([[1, 0], [0, 1]], y)
+
+
+def test_members_of_an_enumeration_stand_for_their_values():
+    intents = Enum("Intent", {"FEE": "fee", "PIN": "pin"})
+    y, predicted = [intents.FEE, intents.PIN], [intents.PIN, intents.PIN]
+    overlap = keyword_overlap({intents.FEE: {"card": 1}, intents.PIN: {"card": 1}})
+    assert errors_by_overlap(y, predicted, overlap)["errors"].tolist() == [1, 0]
+    names = {intents.FEE: "card fee", intents.PIN: "card pin"}
+    cases = corrected_by_lexical_overlap(y, predicted, y, names)
+    assert cases["corrected"].tolist() == [0, 1]
 
 
 def test_labels_of_different_kinds_are_not_made_strings():
