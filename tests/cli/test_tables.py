@@ -256,6 +256,15 @@ def test_values_of_parquet_files_have_a_form_in_json_and_csv(tmp_path):
     assert f"a,{plain['at']},1.50,AA==,inf" in (tmp_path / "out.csv").read_text()
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.tsv"])
+def test_line_breaks_of_all_kinds_come_back(tmp_path, name):
+    rows = [{"text": f"play{end}jazz", "id": "1"} for end in ("\r", "\n", "\r\n")]
+    path = str(tmp_path / name)
+    with open_writer(path, None) as writer:
+        writer.write(rows)
+    assert [row.values for row in Table(path, text="text").rows()] == rows
+
+
 def test_json_has_no_numbers_that_are_none(tmp_path):
     row = {"text": "a", "x": math.nan, "deep": [1, {"y": [math.inf, math.nan]}]}
     for name in ("out.jsonl", "out.csv"):
