@@ -60,6 +60,7 @@ def test_a_label_may_be_missing_where_none_is_needed(write):
     ("line", "problem"),
     [
         ('{"text": "a", ', "broken JSON"),
+        pytest.param("[" * 100_000, "broken JSON", id="nested too deeply"),
         ("[1]", "no JSON object"),
         ('{"text": 3, "label": "a"}', "the text is 3, which is not a string"),
         ('{"text": "a", "label": [1]}', r"the label is \[1\], which is neither"),
@@ -78,6 +79,26 @@ def test_broken_quotes_and_bytes_are_named(write):
     content = b'text,label\nfine,a\n"b"c,a\nmir\xf3n,a\n'
     with pytest.raises(ValueError, match=r"line 3: broken CSV .*\n  line 4: it is not valid UTF-8"):
         Table(write("data.csv", content), text="text", label="label")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data.csv", b"text,who\nfine,a\nb,Jos\xe9\n"),
+        ("data.jsonl", json_lines({"text": "fine"}, {"text": "b", "who": [{"x": "\ud83d"}]})),
+    ],
+)
+def test_columns_that_are_kept_must_be_writable(write, name, content):
+    path = write(name, content)
+    with pytest.raises(ValueError, match=r"1 of 2 rows.*\n.*its column 'who' is not valid UTF-8"):
+        Table(path, text="text")
+    with pytest.raises(ValueError, match=r"is not UTF-8: its columns are .*Save it as UTF-8"):
+        Table(write("other.csv", b"text,pr\xe9nom\na,b\n"), text="text")
+
+
+def test_other_columns_may_hold_anything_where_they_are_not_kept(write):
+    path = write("data.csv", b"text,label,pr\xe9nom\na,b,Jos\xe9\n")
+    assert Table(path, text="text", label="label").n_rows == 1
 
 
 def test_only_the_first_bad_rows_are_named(write):
