@@ -97,7 +97,7 @@ def _spans(mask: Any, n_words: int, row: int) -> list[dict[str, int]]:
 
 
 def _read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
         for number, text in enumerate(file, start=1):
             if not text.strip():
                 continue

@@ -143,10 +143,12 @@ class TestEraser:
         with pytest.raises(ValueError, match="row 0 has words between which there is neither"):
             read.to_eraser(tmp_path / "p.jsonl", ["d"])
 
-    def test_two_predictions_for_a_document_are_refused_and_blank_lines_are_none(self, tmp_path):
+    def test_two_predictions_for_a_document_are_refused_and_blank_lines_and_marks_are_none(
+        self, tmp_path
+    ):
         piece = {"docid": "d1", "soft_rationale_predictions": [0] * 8}
         path = write_lines(tmp_path / "t.jsonl", {"rationales": [piece]})
-        path.write_text(path.read_text() + "\n")
+        path.write_text(path.read_text() + "\n", encoding="utf-8-sig")
         assert len(PriorMatrix.from_eraser(path, self.documents)) == 1
         path = write_lines(tmp_path / "t.jsonl", {"rationales": [piece, piece]})
         with pytest.raises(ValueError, match="2 predictions for one document"):
