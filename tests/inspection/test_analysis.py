@@ -51,6 +51,8 @@ def test_undefined_pooled_correlation_warns():
 def test_correlation_refuses_other_texts():
     with pytest.raises(ValueError, match="'a' and 'b' differ in row 0"):
         prior_correlation(PriorMatrix(["go on"]), PriorMatrix(["stop it"]))
+    with pytest.raises(TypeError, match="'b' must be a PriorMatrix, got list"):
+        prior_correlation(PriorMatrix(["go on"]), [[1, 2]])
 
 
 def test_correlation_table_is_symmetric_with_its_pairs():
