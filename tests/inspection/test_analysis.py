@@ -173,9 +173,15 @@ def test_embeddings_come_in_batches_of_one_text_or_more(batch_size):
         embed_texts(["stop"], "all-minilm-l6-v2", batch_size=batch_size)
 
 
-def test_embeddings_refuse_other_models():
+def test_embeddings_refuse_other_models_and_devices():
     with pytest.raises(TypeError, match="got dict"):
         embed_texts(["stop"], {})
+    with pytest.raises(ValueError, match=r"device must be 'auto' or a device .* got 'gpu'"):
+        embed_texts(["stop"], "all-minilm-l6-v2", device="gpu")
+
+
+def test_no_texts_have_no_embeddings(tiny_model):
+    assert embed_texts([], str(tiny_model("bert"))).shape == (0, 16)
 
 
 def test_errors_by_overlap_lists_every_ordered_pair():
