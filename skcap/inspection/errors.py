@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcap.utils.labels import label_column, value_of
+from skcap.utils.validation import check_number, integer
 from skcap.utils.words import is_mark
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def confusion_pairs(
     Raises
     ------
     ValueError
-        If the lengths differ, or `top` is less than 1.
+        If the lengths differ, or `top` is neither None nor an integer from 1.
 
     Examples
     --------
@@ -111,8 +112,8 @@ def confusion_pairs(
     """
     import pandas as pd
 
-    if top is not None and top < 1:
-        raise ValueError(f"top must be None or at least 1, got {top}.")
+    if top is not None:
+        check_number("top", top, integer(1))
     given = {"before": pred_before} if pred_after is None else _both(pred_before, pred_after)
     truth, *predictions = _same_length(y_true=y_true, **given)
     classes = _classes(truth, *predictions)

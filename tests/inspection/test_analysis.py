@@ -260,8 +260,9 @@ def test_confusion_pairs_count_both_directions_and_rank_by_both_models():
     assert pairs.to_numpy().tolist() == [[0, 2, 0, 4], [0, 1, 2, 0]]
     assert confusion_pairs(y, before, top=1).to_numpy().tolist() == [[0, 1, 2]]
     assert confusion_pairs(y, y).empty
-    with pytest.raises(ValueError, match="top must be None or at least 1"):
-        confusion_pairs(y, before, top=0)
+    for top in (0, 1.5, "1"):
+        with pytest.raises(ValueError, match="top must be an int in the range"):
+            confusion_pairs(y, before, top=top)
 
 
 LABELS = {0: "card lost", 1: "card fee", 2: "Lost_Card!", 3: "top up"}
