@@ -301,6 +301,7 @@ def test_accepts_a_prior_matrix_of_the_same_texts_only():
         ({"scale": "logit"}, "scale must be"),
         ({"predict_proba": lambda texts: np.ones(len(texts))}, r"returned shape \(\d+,\)"),
         ({"predict_proba": lambda texts: np.ones((1, 2))}, r"returned shape \(1, 2\)"),
+        ({"predict_proba": lambda texts: 9 * keyword(texts) - 4}, "numbers from -4 to 5; apply so"),
     ],
 )
 def test_errors_of_faithfulness(changes, message):
