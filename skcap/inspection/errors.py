@@ -163,6 +163,8 @@ def corrected_by_lexical_overlap(
 
     Raises
     ------
+    TypeError
+        If `label_names` is no mapping, or holds anything else than strings.
     ValueError
         If the lengths differ, `by` is unknown, or `label_names` lacks a label.
 
@@ -298,12 +300,18 @@ def _confusion(
 
 def _label_words(labels: list[Any], names: Mapping[Any, str] | None) -> dict[Any, set[str]]:
     if names is not None:
+        if not hasattr(names, "items"):  # which a Series has, too
+            raise TypeError(
+                f"label_names must map labels to names, or be None, got {type(names).__name__}."
+            )
         names = {value_of(label): name for label, name in names.items()}
     words = {}
     for label in labels:
         if names is not None and label not in names:
             raise ValueError(f"label_names has no name for the label {label!r}.")
         name = str(label) if names is None else names[label]
+        if not isinstance(name, str):
+            raise TypeError(f"label_names must hold strings, got {name!r:.60} for {label!r}.")
         letters = unicodedata.normalize("NFC", name.lower())
         kept = [char if char.isalnum() or is_mark(char) else " " for char in letters]
         words[label] = set("".join(kept).split())

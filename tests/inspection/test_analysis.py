@@ -242,9 +242,23 @@ def test_members_of_an_enumeration_stand_for_their_values():
     y, predicted = [intents.FEE, intents.PIN], [intents.PIN, intents.PIN]
     overlap = keyword_overlap({intents.FEE: {"card": 1}, intents.PIN: {"card": 1}})
     assert errors_by_overlap(y, predicted, overlap)["errors"].tolist() == [1, 0]
-    names = {intents.FEE: "card fee", intents.PIN: "card pin"}
-    cases = corrected_by_lexical_overlap(y, predicted, y, names)
-    assert cases["corrected"].tolist() == [0, 1]
+    mapping = {intents.FEE: "card fee", intents.PIN: "card pin"}
+    for names in (mapping, pd.Series(mapping)):
+        cases = corrected_by_lexical_overlap(y, predicted, y, names)
+        assert cases["corrected"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["card fee", "card pin"], "label_names must map labels to names, or be None, got list"),
+        ({"fee": 1, "pin": 2}, "label_names must hold strings, got 1 for 'fee'"),
+    ],
+)
+def test_names_that_are_none_are_told(names, message):
+    y = ["fee", "pin"]
+    with pytest.raises(TypeError, match=message):
+        corrected_by_lexical_overlap(y, ["pin", "pin"], y, names)
 
 
 def test_labels_of_different_kinds_are_not_made_strings():
