@@ -58,8 +58,10 @@ def write_eraser(
                 f"{name} must have one item per text, got {len(values)} for {len(prior)}."
             )
     check_encodable(prior.texts, "texts")
+    rationales = [None] * len(prior) if masks is None else masks
     with replacing(path) as temporary, open(temporary, "x", encoding="utf-8") as file:
-        for row, (key, scores) in enumerate(zip(ids, prior.scores, strict=True)):
+        rows = zip(ids, prior.scores, rationales, strict=True)  # a Series goes by position
+        for row, (key, scores, mask) in enumerate(rows):
             if np.isnan(scores).any():
                 raise ValueError(
                     f"row {row} has words without a score, which ERASER's files cannot say. Give "
@@ -74,8 +76,8 @@ def write_eraser(
                 "docid": str(key),
                 "soft_rationale_predictions": scores.tolist(),
             }
-            if masks is not None:
-                document["hard_rationale_predictions"] = _spans(masks[row], scores.size, row)
+            if mask is not None:
+                document["hard_rationale_predictions"] = _spans(mask, scores.size, row)
             file.write(json.dumps({"annotation_id": str(key), "rationales": [document]}) + "\n")
 
 
@@ -85,10 +87,15 @@ def _tokens(text: str) -> list[str]:
 
 
 def _spans(mask: Any, n_words: int, row: int) -> list[dict[str, int]]:
-    chosen = np.asarray(mask, dtype=bool)
+    chosen = np.asarray(mask)
     if chosen.shape != (n_words,):
         raise ValueError(
             f"masks has shape {chosen.shape} in row {row}; its text has {n_words} words."
+        )
+    if np.ma.is_masked(mask) or not np.isin(chosen, (0, 1)).all():
+        raise ValueError(
+            f"masks must hold a boolean for each word, got {np.ma.asarray(mask).tolist()!r:.60} in "
+            f"row {row}; skcap.metrics.rationale_masks makes masks of scores."
         )
     edges = np.flatnonzero(np.diff(np.r_[False, chosen, False].astype(np.int8))).tolist()
     return [
@@ -97,7 +104,7 @@ def _spans(mask: Any, n_words: int, row: int) -> list[dict[str, int]]:
 
 
 def _read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
         for number, text in enumerate(file, start=1):
             if not text.strip():
                 continue

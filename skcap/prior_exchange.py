@@ -172,7 +172,8 @@ class PriorExchange:
         Raises
         ------
         ValueError
-            If there is not one id per text, or a word has no score.
+            If there is not one id per text, a word has no score, or `masks` hold anything else than
+            booleans.
 
         Notes
         -----

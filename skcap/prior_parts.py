@@ -263,6 +263,8 @@ def check_same_texts(matrices: Sequence[PriorMatrix], names: Sequence[str]) -> N
 
     Raises
     ------
+    TypeError
+        If one of them is no PriorMatrix.
     ValueError
         Names two of the matrices and the first row in which they differ.
 
@@ -277,6 +279,12 @@ def check_same_texts(matrices: Sequence[PriorMatrix], names: Sequence[str]) -> N
     """
     advice = "Make all priors from the same texts in the same order."
     pairs = list(zip(matrices, names, strict=True))
+    for matrix, name in pairs:
+        if not hasattr(type(matrix), "texts"):
+            raise TypeError(
+                f"{name!r} must be a PriorMatrix, got {type(matrix).__name__}. Make one of the "
+                "texts and their scores, as in PriorMatrix(texts, scores)."
+            )
     for matrix, name in pairs[1:]:
         first, first_name = pairs[0]
         both = f"{first_name!r} and {name!r} differ in"

@@ -20,7 +20,7 @@ def read_label_names(path: Path | None) -> dict[str, str] | None:
     if path is None:
         return None
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))
+        names = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"--label-names: {path} is not JSON: {error}.") from None
     is_object = isinstance(names, dict) and all(isinstance(name, str) for name in names.values())

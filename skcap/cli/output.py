@@ -93,9 +93,22 @@ def _make(format: str, file: Any, columns: list[str]) -> RowWriter:
     return _Csv(file, "\t" if format == "tsv" else ",", columns)
 
 
+class _LineFeeds:
+    """Ends lines with a line feed, where csv is told to end them with two characters.
+
+    Only then do all versions of Python quote a carriage return, at which readers break a line.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    def write(self, line: str) -> None:
+        self.file.write(line.removesuffix("\r\n") + "\n")
+
+
 class _Csv:
     def __init__(self, file: Any, delimiter: str, columns: list[str]) -> None:
-        self.writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        self.writer = csv.writer(_LineFeeds(file), delimiter=delimiter, lineterminator="\r\n")
         self.columns: list[str] = []
         if columns:
             self.start(columns)

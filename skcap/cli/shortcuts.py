@@ -30,7 +30,12 @@ def read_shortcuts(path: Path) -> Any:
     from skcap.shortcuts import check_shortcuts
 
     if path.suffix.lower() == ".txt":
-        lines = path.read_text(encoding="utf-8").splitlines()
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"--shortcuts: {path} is not UTF-8: {error}. Save it as UTF-8."
+            ) from None
         found = check_shortcuts([line.strip() for line in lines if line.strip()])
     else:
         advice = "A table of shortcuts (--shortcuts) has them there; skcap audit -o writes one."

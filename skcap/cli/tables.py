@@ -129,6 +129,11 @@ class Table:
             self.columns = list(dict.fromkeys(name for values in rows for name in values))
             if not self.columns:
                 return
+        if self.label is None and not _is_utf8(self.columns):
+            raise ValueError(
+                f"{self.name} is not UTF-8: its columns are {self.columns!r:.200}. Save it as "
+                "UTF-8."
+            )
         if repeated := {name for name in self.columns if self.columns.count(name) > 1}:
             raise ValueError(f"{self.name} has several columns named {sorted(repeated)[0]!r}.")
         for option, name in (("--text", self.text), ("--label", self.label)):
@@ -186,8 +191,9 @@ class Table:
             return "the text is empty"
         if not isinstance(text, str):
             return f"the text is {text!r:.40}, which is not a string"
-        if self.label is None:
-            return "" if is_encodable(text) else "it is not valid UTF-8"
+        if self.label is None:  # all columns are kept, so all of them must be writable
+            broken = next((name for name, value in values.items() if not _is_utf8(value)), None)
+            return "" if broken is None else f"its column {broken!r} is not valid UTF-8"
         label = values.get(self.label)
         if label is None or (isinstance(label, str) and not label.strip()):
             return "the label is missing"
@@ -227,6 +233,15 @@ def chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
 def import_parquet() -> Any:
     """Import ``pyarrow.parquet``, an optional dependency."""
     return import_optional("pyarrow.parquet", "parquet", "Parquet files need")
+
+
+def _is_utf8(value: Any) -> bool:
+    """Whether all strings of a value can be written as UTF-8; JSON lines nest them."""
+    if isinstance(value, str):
+        return is_encodable(value)
+    if isinstance(value, dict):
+        return all(map(_is_utf8, value)) and all(map(_is_utf8, value.values()))
+    return not isinstance(value, list) or all(map(_is_utf8, value))
 
 
 def _explain_quote(name: str, row: Row) -> str:
@@ -282,7 +297,7 @@ def _read_json_lines(path: Path) -> Iterator[Row]:
                 continue
             try:
                 values = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield Row(number, {}, f"broken JSON ({error})")
                 continue
             if isinstance(values, dict):

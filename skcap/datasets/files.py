@@ -45,7 +45,8 @@ def read_files(folder: Path, names: Iterable[str], text: str = "text") -> list[R
 
 def read_rows(path: Path, text: str = "text") -> list[dict[str, str]]:
     """Read a CSV file that has a column of texts and a column ``label``."""
-    reader = csv.DictReader(io.StringIO(_decode(path), newline=""))
+    # Strict: else a stray quotation mark makes one text of all rows up to the next one.
+    reader = csv.DictReader(io.StringIO(_decode(path), newline=""), strict=True)
     missing = {text, "label"}.difference(reader.fieldnames or ())
     if missing:
         raise ValueError(
@@ -53,9 +54,15 @@ def read_rows(path: Path, text: str = "text") -> list[dict[str, str]]:
             f"with the header '{text},label', and its first line is {reader.fieldnames}."
         )
     rows = []
-    for row in reader:
-        _check_row(row, text, f"{path}: line {reader.line_num}")
-        rows.append(row)
+    try:
+        for row in reader:
+            _check_row(row, text, f"{path}: line {reader.line_num}")
+            rows.append(row)
+    except csv.Error as error:
+        raise ValueError(
+            f"{path}: the row that ends in line {reader.reader.line_num} is broken ({error}). "
+            "Write a quotation mark within a text as two, and put that text in quotation marks."
+        ) from error
     return rows
 
 

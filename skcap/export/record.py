@@ -200,7 +200,8 @@ def check_card(card: Any) -> dict[str, Any]:
         If it is no such mapping.
     """
     fields = {} if card is None else card
-    if not isinstance(fields, Mapping) or not _is_json(dict(fields)):
+    are_named = isinstance(fields, Mapping) and all(isinstance(name, str) for name in fields)
+    if not are_named or not _is_json(dict(fields)):
         raise ValueError(
             "card must map names of fields to strings, numbers or lists of these, such as "
             f"{{'license': 'mit'}}, got {card!r:.80}."

@@ -43,6 +43,8 @@ def prior_correlation(
 
     Raises
     ------
+    TypeError
+        If one of the priors is no PriorMatrix.
     ValueError
         If the texts differ, or `normalize` is unknown.
 
@@ -101,6 +103,8 @@ def correlation_table(
 
     Raises
     ------
+    TypeError
+        If one of the priors is no PriorMatrix.
     ValueError
         If the texts differ, or `normalize` is unknown.
 

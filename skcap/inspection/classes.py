@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcap.utils.labels import label_column
+from skcap.utils.labels import label_column, value_of
 from skcap.utils.validation import check_number, integer
 from skcap.utils.words import check_texts
 
@@ -60,7 +60,7 @@ def keyword_overlap(class_keywords: Mapping[Hashable, Mapping[str, float]]) -> p
                     f"class_keywords[{label!r}][{word!r}] must be a finite weight of at least 0, "
                     f"got {weight!r}. Leave out words that speak against the class."
                 )
-    labels = list(class_keywords)
+    labels = [value_of(label) for label in class_keywords]
     overlap = class_overlap(class_keywords)[1]
     return pd.DataFrame(overlap, index=labels, columns=labels)
 
@@ -120,7 +120,7 @@ def embed_texts(
         taken, with its own pooling and on its own device.
     batch_size : int, default=64
     device : str, default="cpu"
-        Where a pretrained encoder runs.
+        Where a pretrained encoder runs; "auto" is a GPU if there is one.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def embed_texts(
     TypeError
         If `model` is neither a name nor a fitted GuidedTextClassifier.
     ValueError
-        If `batch_size` is no integer from 1.
+        If `batch_size` is no integer from 1, or torch cannot use the device.
     skcap.models.ModelLoadError
         If the model cannot be loaded.
 
@@ -148,7 +148,8 @@ def embed_texts(
 
     check_number("batch_size", batch_size, integer(1))
     module, tokenizer, max_length, device = _encoder(model, device)
-    encoded = encode_texts(tokenizer, check_texts(texts, "texts"), max_length)
+    rows = check_texts(texts, "texts")
+    encoded = encode_texts(tokenizer, rows, max_length) if rows else []  # tokenizers need one
     cut = sum(text.truncated.any() for text in encoded)
     if cut:
         warnings.warn(
@@ -157,12 +158,12 @@ def embed_texts(
         )
     # Texts of similar length share a batch, so that little is spent on padding.
     order = np.argsort([text.input_ids.size for text in encoded], kind="stable")
-    rows, collate = TextDataset(encoded), PadCollate(tokenizer.pad_token_id or 0)
+    dataset, collate = TextDataset(encoded), PadCollate(tokenizer.pad_token_id or 0)
     pooled: list[torch.Tensor] = []
     module.eval()
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
-            batch, _ = collate([rows[row] for row in order[start : start + batch_size]])
+            batch, _ = collate([dataset[row] for row in order[start : start + batch_size]])
             ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
             pooled.append(module.pool(ids, mask).cpu())
     embeddings = np.empty((len(order), module.head.in_features), dtype=np.float32)
@@ -175,7 +176,7 @@ def _encoder(model: Any, device: str) -> tuple[Any, Any, int, str]:
     """Return the module, its tokenizer, the largest number of tokens of a text, and the device."""
     from skcap.classifier.encoder import TextEncoderClassifier
     from skcap.classifier.texts import load_tokenizer
-    from skcap.models import explain_load_errors, resolve_model
+    from skcap.models import explain_load_errors, resolve_device, resolve_model
 
     if hasattr(model, "net_") and hasattr(model, "tokenizer_"):
         return model.net_.module_, model.tokenizer_, model.max_length_, model.net_.device
@@ -184,6 +185,7 @@ def _encoder(model: Any, device: str) -> tuple[Any, Any, int, str]:
             "model must be the name of an encoder or a fitted GuidedTextClassifier, got "
             f"{type(model).__name__}. For other models, embed the texts yourself."
         )
+    device = resolve_device(device)
     with explain_load_errors(model):
         folder = resolve_model(model)
         tokenizer = load_tokenizer(folder)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcap.utils.labels import label_column
+from skcap.utils.labels import label_column, value_of
+from skcap.utils.validation import check_number, integer
 from skcap.utils.words import is_mark
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def confusion_pairs(
     Raises
     ------
     ValueError
-        If the lengths differ, or `top` is less than 1.
+        If the lengths differ, or `top` is neither None nor an integer from 1.
 
     Examples
     --------
@@ -111,8 +112,8 @@ def confusion_pairs(
     """
     import pandas as pd
 
-    if top is not None and top < 1:
-        raise ValueError(f"top must be None or at least 1, got {top}.")
+    if top is not None:
+        check_number("top", top, integer(1))
     given = {"before": pred_before} if pred_after is None else _both(pred_before, pred_after)
     truth, *predictions = _same_length(y_true=y_true, **given)
     classes = _classes(truth, *predictions)
@@ -162,6 +163,8 @@ def corrected_by_lexical_overlap(
 
     Raises
     ------
+    TypeError
+        If `label_names` is no mapping, or holds anything else than strings.
     ValueError
         If the lengths differ, `by` is unknown, or `label_names` lacks a label.
 
@@ -296,11 +299,19 @@ def _confusion(
 
 
 def _label_words(labels: list[Any], names: Mapping[Any, str] | None) -> dict[Any, set[str]]:
+    if names is not None:
+        if not hasattr(names, "items"):  # which a Series has, too
+            raise TypeError(
+                f"label_names must map labels to names, or be None, got {type(names).__name__}."
+            )
+        names = {value_of(label): name for label, name in names.items()}
     words = {}
     for label in labels:
         if names is not None and label not in names:
             raise ValueError(f"label_names has no name for the label {label!r}.")
         name = str(label) if names is None else names[label]
+        if not isinstance(name, str):
+            raise TypeError(f"label_names must hold strings, got {name!r:.60} for {label!r}.")
         letters = unicodedata.normalize("NFC", name.lower())
         kept = [char if char.isalnum() or is_mark(char) else " " for char in letters]
         words[label] = set("".join(kept).split())

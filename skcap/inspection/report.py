@@ -79,7 +79,7 @@ def write_report(
     ImportError
         If matplotlib is not installed.
     TypeError
-        If a classifier has no ``predict_proba``.
+        If a classifier has no ``predict_proba``, `prior` is no PriorMatrix, or `title` no string.
     ValueError
         If `X`, `y`, `prior` and the models do not fit together, earlier steps of a pipeline change
         the number of words that `prior` scores, or `n_texts` is no integer from 0.
@@ -108,6 +108,8 @@ def write_report(
     texts = check_texts(X)
     labels = check_labels(texts, y)
     check_number("n_texts", n_texts, integer(0))
+    if not isinstance(title, str):
+        raise TypeError(f"title must be a string, got {title!r:.60}.")
     if prior is not None:
         prior = _check_prior(prior, texts, explained_step(classifier, texts)[1])
     for estimator in (classifier, baseline):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -16,7 +15,7 @@ from skcap.metrics import FaithfulnessCurve, explain_texts, faithfulness_curve
 from skcap.metrics.explanations import explained_step
 from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts import disputed_words
-from skcap.utils.html import color_words, legend
+from skcap.utils.html import color_words, html_table, legend
 from skcap.utils.words import split_words
 
 __all__ = [
@@ -103,7 +102,7 @@ def scores_section(model: Judged, other: Judged | None) -> str:
         "removed; higher is better. Sufficiency: how much it loses when only these words are left; "
         "lower is better. Both are averages over rationales of 1, 5, 10, 20 and 50 % of the words."
     )
-    return f"{_table(header, lines)}{_note(note)}"
+    return f"{html_table(header, lines)}{_note(note)}"
 
 
 def pairs_section(model: Judged, other: Judged | None) -> str:
@@ -123,7 +122,7 @@ def pairs_section(model: Judged, other: Judged | None) -> str:
     display = ConfusionPairsDisplay(pairs).plot(names=names, ax=ax)
     picture = _image(display.figure_, "Confusions of the hardest pairs of classes, as in the table")
     header = ["class", "class", *names[: len(pairs.columns) - 2]]
-    listed = _table(header, pairs.itertuples(index=False))
+    listed = html_table(header, pairs.itertuples(index=False))
     note = _note("Number of texts of either class that are mistaken for the other.")
     return f"{note}{picture}<details><summary>Table</summary>{listed}</details>"
 
@@ -153,7 +152,7 @@ def changes_section(model: Judged, other: Judged) -> str:
     header = ["class", "texts", other.name, model.name]
     header += [f"{other.name} mistakes it for", f"{model.name} mistakes it for"]
     note = f"The classes whose accuracy differs most: {len(shown)} of {len(report)} that differ."
-    return f"{picture}{_note(note)}{_table(header, rows)}"
+    return f"{picture}{_note(note)}{html_table(header, rows)}"
 
 
 def _partner(label: Any, count: int) -> str:
@@ -179,7 +178,7 @@ def words_section(model: Judged, prior: PriorMatrix) -> str:
         [word, n_texts, *(f"{share:+.0%}" for share in shares)]
         for word, n_texts, *shares in table.itertuples()
     ]
-    return f"{_note(note)}{_table(['word', 'texts', 'model', 'prior', 'difference'], listed)}"
+    return f"{_note(note)}{html_table(['word', 'texts', 'model', 'prior', 'difference'], listed)}"
 
 
 def texts_section(model: Judged, prior: PriorMatrix | None, n_texts: int) -> str:
@@ -205,16 +204,6 @@ def texts_section(model: Judged, prior: PriorMatrix | None, n_texts: int) -> str
 
 def _note(text: str, gap: str = ".5rem") -> str:
     return f'<p style="margin-top:{gap}"><small>{escape(text)}</small></p>'
-
-
-def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Lay out cells as an HTML table, all of them escaped; DataFrame.to_html would cut them."""
-
-    def line(cells: Iterable[Any], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"
-
-    body = "".join(line(row, "td") for row in rows)
-    return f"<table><thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
 def _image(figure: Any, description: str) -> str:

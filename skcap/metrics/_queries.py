@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcap.metrics._checks import check_length, unmasked
+from skcap.utils.labels import label_column
 from skcap.utils.validation import check_choice
 
 PredictProba = Callable[[list[str]], ArrayLike]
@@ -47,10 +48,9 @@ def class_columns(
 ) -> np.ndarray:
     """Find the column of each label among probabilities of shape (n_texts, n_classes)."""
     n_texts, n_classes = shape
-    wanted = unmasked(name, labels)
-    if wanted.ndim == 0 or wanted.size != len(wanted):
-        raise ValueError(f"{name} must hold one class per text, got shape {wanted.shape}.")
-    wanted = wanted.ravel()  # a column vector passes, as in scikit-learn's metrics
+    values = unmasked(name, labels)
+    # A column vector passes, as in scikit-learn's metrics, also one of lists.
+    wanted = label_column(name, values if values.ndim == 2 else labels)
     check_length(name, wanted, n_texts)
     known = np.arange(n_classes) if classes is None else np.asarray(classes)
     if len(known) != n_classes:

@@ -25,6 +25,8 @@ __all__ = ["FaithfulnessCurve", "comprehensiveness", "faithfulness_curve", "suff
 # Probabilities are kept this far from 0 and 1 before a logarithm: float32 cannot come closer to 1.
 _SMALLEST = 1e-7
 
+_ROUNDING = 1e-2  # of probabilities in bfloat16
+
 SCALES = ("probability", "log_probability", "log_odds", "normalized")
 
 _Change = Callable[[RationaleRules, list[str], list[np.ndarray]], list[str]]
@@ -146,7 +148,7 @@ def faithfulness_curve(
         If `predict_proba` cannot be called, or `rules` are not RationaleRules.
     ValueError
         If the arguments do not fit one another or the texts, there is no text, or the
-        probabilities have the wrong shape.
+        probabilities have the wrong shape or are none, as logits are.
 
     Examples
     --------
@@ -337,6 +339,11 @@ def _answers(
     for change in changes:
         columns += [change(rules, rows, column) for column in masks]
     probabilities = ask(predict_proba, [text for column in columns for text in column])
+    if (probabilities < -_ROUNDING).any() or (probabilities > 1 + _ROUNDING).any():
+        raise ValueError(
+            "predict_proba must return probabilities, got numbers from "
+            f"{probabilities.min():.3g} to {probabilities.max():.3g}; apply softmax to logits."
+        )
     by_column = probabilities.reshape(len(columns), len(rows), -1)
     chosen = target_columns(by_column[0], target, classes)
     p = by_column[:, np.arange(len(rows)), chosen].T

@@ -12,7 +12,7 @@ from sklearn.metrics import auc, precision_recall_curve
 from skcap.metrics._checks import mask_pairs, over_texts, ratio
 from skcap.metrics.rationales import score_arrays
 from skcap.prior_matrix import PriorMatrix
-from skcap.utils.validation import check_choice
+from skcap.utils.validation import check_choice, check_number, number
 
 __all__ = ["rationale_auprc", "rationale_iou", "rationale_iou_f1", "token_f1"]
 
@@ -141,8 +141,7 @@ def rationale_iou_f1(
     0.6666666666666666
     """
     check_choice("average", average, ("macro", "micro"))
-    if not 0 < threshold <= 1:
-        raise ValueError(f"threshold must be above 0 and at most 1, got {threshold!r}.")
+    check_number("threshold", threshold, number(0, 1, above=True))
     pairs = [(_spans(a), _spans(b)) for a, b in mask_pairs(rationales, human)]
     if not pairs:
         raise ValueError("rationale_iou_f1 needs at least one text.")

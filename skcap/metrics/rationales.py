@@ -172,8 +172,12 @@ def score_arrays(
 ) -> list[np.ndarray]:
     """Return one 1-D float array per text, checked against `texts` if these are known."""
     rows = attributions.scores if isinstance(attributions, PriorMatrix) else attributions
-    # Words whose score is masked have none.
-    arrays = [np.ma.filled(np.ma.asarray(row, dtype=np.float64), np.nan) for row in rows]
+    try:  # words whose score is masked have none
+        arrays = [np.ma.filled(np.ma.asarray(row, dtype=np.float64), np.nan) for row in rows]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"attributions must hold one array of numbers per text, got {rows!r:.60} ({error})."
+        ) from error
     for row, scores in enumerate(arrays):
         if scores.ndim != 1:
             raise ValueError(

@@ -22,7 +22,7 @@ from typing import Any
 import sklearn.metrics
 from numpy.typing import ArrayLike
 
-from skcap.metrics._checks import over_texts, unmasked
+from skcap.metrics._checks import over_texts
 from skcap.metrics.explanations import (
     Attribution,
     check_attribution,
@@ -32,6 +32,7 @@ from skcap.metrics.explanations import (
 from skcap.metrics.faithfulness import SCALES, comprehensiveness, faithfulness_curve, sufficiency
 from skcap.metrics.rules import DEFAULT_RULES, RationaleRules, check_rules
 from skcap.prior_matrix import PriorMatrix
+from skcap.utils.labels import label_column
 from skcap.utils.validation import check_choice
 
 __all__ = ["SCORERS", "FaithfulnessScorer", "faithfulness_scores", "get_scorer"]
@@ -249,7 +250,7 @@ def _explained(
     if target == "true" and y is None:
         raise ValueError("target='true' needs y, the true classes; pass y, or target='predicted'.")
     classifier, texts = explained_step(estimator, X)
-    labels = None if target == "predicted" else unmasked("y", y).ravel().tolist()
+    labels = None if target == "predicted" else label_column("y", y).tolist()
     attributions: PriorMatrix | Sequence[ArrayLike] = explain_texts(
         classifier, texts, labels, attribution=attribution, rules=rules
     )

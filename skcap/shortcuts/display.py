@@ -11,7 +11,7 @@ import pandas as pd
 
 from skcap.shortcuts.wording import describe
 from skcap.utils.glyphs import drawable
-from skcap.utils.html import page
+from skcap.utils.html import html_table, page
 from skcap.utils.optional import import_optional
 
 if TYPE_CHECKING:
@@ -67,12 +67,8 @@ def audit_page(words: pd.DataFrame, summary: str, most: int) -> str:
 
 def _table(rows: pd.DataFrame) -> str:
     columns = [name for name in _HEADER if name in rows]
-    header = "".join(f"<th>{_HEADER[name]}</th>" for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(row)) + "</tr>"
-        for row in rows[columns].itertuples(index=False)
-    )
-    return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
+    cells = map(_cells, rows[columns].itertuples(index=False))
+    return html_table([_HEADER[name] for name in columns], cells)
 
 
 def _cells(row: Iterable[Any]) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from skcap.utils.words import show_surrogates
 
-__all__ = ["color_texts", "color_words", "legend", "page"]
+__all__ = ["color_texts", "color_words", "html_table", "legend", "page"]
 
 _BLUE = "0,114,178"  # for the label; colour-blind people can tell blue and orange apart
 _ORANGE = "230,126,0"  # against it
@@ -152,6 +152,33 @@ def legend() -> str:
     spans = (f'<span style="{_WORD};{style}">{name}</span>' for style, name in samples)
     note = "<small>strength relative to the largest score of the text</small>"
     return f'<div style="margin:.4em 0">{" ".join(spans)} {note}</div>'
+
+
+def html_table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """Lay out cells as a table; ``DataFrame.to_html`` would cut long ones.
+
+    Parameters
+    ----------
+    header : iterable of object, length n_columns
+    rows : iterable of iterable of object, length n_columns
+        Cells are written as ``str`` gives them, and escaped.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from skcap.utils.html import html_table
+    >>> "<td>lost &amp; found</td>" in html_table(["class"], [["lost & found"]])
+    True
+    """
+
+    def line(cells: Iterable[object], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{_escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f"<table><thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
 def page(title: str, *sections: tuple[str, str]) -> str:

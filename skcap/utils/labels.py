@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, ValuesView
+from collections.abc import Callable, Iterator, Mapping, Set, ValuesView
 from enum import Enum
 from numbers import Number
 from typing import Any
@@ -63,21 +63,7 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
         ...
     ValueError: y must hold one label per text, but row 1 is nan. Fill in or drop missing labels ...
     """
-    if y is None or isinstance(y, str | Number):
-        raise ValueError(f"y must hold one label per text, got {y!r:.60}.")
-    if isinstance(y, Iterator):
-        raise TypeError(
-            f"y is a {type(y).__name__}, which can be read only once; pass a list, as in list(y)."
-        )
-    y = as_values(y)
-    # Before NumPy sees a list: it would turn ["a", nan] and ["a", 1] into strings.
-    raw = np.fromiter(y, dtype=object, count=len(y)) if isinstance(y, list | tuple) else y
-    _refuse_several_labels(raw)
-    labels = column_or_1d(raw, warn=True)  # a column vector passes, with a warning
-    _refuse_missing(labels)
-    _refuse_mixed(labels)
-    if isinstance(y, list | tuple) and len(y):
-        labels = np.asarray(y)
+    labels = label_column("y", y, warn=True)
     if len(labels) != len(texts):
         raise ValueError(
             f"X and y have inconsistent numbers of samples: {len(texts)} texts and {len(labels)} "
@@ -129,14 +115,16 @@ def as_values(y: Any) -> Any:
     return y
 
 
-def label_column(name: str, values: Any) -> np.ndarray:
-    """Make an array of labels: integers of nullable ones, and none of missing ones.
+def label_column(name: str, values: Any, *, warn: bool = False) -> np.ndarray:
+    """Make an array of labels of one kind: integers of nullable ones, and none of missing ones.
 
     Parameters
     ----------
     name : str
         Of the parameter, for errors.
-    values : array-like of str or int
+    values : array-like of str, int or bool, shape (n_labels,) or (n_labels, 1)
+    warn : bool, default=False
+        Whether to warn of a column vector, as scikit-learn's estimators do and its metrics do not.
 
     Returns
     -------
@@ -145,7 +133,9 @@ def label_column(name: str, values: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a label is missing, or there is more than one column.
+        If a label is missing, there is more than one column, or labels are of different kinds.
+    TypeError
+        If `values` is a generator.
 
     Examples
     --------
@@ -154,16 +144,22 @@ def label_column(name: str, values: Any) -> np.ndarray:
     >>> label_column("y_true", pd.Series([1, 0], dtype="Int64"))
     array([1, 0])
     """
-    import pandas as pd
-
-    values = as_values(values)
-    missing = np.flatnonzero(pd.isna(pd.Series(list(values), dtype=object)))
-    if missing.size:
-        raise ValueError(
-            f"{name} must hold one label per text, but row {missing[0]} has none. Fill in or drop "
-            "missing labels first."
+    if values is None or isinstance(values, str | Number | Mapping | Set):
+        raise ValueError(f"{name} must hold one label per text, got {values!r:.60}.")
+    if isinstance(values, Iterator):
+        raise TypeError(
+            f"{name} is a {type(values).__name__}, which can be read only once; pass a list, as in "
+            f"list({name})."
         )
-    return column_or_1d(values)
+    values = as_values(values)
+    is_list = isinstance(values, list | tuple)
+    # Before NumPy sees a list: it would turn ["a", nan] and ["a", 1] into strings.
+    raw = np.fromiter(values, dtype=object, count=len(values)) if is_list else values
+    _refuse_several_labels(name, raw)
+    labels = column_or_1d(raw, warn=warn)
+    _refuse_missing(name, labels)
+    _refuse_mixed(name, labels)
+    return np.asarray(values) if is_list and len(values) else labels
 
 
 def value_of(label: Any) -> Any:
@@ -179,35 +175,36 @@ def value_of(label: Any) -> Any:
     return label.value if isinstance(label, Enum) else label
 
 
-def _refuse_several_labels(y: Any) -> None:
+def _refuse_several_labels(name: str, y: Any) -> None:
     """Refuse what multi-label problems have: a matrix, or a collection for each text."""
     shape: tuple[int, ...] = getattr(y, "shape", ())
     advice = "Choose one label per text, or train one model for each label."
     if len(shape) > 1 and shape[1] != 1:
         raise ValueError(
-            f"y should be a 1d array with one label per text, got shape {tuple(shape)}. {advice}"
+            f"{name} should be a 1d array with one label per text, got shape {tuple(shape)}. "
+            f"{advice}"
         )
     if len(shape) == 1 and y.dtype == object:
         for row, label in enumerate(y):
             if isinstance(label, list | tuple | set | frozenset | np.ndarray | Mapping):
                 raise ValueError(
-                    f"y should be a 1d array with one label per text, but row {row} is a "
+                    f"{name} should be a 1d array with one label per text, but row {row} is a "
                     f"{type(label).__name__} ({label!r:.60}). {advice}"
                 )
 
 
-def _refuse_missing(labels: np.ndarray) -> None:
+def _refuse_missing(name: str, labels: np.ndarray) -> None:
     import pandas as pd
 
     missing = np.flatnonzero(pd.isna(labels))
     if missing.size:
         raise ValueError(
-            f"y must hold one label per text, but row {missing[0]} is {labels[missing[0]]}. Fill "
-            "in or drop missing labels first."
+            f"{name} must hold one label per text, but row {missing[0]} is {labels[missing[0]]}. "
+            "Fill in or drop missing labels first."
         )
 
 
-def _refuse_mixed(labels: np.ndarray) -> None:
+def _refuse_mixed(name: str, labels: np.ndarray) -> None:
     if labels.dtype != object:
         return
     first: dict[type, int] = {}
@@ -216,8 +213,8 @@ def _refuse_mixed(labels: np.ndarray) -> None:
     if len(first) > 1:
         found = " and ".join(f"{labels[row]!r} (row {row})" for row in list(first.values())[:2])
         raise ValueError(
-            f"y holds labels of different kinds, such as {found}. Make them all strings, as in "
-            "[str(label) for label in y]."
+            f"{name} holds labels of different kinds, such as {found}. Make them all strings, as "
+            f"in [str(label) for label in {name}]."
         )
 
 

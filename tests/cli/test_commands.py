@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 import skcap
 from skcap import CAPPriorTransformer, FakeLLM, GuidedTextClassifier, PriorMatrix
 from skcap.cli import app
+from skcap.cli.labels import read_label_names
+from skcap.cli.shortcuts import read_shortcuts
 
 
 @pytest.fixture(autouse=True)
@@ -306,6 +308,16 @@ def test_train_swaps_what_a_file_lists(run, data, tmp_path, tiny_model):
     table.write_text("word,shortcut\nalarm,maybe\n")
     shown = run(*common, "-o", tmp_path / "model", "--shortcuts", table, status=1)
     assert "must say yes or no, got 'maybe' for the word 'alarm'" in shown.stderr
+
+
+def test_lists_and_names_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "words.txt").write_text("***\nalarm\n", encoding="utf-8-sig")
+    assert read_shortcuts(tmp_path / "words.txt")["word"].tolist() == ["***", "alarm"]
+    (tmp_path / "names.json").write_text('{"0": "alarm"}', encoding="utf-8-sig")
+    assert read_label_names(tmp_path / "names.json") == {"0": "alarm"}
+    (tmp_path / "words.txt").write_bytes(b"caf\xe9\n")
+    with pytest.raises(ValueError, match=r"--shortcuts: .*words\.txt is not UTF-8: .*Save it"):
+        read_shortcuts(tmp_path / "words.txt")
 
 
 @pytest.mark.filterwarnings("default")

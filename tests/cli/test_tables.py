@@ -60,6 +60,7 @@ def test_a_label_may_be_missing_where_none_is_needed(write):
     ("line", "problem"),
     [
         ('{"text": "a", ', "broken JSON"),
+        pytest.param("[" * 100_000, "broken JSON", id="nested too deeply"),
         ("[1]", "no JSON object"),
         ('{"text": 3, "label": "a"}', "the text is 3, which is not a string"),
         ('{"text": "a", "label": [1]}', r"the label is \[1\], which is neither"),
@@ -78,6 +79,26 @@ def test_broken_quotes_and_bytes_are_named(write):
     content = b'text,label\nfine,a\n"b"c,a\nmir\xf3n,a\n'
     with pytest.raises(ValueError, match=r"line 3: broken CSV .*\n  line 4: it is not valid UTF-8"):
         Table(write("data.csv", content), text="text", label="label")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data.csv", b"text,who\nfine,a\nb,Jos\xe9\n"),
+        ("data.jsonl", json_lines({"text": "fine"}, {"text": "b", "who": [{"x": "\ud83d"}]})),
+    ],
+)
+def test_columns_that_are_kept_must_be_writable(write, name, content):
+    path = write(name, content)
+    with pytest.raises(ValueError, match=r"1 of 2 rows.*\n.*its column 'who' is not valid UTF-8"):
+        Table(path, text="text")
+    with pytest.raises(ValueError, match=r"is not UTF-8: its columns are .*Save it as UTF-8"):
+        Table(write("other.csv", b"text,pr\xe9nom\na,b\n"), text="text")
+
+
+def test_other_columns_may_hold_anything_where_they_are_not_kept(write):
+    path = write("data.csv", b"text,label,pr\xe9nom\na,b,Jos\xe9\n")
+    assert Table(path, text="text", label="label").n_rows == 1
 
 
 def test_only_the_first_bad_rows_are_named(write):
@@ -254,6 +275,15 @@ def test_values_of_parquet_files_have_a_form_in_json_and_csv(tmp_path):
     plain = {"at": "2026-01-02T03:04:05+00:00", "price": "1.50", "raw": "AA==", "no": None}
     assert json.loads(line) == {"text": "a", **plain}
     assert f"a,{plain['at']},1.50,AA==,inf" in (tmp_path / "out.csv").read_text()
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.tsv"])
+def test_line_breaks_of_all_kinds_come_back(tmp_path, name):
+    rows = [{"text": f"play{end}jazz", "id": "1"} for end in ("\r", "\n", "\r\n")]
+    path = str(tmp_path / name)
+    with open_writer(path, None) as writer:
+        writer.write(rows)
+    assert [row.values for row in Table(path, text="text").rows()] == rows
 
 
 def test_json_has_no_numbers_that_are_none(tmp_path):

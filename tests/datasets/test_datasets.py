@@ -312,8 +312,10 @@ def test_missing_file_and_wrong_header_are_named(home):
         ("text,label\nhi,a\nhello, world,b\n", r"test\.csv: line 3 has 3 fields, not 2.*'hello'"),
         ("text,label\nhi,a\nhello,\n", r"test\.csv: line 3 has no label: 'hello'"),
         ("text,label\nhi,a\ncaf\xe9,b\n", r"test\.csv: line 3 is not valid UTF-8"),
+        ('text,label\n"hi,a\nyou,b\n"so" it,c\n', r"test\.csv: .* ends in line 4 is broken"),
+        ('text,label\n"hi,a\nyou,b\n', r"test\.csv: .* ends in line 3 is broken"),
     ],
-    ids=["comma", "label", "bytes"],
+    ids=["comma", "label", "bytes", "quote", "open quote"],
 )
 def test_damaged_rows_are_named_by_their_line(home, content, message):
     (home / "banking77" / "test.csv").write_bytes(content.encode("latin-1"))

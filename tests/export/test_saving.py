@@ -453,7 +453,7 @@ def test_scores_that_are_none(plain, tmp_path, scores):
         plain.save_pretrained(tmp_path / "model", scores=scores)
 
 
-@pytest.mark.parametrize("card", ["mit", ["mit"], {"license": object()}])
+@pytest.mark.parametrize("card", ["mit", ["mit"], {"license": object()}, {1: "mit"}])
 def test_a_header_that_is_none(plain, tmp_path, card):
     with pytest.raises(ValueError, match="card must map names of fields"):
         plain.save_pretrained(tmp_path / "model", card=card)

@@ -1,3 +1,5 @@
+from enum import Enum
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +51,8 @@ def test_undefined_pooled_correlation_warns():
 def test_correlation_refuses_other_texts():
     with pytest.raises(ValueError, match="'a' and 'b' differ in row 0"):
         prior_correlation(PriorMatrix(["go on"]), PriorMatrix(["stop it"]))
+    with pytest.raises(TypeError, match="'b' must be a PriorMatrix, got list"):
+        prior_correlation(PriorMatrix(["go on"]), [[1, 2]])
 
 
 def test_correlation_table_is_symmetric_with_its_pairs():
@@ -169,9 +173,15 @@ def test_embeddings_come_in_batches_of_one_text_or_more(batch_size):
         embed_texts(["stop"], "all-minilm-l6-v2", batch_size=batch_size)
 
 
-def test_embeddings_refuse_other_models():
+def test_embeddings_refuse_other_models_and_devices():
     with pytest.raises(TypeError, match="got dict"):
         embed_texts(["stop"], {})
+    with pytest.raises(ValueError, match=r"device must be 'auto' or a device .* got 'gpu'"):
+        embed_texts(["stop"], "all-minilm-l6-v2", device="gpu")
+
+
+def test_no_texts_have_no_embeddings(tiny_model):
+    assert embed_texts([], str(tiny_model("bert"))).shape == (0, 16)
 
 
 def test_errors_by_overlap_lists_every_ordered_pair():
@@ -211,13 +221,49 @@ def test_integers_stay_integers_and_booleans_booleans(kind):
 
 
 @pytest.mark.parametrize(
-    "y", [["a", None], ["a", NAN], np.ma.array(["a", "b"], mask=[False, True])]
+    "y",
+    [
+        ["a", None],
+        ["a", NAN],
+        np.ma.array(["a", "b"], mask=[False, True]),
+        np.array([["a"], [None]], dtype=object),
+        pd.DataFrame({"label": ["a", None]}),
+    ],
 )
 def test_missing_labels_are_refused(y):
-    with pytest.raises(ValueError, match="y_true must hold one label per text, but row 1 has none"):
+    with pytest.raises(ValueError, match="y_true must hold one label per text, but row 1 is"):
         confusion_pairs(y, ["a", "b"])
-    with pytest.raises(ValueError, match="y must hold one label per text, but row 1 has none"):
+    with pytest.raises(ValueError, match="y must hold one label per text, but row 1 is"):
         class_similarity([[1, 0], [0, 1]], y)
+
+
+def test_members_of_an_enumeration_stand_for_their_values():
+    intents = Enum("Intent", {"FEE": "fee", "PIN": "pin"})
+    y, predicted = [intents.FEE, intents.PIN], [intents.PIN, intents.PIN]
+    overlap = keyword_overlap({intents.FEE: {"card": 1}, intents.PIN: {"card": 1}})
+    assert errors_by_overlap(y, predicted, overlap)["errors"].tolist() == [1, 0]
+    mapping = {intents.FEE: "card fee", intents.PIN: "card pin"}
+    for names in (mapping, pd.Series(mapping)):
+        cases = corrected_by_lexical_overlap(y, predicted, y, names)
+        assert cases["corrected"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["card fee", "card pin"], "label_names must map labels to names, or be None, got list"),
+        ({"fee": 1, "pin": 2}, "label_names must hold strings, got 1 for 'fee'"),
+    ],
+)
+def test_names_that_are_none_are_told(names, message):
+    y = ["fee", "pin"]
+    with pytest.raises(TypeError, match=message):
+        corrected_by_lexical_overlap(y, ["pin", "pin"], y, names)
+
+
+def test_labels_of_different_kinds_are_not_made_strings():
+    with pytest.raises(ValueError, match="y_true holds labels of different kinds"):
+        confusion_pairs(["a", 1], ["a", "1"])
 
 
 def test_confusion_pairs_count_both_directions_and_rank_by_both_models():
@@ -228,8 +274,9 @@ def test_confusion_pairs_count_both_directions_and_rank_by_both_models():
     assert pairs.to_numpy().tolist() == [[0, 2, 0, 4], [0, 1, 2, 0]]
     assert confusion_pairs(y, before, top=1).to_numpy().tolist() == [[0, 1, 2]]
     assert confusion_pairs(y, y).empty
-    with pytest.raises(ValueError, match="top must be None or at least 1"):
-        confusion_pairs(y, before, top=0)
+    for top in (0, 1.5, "1"):
+        with pytest.raises(ValueError, match="top must be an int in the range"):
+            confusion_pairs(y, before, top=top)
 
 
 LABELS = {0: "card lost", 1: "card fee", 2: "Lost_Card!", 3: "top up"}

@@ -148,6 +148,10 @@ def test_report_refuses_what_does_not_fit(models, tmp_path):
     for n_texts in (-1, 1.5, None):
         with pytest.raises(ValueError, match="n_texts must be an int in the range"):
             write_report(path, models[0], TEXTS, TRUTH, n_texts=n_texts)
+    with pytest.raises(TypeError, match="title must be a string, got None"):
+        write_report(path, models[0], TEXTS, TRUTH, title=None)
+    with pytest.raises(TypeError, match="'prior' must be a PriorMatrix, got list"):
+        write_report(path, models[0], TEXTS, TRUTH, prior=[[1.0]])
     assert not path.exists()
 
 

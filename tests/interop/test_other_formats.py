@@ -143,10 +143,12 @@ class TestEraser:
         with pytest.raises(ValueError, match="row 0 has words between which there is neither"):
             read.to_eraser(tmp_path / "p.jsonl", ["d"])
 
-    def test_two_predictions_for_a_document_are_refused_and_blank_lines_are_none(self, tmp_path):
+    def test_two_predictions_for_a_document_are_refused_and_blank_lines_and_marks_are_none(
+        self, tmp_path
+    ):
         piece = {"docid": "d1", "soft_rationale_predictions": [0] * 8}
         path = write_lines(tmp_path / "t.jsonl", {"rationales": [piece]})
-        path.write_text(path.read_text() + "\n")
+        path.write_text(path.read_text() + "\n", encoding="utf-8-sig")
         assert len(PriorMatrix.from_eraser(path, self.documents)) == 1
         path = write_lines(tmp_path / "t.jsonl", {"rationales": [piece, piece]})
         with pytest.raises(ValueError, match="2 predictions for one document"):
@@ -160,6 +162,22 @@ class TestEraser:
             {"start_token": 0, "end_token": 2},
             {"start_token": 3, "end_token": 4},
         ]
+
+    def test_masks_in_a_series_go_by_position(self, tmp_path):
+        prior = PriorMatrix(["a b", "c d"], [[1, 2], [3, 4]])
+        masks = pd.Series([[True, False], [False, True]], index=[1, 0])
+        prior.to_eraser(tmp_path / "p.jsonl", ["x", "y"], masks=masks)
+        first, _ = map(json.loads, (tmp_path / "p.jsonl").read_text().splitlines())
+        spans = first["rationales"][0]["hard_rationale_predictions"]
+        assert spans == [{"start_token": 0, "end_token": 1}]
+
+    @pytest.mark.parametrize(
+        "mask", [[0.2, 0.0], [np.nan, 0.0], np.ma.array([True, True], mask=[False, True])]
+    )
+    def test_scores_are_no_masks(self, tmp_path, mask):
+        prior = PriorMatrix(["a b"], [[1, 2]])
+        with pytest.raises(ValueError, match=r"masks must hold a boolean for each word.* in row 0"):
+            prior.to_eraser(tmp_path / "p.jsonl", ["x"], masks=[mask])
 
     @pytest.mark.parametrize(
         ("line", "message"),

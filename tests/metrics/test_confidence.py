@@ -1,6 +1,7 @@
 """Out-of-scope detection and calibration."""
 
 import math
+from enum import Enum
 
 import numpy as np
 import pytest
@@ -105,6 +106,18 @@ def test_labels_may_be_a_column_vector():
     assert expected_calibration_error([["a"], ["a"]], proba, classes=classes) == expected
 
 
+def test_labels_may_be_members_of_an_enumeration():
+    intents = Enum("Intent", {"FEE": "fee", "PIN": "pin"})
+    proba, classes = [[0.9, 0.1], [0.4, 0.6]], ["fee", "pin"]
+    expected = expected_calibration_error(["fee", "pin"], proba, classes=classes)
+    assert expected_calibration_error(list(intents), proba, classes=classes) == expected
+
+
+def test_labels_of_different_kinds_are_not_made_strings():
+    with pytest.raises(ValueError, match="y_true holds labels of different kinds"):
+        expected_calibration_error(["a", 1], np.eye(2), classes=["a", "1"])
+
+
 @pytest.mark.parametrize("n_bins", [1, 3, 15])
 def test_calibration_is_the_definition_written_down(n_bins):
     rng = np.random.default_rng(0)
@@ -134,8 +147,8 @@ def test_calibration_is_the_definition_written_down(n_bins):
         (lambda: expected_calibration_error(["a"], [[1, 0]]), "y_true holds classes that"),
         (lambda: expected_calibration_error([0, 1], [[1, 0]]), "y_true has 2 rows for 1 texts"),
         (lambda: expected_calibration_error([0], [[1, 0]], n_bins=0), "n_bins must be"),
-        (lambda: expected_calibration_error(0, [[1, 0]]), "y_true must hold one class per text"),
-        (lambda: expected_calibration_error(np.eye(2), np.eye(2)), "y_true must hold one class"),
+        (lambda: expected_calibration_error(0, [[1, 0]]), "y_true must hold one label per text"),
+        (lambda: expected_calibration_error(np.eye(2), np.eye(2)), "y_true should be a 1d array"),
         (lambda: expected_calibration_error(HIDDEN, np.eye(2)), "y_true holds masked values"),
         (lambda: auroc_out_of_scope(HIDDEN, [1.0]), "scores_in holds masked values"),
         (lambda: out_of_scope_scores(sparse.eye(2).tocsr()), "outputs must be an array of numbers"),

@@ -288,6 +288,11 @@ def test_accepts_a_prior_matrix_of_the_same_texts_only():
     [
         ({"attributions": [[1.0]]}, "1 scores in row 0, whose text has 2 words"),
         ({"attributions": []}, "attributions has 0 rows for 1 texts"),
+        (
+            {"attributions": [["no", 1]]},
+            r"attributions must hold one array of numbers per text.*no",
+        ),
+        ({"attributions": None}, "attributions must hold one array of numbers per text, got None"),
         ({"texts": [], "attributions": []}, "texts is empty"),
         ({"target": "true"}, "target must be one of 'predicted' or an array of one class per text"),
         ({"target": [0, 1]}, "target has 2 rows for 1 texts"),
@@ -296,6 +301,7 @@ def test_accepts_a_prior_matrix_of_the_same_texts_only():
         ({"scale": "logit"}, "scale must be"),
         ({"predict_proba": lambda texts: np.ones(len(texts))}, r"returned shape \(\d+,\)"),
         ({"predict_proba": lambda texts: np.ones((1, 2))}, r"returned shape \(1, 2\)"),
+        ({"predict_proba": lambda texts: 9 * keyword(texts) - 4}, "numbers from -4 to 5; apply so"),
     ],
 )
 def test_errors_of_faithfulness(changes, message):

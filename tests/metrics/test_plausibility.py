@@ -65,8 +65,9 @@ def test_iou_f1_averages():
     nothing = [[0, 0]]
     assert math.isnan(rationale_iou_f1(nothing, nothing, per_text=True)[0])
     assert rationale_iou_f1(nothing, nothing) == 0.0
-    with pytest.raises(ValueError, match="threshold must be above 0"):
-        rationale_iou_f1(ours, human, threshold=0)
+    for threshold in (0, "half"):
+        with pytest.raises(ValueError, match=r"threshold must be a float in the range \(0"):
+            rationale_iou_f1(ours, human, threshold=threshold)
 
 
 def test_auprc_by_hand():
