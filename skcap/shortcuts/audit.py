@@ -131,14 +131,16 @@ default=("word", "first", "last", "pattern")
     -----
     Association and reliance are tested at a level of 5 % each. What passes both is tested for
     denial in two ways. *By its family*, the candidates of the same place and shape: the null
-    hypothesis is that their shares are no lower than by chance (Wilcoxon's signed ranks with words
-    as units, corrected for the number of families and the size of the family); all members are
-    then flagged but those that the prior speaks for beyond chance. *By itself*, if the prior scores
+    hypothesis is that their shares are no lower than by chance (Wilcoxon's signed ranks with
+    classes as units, corrected for the number of families and the size of the family); all members
+    are then flagged but those that the prior speaks for beyond chance. Marks of several words are
+    tested as a whole first, and only classes count that the prior understands (below). *By
+    itself*, if the prior scores
     it in four texts or more: that the prior's scores in these texts are in random order (a
     permutation test, corrected by Benjamini and Hochberg). A prior that is wrong about a real
-    keyword in all of its texts deceives the second test, not the first. So the second counts only
-    for classes that the prior understands: in more than half of their texts, of which `n_texts` are
-    drawn, it must find that all other words together speak for the class.
+    keyword in all of its texts deceives the second test, not the first. So the second flags words
+    only of classes that the prior understands: in more than half of their texts, of which `n_texts`
+    are drawn, it must find that all other words together speak for the class.
 
     Casing, punctuation and the length of texts are out of a prior's sight. Punctuation and casing
     are flagged by association and reliance alone; length is only reported.

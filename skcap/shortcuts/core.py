@@ -103,9 +103,9 @@ def audit_words(
         holding = _rows_holding(candidates, codes, n_texts, seed)
         shares = _ask(attribute, np.union1d(holding, drawn))
         denial = measure_denial(shares, candidates, codes, n_permutations=n_permutations, seed=seed)
-        families = deny_families(denial.assign(family=candidates.table["family"]), fdr)
         of_drawn = {row: shares[row] for row in drawn.tolist()}
         denial["understood"] = measure_understanding(of_drawn, candidates, codes)
+        families = deny_families(denial.join(candidates.table[["family", "code"]]), fdr)
         table = _join(table, denial.join(families), rows)
     return add_verdict(table, fdr)
 

@@ -9,12 +9,19 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, wilcoxon
 
-from skcap.shortcuts.candidates import Candidates
+from skcap.shortcuts.candidates import Candidates, family_of_mark
 from skcap.utils.seeds import content_seed
 
-__all__ = ["deny_families", "mean_shares", "measure_denial", "measure_understanding"]
+__all__ = [
+    "deny_families",
+    "is_understood",
+    "mean_shares",
+    "measure_denial",
+    "measure_understanding",
+]
 
 _CONFIRMED = 0.05  # level at which a prior speaks for a member of a denied family
+_MOST = 0.5  # part of its texts in which a prior must find something, to understand a class
 
 
 def measure_denial(
@@ -95,6 +102,21 @@ def measure_understanding(
     return understood
 
 
+def is_understood(table: pd.DataFrame) -> pd.Series:
+    """Find candidates that go with a class that the prior understands.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame, shape (n_candidates, n_columns)
+        With `understood`, see :func:`measure_understanding`.
+
+    Returns
+    -------
+    pandas.Series of bool
+    """
+    return table["understood"] > _MOST
+
+
 def mean_shares(
     shares: Mapping[int, np.ndarray], candidates: Candidates, codes: np.ndarray
 ) -> pd.Series:
@@ -155,39 +177,62 @@ def deny_families(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
 
     With few texts a candidate, what the prior says of a single one has little power, and a weak
     prior is wrong about one speaker's name in four. What it says of all names that begin a text
-    leaves no doubt. A member that the prior clearly speaks for is left out.
+    leaves no doubt. A member that the prior clearly speaks for is left out. Marks of several words,
+    such as signatures, are tested first, as a whole: real keywords that end texts by themselves are
+    not to speak for these, nor be flagged with them.
 
     Parameters
     ----------
     table : pandas.DataFrame, shape (n_candidates, n_columns)
-        With `family`, "" for none, and the columns of :func:`measure_denial`.
+        With `family`, "" for none, `code`, the class, and the columns of :func:`measure_denial` and
+        :func:`measure_understanding`.
     fdr : float
         Below which a family is denied.
 
     Returns
     -------
     pandas.DataFrame, shape (n_candidates, 2)
-        `p_family`, of the signed ranks of `prior` - `expected` among the members, 1 where there is
-        no family; and `q_family`, NaN for candidates that their family does not decide about. In it
-        a family counts as often as it has members, since all of them are flagged at once.
+        `p_family`, of the signed ranks of `prior` - `expected`, summed over the members of each
+        class that the prior understands, 1 where there is no family; and `q_family`, NaN for
+        candidates that no family decides about. In it a family counts as often as it has members,
+        since all of them are flagged at once.
     """
     result = pd.DataFrame({"p_family": 1.0, "q_family": np.nan}, index=table.index)
-    families = [
-        members
-        for name, members in table[table["n_scored"] > 0].groupby("family")
-        if name and not np.allclose(members["prior"], members["expected"])
-    ]
+    members = table[(table["n_scored"] > 0) & (table["family"] != "")]
+    mark = members["family"].map(family_of_mark)
+    is_longer = (mark != members["family"]).groupby([mark, members["code"]]).transform("any")
+    longer = _deny(members[is_longer], mark[is_longer], fdr)
+    # What is no part of a denied signature is not to be flagged for the place it shares with these.
+    longer = longer[longer.pop("denied")]
+    rest = members.drop(longer.index)
+    for tested in (_deny(rest, rest["family"], fdr), longer):
+        result.loc[tested.index] = tested[result.columns]
+    return result
+
+
+def _deny(members: pd.DataFrame, family: pd.Series, fdr: float) -> pd.DataFrame:
+    """Test families; give, for their members, `p_family`, `q_family` and whether it is `denied`."""
+    result = members[[]].assign(p_family=1.0, q_family=np.nan, denied=False)
+    families = [group for _, group in members.groupby(family) if len(_less_than_chance(group))]
     if not families:
         return result
-    below = [members["prior"] - members["expected"] for members in families]
-    # Members that get just what chance gives have no rank; rounding must not give them one.
-    ranked = [values[values.abs() > 1e-9] for values in below]
+    ranked = [_less_than_chance(group) for group in families]
     p = np.array([wilcoxon(values, alternative="less").pvalue for values in ranked])
-    sizes = np.array([len(members) for members in families])
+    sizes = np.array([len(group) for group in families])
     q = false_discovery_control(np.minimum(1.0, p * sizes))
-    for members, p_family, q_family in zip(families, p, q, strict=True):
-        result.loc[members.index, "p_family"] = p_family
+    for group, p_family, q_family in zip(families, p, q, strict=True):
+        result.loc[group.index, ["p_family", "denied"]] = p_family, q_family <= fdr
         if q_family <= fdr:
-            kept = members.index[members["p_confirmed"] * len(members) > _CONFIRMED]
+            kept = group.index[group["p_confirmed"] * len(group) > _CONFIRMED]
             result.loc[kept, "q_family"] = q_family
     return result
+
+
+def _less_than_chance(members: pd.DataFrame) -> pd.Series:
+    """Give what a prior finds in the marks of classes that it understands, less what chance would.
+
+    A class that gets just what chance gives has no rank; rounding must not give it one.
+    """
+    heard = members[is_understood(members)]
+    values = (heard["prior"] - heard["expected"]).groupby(heard["code"]).sum()
+    return values[values.abs() > 1e-9]

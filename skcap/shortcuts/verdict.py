@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
+from skcap.shortcuts.denial import is_understood
 from skcap.shortcuts.patterns import PATTERNS
 
 __all__ = [
@@ -19,7 +20,6 @@ __all__ = [
 ]
 
 LEVEL = 0.05  # of the tests of association and reliance, which come before that of denial
-_MOST = 0.5  # part of its texts in which a prior must find something, to understand a class
 ALONE = 4  # texts that a prior must have scored to deny a candidate without a family
 
 
@@ -66,7 +66,7 @@ def is_not_understood(table: pd.DataFrame) -> pd.Series:
     pandas.Series of bool
         Of those that would have been judged by what the prior says of them alone.
     """
-    return _is_alone(table) & ~_is_understood(table)
+    return _is_alone(table) & ~is_understood(table)
 
 
 def is_too_rare(table: pd.DataFrame) -> pd.Series:
@@ -83,10 +83,6 @@ def is_too_rare(table: pd.DataFrame) -> pd.Series:
         Of those that the classifier goes by.
     """
     return _is_left_to_itself(table) & (table["n_scored"] < ALONE)
-
-
-def _is_understood(table: pd.DataFrame) -> pd.Series:
-    return table["understood"] > _MOST
 
 
 def _is_alone(table: pd.DataFrame) -> pd.Series:
@@ -119,7 +115,7 @@ def add_verdict(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
         family = table["q_family"].notna()
         table.loc[family, ["p", "q"]] = table.loc[family, ["p_family", "q_family"]].to_numpy()
         table.loc[family, "by"] = "family"
-        alone = _is_alone(table) & _is_understood(table)
+        alone = _is_alone(table) & is_understood(table)
         _adjust(table, alone, table["p_denied"], "denial")
         _adjust(table, table["tested"] & ~judged, reliance, "reliance")
     else:

@@ -91,11 +91,13 @@ def test_mean_shares_are_over_texts_of_the_class():
     assert means[["ann", "bob", "stop"]].tolist() == [2, 7, 0]
 
 
-def family(below, name="first tag", p_confirmed=0.5):
+def family(below, name="first tag", p_confirmed=0.5, understood=1.0):
     n = len(below)
     return pd.DataFrame(
         {
             "family": [name] * n,
+            "code": np.arange(n),
+            "understood": np.broadcast_to(understood, n),
             "prior": below,
             "expected": [0.0] * n,
             "n_scored": [5] * n,
@@ -131,3 +133,32 @@ def test_a_member_that_the_prior_clearly_speaks_for_is_spared():
     confirmed[3], confirmed[4] = 0.001, 0.02  # of ten, one in fifty is no surprise
     table = deny_families(family([-0.3] * 10, p_confirmed=confirmed), fdr=0.1)
     assert table["q_family"].isna().tolist() == [row == 3 for row in range(10)]
+
+
+def test_marks_of_several_words_are_tested_as_a_whole_too():
+    keywords = family([0.5] * 8, name="last word").assign(code=np.arange(8) + 10)
+    names = family([-0.3, -0.2, -0.25, -0.1, -0.15, -0.4, -0.35, -0.5, 0.01, -0.12])
+    names["family"] = "last word"
+    first_names = names.assign(family="next to last word", prior=0.001)
+    table = deny_families(pd.concat([names, first_names, keywords], ignore_index=True), fdr=0.1)
+    assert table["p_family"][:20].eq(2 / 2**10).all()  # only the least of ten is above
+    assert table["q_family"].notna().tolist() == [True] * 20 + [False] * 8
+    alone = deny_families(pd.concat([names, keywords], ignore_index=True), fdr=0.1)
+    assert alone["q_family"].isna().all()
+
+
+def test_keywords_that_always_come_with_marks_do_not_speak_for_them():
+    names = family([-0.3] * 10)
+    table = deny_families(
+        pd.concat([names, names.assign(family="next to first tag", prior=0.6)], ignore_index=True),
+        fdr=0.1,
+    )
+    assert table["q_family"].notna().tolist() == [True] * 10 + [False] * 10
+
+
+def test_classes_that_the_prior_does_not_understand_have_no_say_in_their_family():
+    below = [*[-0.3] * 10, *[0.4] * 6]
+    table = deny_families(family(below, understood=[1.0] * 10 + [0.4] * 6), fdr=0.1)
+    assert (table["p_family"] == 2**-10).all()
+    assert table["q_family"].notna().all()
+    assert deny_families(family(below, understood=0.4), fdr=0.1)["p_family"].eq(1).all()
