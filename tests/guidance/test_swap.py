@@ -16,7 +16,7 @@ from keyword_task import KEYWORDS, LABELS, NEW_LABELS, NEW_TEXTS, TEXTS, same_we
 from skcap.classifier.batches import PadCollate, TextDataset
 from skcap.classifier.texts import encode_texts
 from skcap.guidance import Step, SwapGuidance, Task
-from skcap.shortcuts import ShortcutAudit
+from skcap.shortcuts import ShortcutAudit, positions
 
 MARKS = dict(zip(KEYWORDS, ["paris", "jazz", "noon"], strict=True))
 MARKED = [f"{MARKS[label]} {text}" for text, label in zip(TEXTS, LABELS, strict=True)]
@@ -205,6 +205,15 @@ def test_nothing_to_swap_trains_the_unguided_model_to_the_last_bit(make):
     with pytest.warns(UserWarning, match="Not swapped, .*: 'zebra'"):
         assert same_weights(plain, fit(make, SwapGuidance(["zebra"])))
     assert not same_weights(plain, fit(make, SwapGuidance(list(MARKS.values()))))
+
+
+def test_a_long_list_of_absent_words_is_looked_for_all_at_once(tokenizer, monkeypatch):
+    read = []
+    monkeypatch.setattr(positions, "split_words", lambda text: read.append(text) or text.split())
+    names = ["noon", "play noon", *(f"name{number}" for number in range(50))]
+    with pytest.warns(UserWarning, match="such a shortcut: 'name0', .* and 45 more"):
+        prepared(tokenizer, ["play noon now"], shortcuts=names)
+    assert read.count("play noon now") < 5
 
 
 def test_a_swapped_mark_does_not_mislead(make):
