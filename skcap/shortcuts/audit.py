@@ -321,6 +321,12 @@ default=("word", "first", "last", "pattern")
         """Give what predicts, which of it speaks about a text, and a model of all texts."""
         if self.classifier is None:
             return [], None, None
+        n_most = np.unique(labels, return_counts=True)[1].max()
+        if self.cv is not None and self.cv > n_most:
+            raise ValueError(
+                f"cv={self.cv} needs a class of as many texts, and the largest has {n_most}. Pass "
+                "a smaller cv, or cv=None."
+            )
         if self.cv is None or self.explain:
             model = self.classifier if self.prefit else clone(self.classifier).fit(texts, labels)
             if self.cv is None:

@@ -183,6 +183,11 @@ def test_with_folds_texts_are_judged_by_models_that_did_not_learn_them(marked):
     assert not audit.words_["loss"].equals(marked.words_["loss"])
 
 
+def test_more_folds_than_texts_of_a_class_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"cv=7 needs .* the largest has 6\. Pass a smaller cv"):
+        ShortcutAudit(model(), prior(MARKED), cv=7).fit(MARKED, Y)
+
+
 class Asked(BaseEstimator):
     """A prior that notes which texts it is asked about."""
 
