@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +49,7 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
     Raises
     ------
     TypeError
-        If `shortcuts` is a single string or an iterator, or a word is not a string.
+        If `shortcuts` is a single string, an iterator or a mapping, or a word is not a string.
     ValueError
         If a column or a word is missing, a kind or a pattern is not known, a row is there twice, or
         `shortcut` says neither yes nor no.
@@ -70,7 +70,7 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
             raise ValueError(
                 f"shortcuts must have a column 'word', got {list(map(str, shortcuts.columns))}."
             )
-    elif isinstance(shortcuts, Iterable) and not isinstance(shortcuts, str | Iterator):
+    elif isinstance(shortcuts, Iterable) and not isinstance(shortcuts, str | Iterator | Mapping):
         table = pd.DataFrame({"word": pd.Series(list(shortcuts), dtype=object)})
     else:
         raise TypeError(

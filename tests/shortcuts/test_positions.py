@@ -74,6 +74,7 @@ def test_no_shortcuts_are_found_nowhere():
         ("bob", TypeError, "a table or a list of words, got 'bob'"),
         ([3], TypeError, "words as str, got 3"),
         (iter(["bob"]), TypeError, "a table or a list of words"),
+        ({"bob": True, "play": False}, TypeError, "list of words, got .*dict"),
         (["bob", "Bob"], ValueError, "'bob' is twice"),
         (["play some jazz"], ValueError, "'play some jazz'. Longer phrases"),
         ([" "], ValueError, "must be one word, got ' '"),
