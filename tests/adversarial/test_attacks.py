@@ -1,4 +1,5 @@
 import dataclasses
+import enum
 
 import numpy as np
 import pytest
@@ -180,6 +181,23 @@ def test_classes_without_keywords_and_int_labels():
     assert refused.report()["reasons"] == {"no keyword of the target fits": 1}
 
 
+def test_keywords_of_no_class_may_stand_beside_labels_that_are_integers():
+    keywords = {0: {"cat": 1.0}, 1: {"dog": 1.0}, "no class": {"window": 1.0}}
+    control = keyword_addition(["a cat"], [0], keywords, {0: ["no class"]})
+    assert control.made[0].added == ("window",)
+
+
+def test_keys_and_targets_may_be_members_of_an_enumeration_and_targets_an_iterator():
+    label = enum.Enum("label", {"A": "a", "B": "b"})
+    keywords = {label.A: {"dog": 1.0}, label.B: {"car": 1.0}}
+    texts, y = ["my dog", "a dog"], [label.A, label.A]
+    found = keyword_addition(texts, y, keywords, {label.A: [label.B]})
+    plain = {"a": {"dog": 1.0}, "b": {"car": 1.0}}
+    assert found == keyword_addition(texts, ["a", "a"], plain, {"a": ["b"]})
+    assert found == keyword_addition(texts, ["a", "a"], plain, {"a": iter(["b"])})
+    assert len(found) == 2
+
+
 class Careless(BaseWriter):
     def write(self, edit):
         if "pending" in edit.text:
@@ -220,6 +238,9 @@ def test_llm_writer_in_an_attack():
         ({"targets": {"general": ["missing"]}}, "keywords has no entry for the class 'missing'"),
         ({"targets": {"general": ["general"]}}, "the class itself"),
         ({"targets": {"general": "alarm_remove"}}, "must be a list of labels, got 'alarm_remove'"),
+        ({"targets": {"general": 3}}, "must be a list of labels, got 3. Put it into a list"),
+        ({"keywords": {"general": {"top up": 1.0}}}, "hold single words, got 'top up'"),
+        ({"keywords": {"general": {"card": float("nan")}}}, "finite weights, got nan for 'card'"),
         ({"n_words": 0}, "n_words"),
         ({"random_state": "x"}, "random_state"),
         ({"y": [float("nan")]}, "row 0 is nan"),
@@ -232,6 +253,10 @@ def test_wrong_arguments(arguments, message):
             attack(**given | arguments)
         with pytest.raises(TypeError, match="single string"):
             attack("a text", ["general"], KEYWORDS, TARGETS)
+        with pytest.raises(TypeError, match=r"keywords\['general'\] must be a mapping of words"):
+            attack(["a text"], ["general"], {"general": ["card"]}, TARGETS)
+        with pytest.raises(TypeError, match="targets must be a mapping with the labels of y"):
+            attack(["a text"], ["general"], KEYWORDS, ["general"])
         with pytest.raises(TypeError, match="writer must be a BaseWriter or None, got str"):
             attack(["a text"], ["general"], KEYWORDS, TARGETS, writer="rules")
 
