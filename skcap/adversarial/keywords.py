@@ -249,8 +249,12 @@ def _is_wordlike(word: str) -> bool:
 
 
 def _without_marks(word: str) -> str:
-    """Leave out vowel signs and accents, which are parts of letters, but none by themselves."""
-    return "".join(letter for letter in word if unicodedata.category(letter)[0] != "M")
+    """Leave out vowel signs, accents and joiners, which are parts of letters, not letters."""
+    return "".join(
+        letter
+        for letter in word
+        if unicodedata.category(letter)[0] != "M" and unicodedata.category(letter) != "Cf"
+    )
 
 
 def _word_scores(record: PriorRecord) -> dict[str, float]:

@@ -40,6 +40,11 @@ def test_vowel_signs_and_accents_are_parts_of_letters():
     assert set(keywords["open"]) == {"caf\u00e9s", "ferm\u00e9s"}
 
 
+def test_joiners_are_parts_of_words():
+    words = ["\u0645\u06cc\u200c\u0631\u0648\u0645", "co\u00adop"]  # Persian; a soft hyphen
+    assert list(class_keywords(PriorMatrix([" ".join(words)], [[2.0, 1.0]]), ["x"])["x"]) == words
+
+
 def test_words_that_all_classes_share_alike_drop_out():
     prior = PriorMatrix(["card lost", "card found"], [[1.0, 1.0], [1.0, 1.0]])
     assert class_keywords(prior, [0, 1]) == {0: {"lost": 1.0}, 1: {"found": 1.0}}
