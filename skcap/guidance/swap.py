@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from skcap.guidance.base import BaseGuidance, Step, Task
 from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts import ShortcutAudit, check_shortcuts, match_shortcuts
+from skcap.shortcuts.audit import check_prior
 from skcap.shortcuts.candidates import family_of_mark
 from skcap.utils.listing import list_some
 from skcap.utils.seeds import unlocked
@@ -163,6 +164,8 @@ class SwapGuidance(BaseGuidance):
     def _find(self, task: Task) -> pd.DataFrame:
         if self.shortcuts is not None:
             return check_shortcuts(self.shortcuts)
+        if self.audit is not None and isinstance(self.audit.prior, PriorMatrix):
+            check_prior(task.texts, self.audit.prior)  # before training
         self.audit_ = self._audit(task, task.unguided())
         return self._to_swap(self.audit_)
 

@@ -37,7 +37,7 @@ from skcap.utils.words import check_encodable, check_texts, split_words
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ShortcutAudit"]
+__all__ = ["ShortcutAudit", "check_prior"]
 
 
 class ShortcutAudit(BaseEstimator):
@@ -353,12 +353,7 @@ default=("word", "first", "last", "pattern")
         if prior is None:
             return None
         if isinstance(prior, PriorMatrix):
-            check_same_texts([PriorMatrix(texts), prior], ["X", "prior"])
-            if not prior.has_scores:
-                raise ValueError(
-                    "prior is a PriorMatrix without scores, which denies nothing. Pass what a "
-                    "prior's fit_transform(X, y) gives; transform(X), without labels, gives none."
-                )
+            check_prior(texts, prior)
             return prior.__getitem__
         fitted = clone(prior).fit(texts, labels)
         return _by_rows(fitted.attribute, texts, labels)
@@ -464,6 +459,27 @@ _PASSED_ON = (
     "n_permutations",
     "verbose",
 )
+
+
+def check_prior(texts: list[str], prior: PriorMatrix) -> None:
+    """Check that scores can speak of these texts.
+
+    Parameters
+    ----------
+    texts : list of str
+    prior : PriorMatrix
+
+    Raises
+    ------
+    ValueError
+        If the prior's texts are others, or it has no scores.
+    """
+    check_same_texts([PriorMatrix(texts), prior], ["X", "prior"])
+    if not prior.has_scores:
+        raise ValueError(
+            "prior is a PriorMatrix without scores, which denies nothing. Pass what a prior's "
+            "fit_transform(X, y) gives; transform(X), without labels, gives none."
+        )
 
 
 def _fit_on(classifier: Any, texts: list[str], labels: np.ndarray, rows: np.ndarray) -> Any:
