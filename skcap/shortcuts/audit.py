@@ -492,8 +492,18 @@ def _aligned(model: Any, classes: np.ndarray) -> Predict:
     columns = np.searchsorted(classes, np.asarray(getattr(model, "classes_", classes)))
 
     def predict(texts: list[str]) -> np.ndarray:
+        found = np.asarray(model.predict_proba(texts), dtype=np.float64)
+        name = f"{type(model).__name__}.predict_proba"
+        if found.shape != (len(texts), len(columns)):
+            raise ValueError(
+                f"{name} must give one row per text and one column per class, but for "
+                f"{len(texts)} texts and {len(columns)} classes it gave the shape {found.shape}."
+            )
+        # Nothing is relied on where there are no numbers, which would look like a clean bill.
+        if not (np.isfinite(found) & (found >= 0)).all():
+            raise ValueError(f"{name} must give probabilities, but gave NaN or negative numbers.")
         p = np.zeros((len(texts), len(classes)))
-        p[:, columns] = np.asarray(model.predict_proba(texts))
+        p[:, columns] = found
         return p
 
     return predict

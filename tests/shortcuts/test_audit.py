@@ -189,6 +189,24 @@ def test_more_folds_than_texts_of_a_class_are_refused_by_name():
         ShortcutAudit(model(), prior(MARKED), cv=7).fit(MARKED, Y)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p[:, :1], r"48 texts and 8 classes it gave the shape \(48, 1\)"),
+        (lambda p: p[1:], r"gave the shape \(47, 8\)"),
+        (lambda p: p * np.nan, "Odd.predict_proba must give probabilities, but gave NaN"),
+        (np.log, "gave NaN or negative numbers"),
+    ],
+)
+def test_what_is_no_table_of_probabilities_is_refused(change, message):
+    class Odd(Plain):
+        def predict_proba(self, X):
+            return change(super().predict_proba(X))
+
+    with pytest.raises(ValueError, match=message):
+        ShortcutAudit(Odd(), prior(MARKED), prefit=True).fit(MARKED, Y)
+
+
 class Asked(BaseEstimator):
     """A prior that notes which texts it is asked about."""
 
