@@ -16,7 +16,7 @@ from skcap.adversarial.writers import BaseWriter, RuleWriter
 from skcap.utils.labels import LabelNames, check_labels, name_labels, value_of
 from skcap.utils.seeds import content_seed
 from skcap.utils.validation import check_number, integer
-from skcap.utils.words import check_texts, split_words
+from skcap.utils.words import check_encodable, check_texts, split_words
 
 __all__ = ["keyword_addition", "keyword_replacement"]
 
@@ -271,6 +271,7 @@ def _check(
     texts: Any, y: Any, keywords: Any, targets: Any
 ) -> tuple[list[str], list[Any], dict[Any, Any], dict[Any, list[Any]]]:
     texts = check_texts(texts, "texts")
+    check_encodable(texts, "texts")  # or a set could not be saved
     labels = check_labels(texts, y).tolist()
     keywords, targets = _by_label("keywords", keywords), _by_label("targets", targets)
     for label, words in keywords.items():

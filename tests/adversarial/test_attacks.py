@@ -241,6 +241,7 @@ def test_llm_writer_in_an_attack():
         ({"targets": {"general": 3}}, "must be a list of labels, got 3. Put it into a list"),
         ({"keywords": {"general": {"top up": 1.0}}}, "hold single words, got 'top up'"),
         ({"keywords": {"general": {"card": float("nan")}}}, "finite weights, got nan for 'card'"),
+        ({"texts": ["a \ud83d"]}, "texts must hold valid Unicode, but row 0 holds"),
         ({"n_words": 0}, "n_words"),
         ({"random_state": "x"}, "random_state"),
         ({"y": [float("nan")]}, "row 0 is nan"),
