@@ -241,13 +241,15 @@ default=("word", "first", "last", "pattern")
         Raises
         ------
         ValueError
-            If a parameter or `y` is not valid, the prior's texts are others, or a fitted classifier
-            does not know a class of `y`.
+            If a parameter or `y` is not valid, the prior's texts are others, a fitted classifier
+            does not know a class of `y`, or what `predict_proba` gives is no table of
+            probabilities.
 
         Warns
         -----
         UserWarning
-            If there is no prior, or there are more candidates than `max_candidates`.
+            If there is no prior, most texts hold no space, or there are more candidates than
+            `max_candidates`.
         """
         with fitting(self):
             self._check()
