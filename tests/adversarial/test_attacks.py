@@ -79,6 +79,26 @@ def test_addition_never_completes_the_words_of_the_targets_label():
         assert set(second.added) == {"pending", "slow"}
 
 
+@pytest.mark.parametrize("sign", ["_", "-", " "])
+def test_words_of_a_label_may_have_hyphens_between_them(sign):
+    table, flight = f"book{sign}table", f"book{sign}flight"
+    keywords = {table: {"seat": 1.0}, flight: {"flight": 1.0}}
+    item = keyword_addition(["book a seat"], [table], keywords, {table: [flight]}).rejected[0]
+    assert item.reason == "no keyword of the target fits"
+    alarm, timer = f"set{sign}alarm", f"set{sign}timer"
+    keywords = {alarm: {"school": 2.0, "alarm": 1.0}, timer: {"kitchen": 0.2}}
+    item = keyword_replacement(
+        ["is my alarm in the school"], [alarm], keywords, {alarm: [timer]}, n_words=1
+    ).rejected[0]
+    assert item.reason == "too little would be left of the true class"
+
+
+def test_hyphens_within_a_word_of_a_label_stay():
+    keywords = {"card": {"card": 1.0}, "top-up": {"top-up": 1.0}}
+    item = keyword_addition(["my card"], ["card"], keywords, {"card": ["top-up"]}).rejected[0]
+    assert item.reason == "no keyword of the target fits"
+
+
 def test_marks_without_letters_are_no_words_of_a_text_or_a_class():
     keywords = {"a": {"card": 1.0}, "b": {"🔥": 1.0}, "c": {"pin": 1.0}}
     targets = {"a": ["b", "c"]}
