@@ -155,6 +155,25 @@ def test_wrong_target_arguments(n_targets):
         hard_targets(overlap, 1, how="easiest")
 
 
+@pytest.mark.parametrize(
+    ("keywords", "error", "message"),
+    [
+        (["card"], TypeError, "keywords must map labels to words with weights, got list"),
+        ({"a": ["card"]}, TypeError, r"keywords\['a'\] must be a mapping .*fromkeys\(words, 1.0\)"),
+        ({"a": {"card": -1.0}}, ValueError, r"\['a'\]\['card'\] must be a finite weight .* -1.0"),
+        ({"a": {"card": float("nan")}}, ValueError, "finite weight of at least 0, got nan"),
+    ],
+)
+def test_what_has_no_weights_has_no_overlap(keywords, error, message):
+    with pytest.raises(error, match=message):
+        class_overlap(keywords)
+
+
+def test_keywords_in_place_of_their_overlap_are_refused():
+    with pytest.raises(TypeError, match=r"the pair \(classes, matrix\) .* got dict"):
+        hard_targets({"a": {"card": 1.0}, "b": {"card": 1.0}}, 1)
+
+
 def test_integer_labels_stay_integers():
     keywords = class_keywords(PRIOR, [3, 3, 1, 2])
     targets = hard_targets(class_overlap(keywords), 1)
