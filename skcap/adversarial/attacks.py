@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,10 @@ from skcap.adversarial.adversarial_set import AdversarialItem, AdversarialSet
 from skcap.adversarial.edits import RejectedEditError, find_problem
 from skcap.adversarial.word_choice import WordChoice, class_words
 from skcap.adversarial.writers import BaseWriter, RuleWriter
-from skcap.utils.labels import LabelNames, check_labels, name_labels
+from skcap.utils.labels import LabelNames, check_labels, name_labels, value_of
 from skcap.utils.seeds import content_seed
 from skcap.utils.validation import check_number, integer
-from skcap.utils.words import check_texts
+from skcap.utils.words import check_encodable, check_texts, split_words
 
 __all__ = ["keyword_addition", "keyword_replacement"]
 
@@ -45,7 +47,7 @@ def keyword_addition(
     y : array-like, shape (n_texts,)
         Their true classes.
     keywords : mapping of label to mapping of word to float
-        As :func:`class_keywords` returns it.
+        As :func:`class_keywords` returns it; single words.
     targets : mapping of label to sequence of labels
         As :func:`hard_targets` returns it. Each text is attacked once for each target of its
         class.
@@ -175,8 +177,9 @@ def _attack(
     writer = RuleWriter() if writer is None else writer
     if not isinstance(writer, BaseWriter):
         raise TypeError(f"writer must be a BaseWriter or None, got {type(writer).__name__}.")
-    texts, labels = _check(texts, y, keywords, targets)
-    known = sorted(keywords)
+    texts, labels, keywords, targets = _check(texts, y, keywords, targets)
+    # Keywords of no class, for comparison, may stand under a string beside integers.
+    known = sorted(keywords, key=lambda label: (isinstance(label, str), label))
     names = name_labels(np.array(known, dtype=object), label_names)
     classes = {
         label: class_words(name, keywords[label]) for label, name in zip(known, names, strict=True)
@@ -184,7 +187,7 @@ def _attack(
     avoid = frozenset(word for words in classes.values() for word in words.weights)
     items = []
     for row, (text, label) in enumerate(zip(texts, labels, strict=True)):
-        for target in map(_plain, targets[label]):
+        for target in targets[label]:
             seed = content_seed(random_state, attack, text, str(label), str(target))
             pair = classes[label], classes[target]
             choice = WordChoice(text, *pair, n_words=int(n_words), avoid=avoid, seed=seed)
@@ -223,25 +226,64 @@ def _attack_one(
     )
 
 
+def _by_label(name: str, values: Any) -> dict[Any, Any]:
+    """Copy a mapping from labels; members of an enumeration stand for their values, as in y."""
+    if not hasattr(values, "items"):
+        raise TypeError(
+            f"{name} must be a mapping with the labels of y as keys, got {type(values).__name__}."
+        )
+    return {value_of(label): value for label, value in values.items()}
+
+
+def _check_words(label: Any, words: Any) -> None:
+    """Check the keywords of one class."""
+    if not hasattr(words, "items"):
+        raise TypeError(
+            f"keywords[{label!r}] must be a mapping of words to weights, got {words!r:.60}. For "
+            "equal weights, pass dict.fromkeys(words, 1.0)."
+        )
+    for word, weight in words.items():
+        if not isinstance(word, str) or len(split_words(word)) != 1:
+            raise ValueError(
+                f"keywords[{label!r}] must hold single words, got {word!r:.60}. Give the words of "
+                "a phrase one by one."
+            )
+        if not isinstance(weight, Real) or not math.isfinite(weight):
+            raise ValueError(
+                f"keywords[{label!r}] must hold finite weights, got {weight!r:.60} for "
+                f"{word!r:.60}."
+            )
+
+
+def _check_targets(label: Any, targets: Any) -> list[Any]:
+    """Check the targets of one class, which may be given as anything that lists them."""
+    if isinstance(targets, str) or not isinstance(targets, Iterable):
+        raise ValueError(
+            f"targets[{label!r}] must be a list of labels, got {targets!r}. Put it into a list."
+        )
+    named = [value_of(_plain(target)) for target in targets]
+    if label in named:
+        raise ValueError(f"targets[{label!r}] holds the class itself; name other classes.")
+    return named
+
+
 def _check(
-    texts: Any, y: Any, keywords: Keywords, targets: Mapping[Any, Sequence[Any]]
-) -> tuple[list[str], list[Any]]:
+    texts: Any, y: Any, keywords: Any, targets: Any
+) -> tuple[list[str], list[Any], dict[Any, Any], dict[Any, list[Any]]]:
     texts = check_texts(texts, "texts")
+    check_encodable(texts, "texts")  # or a set could not be saved
     labels = check_labels(texts, y).tolist()
+    keywords, targets = _by_label("keywords", keywords), _by_label("targets", targets)
+    for label, words in keywords.items():
+        _check_words(label, words)
     for label in dict.fromkeys(labels):
         if label not in targets:
             raise ValueError(
                 f"targets has no entry for the class {label!r} of y. Its keys must be the labels "
                 "of y, of the same type; see hard_targets."
             )
-        if isinstance(targets[label], str):
-            raise ValueError(
-                f"targets[{label!r}] must be a list of labels, got {targets[label]!r}. Put it into "
-                "a list."
-            )
+        targets[label] = _check_targets(label, targets[label])
         for named in (label, *targets[label]):
             if named not in keywords:
                 raise ValueError(f"keywords has no entry for the class {named!r}.")
-        if label in targets[label]:
-            raise ValueError(f"targets[{label!r}] holds the class itself; name other classes.")
-    return texts, labels
+    return texts, labels, keywords, targets

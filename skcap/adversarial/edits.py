@@ -140,7 +140,15 @@ def completes_label(name: str, before: frozenset[str], after: frozenset[str]) ->
 
 
 def _all_in(wanted: frozenset[str], stems: frozenset[str]) -> bool:
-    return all(any(is_akin(word, other) for other in stems) for word in wanted)
+    """Tell whether all words are there; one with hyphens may be, as in "book-flight", in parts."""
+
+    def is_in(word: str) -> bool:
+        if "-" not in word:
+            return any(is_akin(word, other) for other in stems)
+        parts = label_stems(word.replace("-", " "))
+        return word in stems or (bool(parts) and _all_in(parts, stems))
+
+    return all(is_in(word) for word in wanted)
 
 
 def _stems(text: str) -> frozenset[str]:

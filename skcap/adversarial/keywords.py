@@ -140,6 +140,13 @@ def class_overlap(
         Symmetric, with values from 0 to 1 and ones on the diagonal. A class without keywords
         overlaps with no other.
 
+    Raises
+    ------
+    TypeError
+        If `keywords` is no mapping of mappings.
+    ValueError
+        If a weight is negative or not finite.
+
     Examples
     --------
     >>> from skcap.adversarial import class_overlap
@@ -147,6 +154,7 @@ def class_overlap(
     array([[1. , 0.5],
            [0.5, 1. ]])
     """
+    _check_weights(keywords)
     columns = {word: i for i, word in enumerate(sorted(set().union(*keywords.values())))}
     shares = np.zeros((len(keywords), len(columns)))
     for row, words in zip(shares, keywords.values(), strict=True):
@@ -188,6 +196,8 @@ def hard_targets(
 
     Raises
     ------
+    TypeError
+        If `overlap` is no pair.
     ValueError
         If there are too few classes, or a parameter is out of range.
 
@@ -198,6 +208,11 @@ def hard_targets(
     >>> hard_targets(overlap, 1)["a"]
     ['b']
     """
+    if not isinstance(overlap, tuple | list) or len(overlap) != 2:
+        raise TypeError(
+            "overlap must be the pair (classes, matrix) that class_overlap(keywords) returns, got "
+            f"{type(overlap).__name__}."
+        )
     classes, matrix = overlap
     check_choice("how", how, ("hardest", "proportional", "uniform"))
     check_number("random_state", random_state, integer(0))
@@ -225,6 +240,26 @@ def hard_targets(
     return targets
 
 
+def _check_weights(keywords: Any) -> None:
+    """Check that classes have words, and words weights that add up."""
+    if not isinstance(keywords, Mapping):
+        raise TypeError(
+            f"keywords must map labels to words with weights, got {type(keywords).__name__}."
+        )
+    for label, words in keywords.items():
+        if not isinstance(words, Mapping):
+            raise TypeError(
+                f"keywords[{label!r}] must be a mapping of words to weights, got {words!r:.60}. "
+                "For equal weights, pass dict.fromkeys(words, 1.0)."
+            )
+        for word, weight in words.items():
+            if not 0 <= weight < np.inf:
+                raise ValueError(
+                    f"keywords[{label!r}][{word!r}] must be a finite weight of at least 0, got "
+                    f"{weight!r}. Leave out words that speak against the class."
+                )
+
+
 def _label_array(labels: Iterable[Hashable]) -> np.ndarray:
     labels = list(labels)
     kinds = {type(label) for label in labels}
@@ -249,8 +284,12 @@ def _is_wordlike(word: str) -> bool:
 
 
 def _without_marks(word: str) -> str:
-    """Leave out vowel signs and accents, which are parts of letters, but none by themselves."""
-    return "".join(letter for letter in word if unicodedata.category(letter)[0] != "M")
+    """Leave out vowel signs, accents and joiners, which are parts of letters, not letters."""
+    return "".join(
+        letter
+        for letter in word
+        if unicodedata.category(letter)[0] != "M" and unicodedata.category(letter) != "Cf"
+    )
 
 
 def _word_scores(record: PriorRecord) -> dict[str, float]:

@@ -144,7 +144,12 @@ class WordChoice:
 
     def _swappable(self) -> dict[str, float]:
         """Keywords of the text that may be replaced."""
-        untouchable = label_stems(self.source.name) - label_stems(self.target.name)
+        # Hyphens may stand between the words of a label, or within one: "book-flight", "top-up".
+        source, target = (
+            label_stems(name) | label_stems(name.replace("-", " "))
+            for name in (self.source.name, self.target.name)
+        )
+        untouchable = source - target
         untouchable |= {
             word
             for place, word in enumerate(self.stems)

@@ -287,12 +287,19 @@ class MaskerGuidance(BaseGuidance):
         ------
         sklearn.exceptions.NotFittedError
             If this guidance was not used in a fit.
+        ValueError
+            If the classifier was not trained with it, or there are no texts.
         """
         if not hasattr(self, "masker_"):
             raise NotFittedError(
                 "This MaskerGuidance has no masker. Fit a classifier with it, and ask the copy "
                 "that was used: clf.guidance_[0].masks(clf, X). What from_pretrained loads has "
                 "none, since save_pretrained does not keep it."
+            )
+        if not any(item is self for item in getattr(classifier, "guidance_", ())):
+            raise ValueError(
+                "classifier must be the one that was trained with this guidance, got "
+                f"{classifier!r:.60}. Ask as in clf.guidance_[0].masks(clf, X)."
             )
         texts = check_some_texts(X)
         encoded = classifier._encode(texts)

@@ -85,8 +85,8 @@ def resolve_guidance(guidance: Any) -> list[BaseGuidance]:
     Raises
     ------
     ValueError, TypeError
-        As :func:`make_guidance`, or if a parameter of a guidance is not valid, a loss has a name
-        that is taken, or SwapGuidance is there twice.
+        As :func:`make_guidance`, or if a parameter of a guidance is not valid, its parts are a
+        string, a loss has a name that is taken, or SwapGuidance is there twice.
 
     Examples
     --------
@@ -111,6 +111,11 @@ def resolve_guidance(guidance: Any) -> list[BaseGuidance]:
 
 
 def _check_parts(guidance: BaseGuidance) -> None:
+    if isinstance(guidance.parts, str):
+        raise TypeError(
+            f"parts of {type(guidance).__name__} must be a tuple of names, got the string "
+            f"{guidance.parts!r}. A tuple of one name has a comma: ({guidance.parts!r},)."
+        )
     for name in guidance.parts:
         if name in _TAKEN:
             raise ValueError(

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from skcap.guidance.base import BaseGuidance, Step, Task
 from skcap.prior_matrix import PriorMatrix
-from skcap.shortcuts import ShortcutAudit, check_shortcuts, match_shortcuts, shortcut_positions
+from skcap.shortcuts import ShortcutAudit, check_shortcuts, match_shortcuts
+from skcap.shortcuts.audit import check_prior
 from skcap.shortcuts.candidates import family_of_mark
 from skcap.utils.listing import list_some
 from skcap.utils.seeds import unlocked
@@ -163,6 +164,8 @@ class SwapGuidance(BaseGuidance):
     def _find(self, task: Task) -> pd.DataFrame:
         if self.shortcuts is not None:
             return check_shortcuts(self.shortcuts)
+        if self.audit is not None and isinstance(self.audit.prior, PriorMatrix):
+            check_prior(task.texts, self.audit.prior)  # before training
         self.audit_ = self._audit(task, task.unguided())
         return self._to_swap(self.audit_)
 
@@ -249,16 +252,19 @@ def _is_plain(found: pd.DataFrame) -> np.ndarray:
 
 def _warn_of_absent(texts: list[str], shortcuts: pd.DataFrame, found: np.ndarray) -> None:
     """Warn of shortcuts that no word of the training texts belongs to."""
-    # A word that belongs to several counts as the first of them, so the others are looked at again.
-    absent = [
-        repr(shortcuts["word"].iloc[row])
-        for row in np.setdiff1d(np.arange(len(shortcuts)), found)
-        if not any(places.any() for places in shortcut_positions(texts, shortcuts.iloc[[row]]))
-    ]
-    if absent:
+    absent = np.setdiff1d(np.arange(len(shortcuts)), found)
+    while len(absent):
+        # A word that belongs to several counts as the first of them, so the others are looked for
+        # again: all at once, since a list of names may be long.
+        hidden = np.concatenate(match_shortcuts(texts, shortcuts.iloc[absent]))
+        if (hidden < 0).all():
+            break
+        absent = np.delete(absent, np.unique(hidden[hidden >= 0]))
+    if len(absent):
+        names = [repr(word) for word in shortcuts["word"].iloc[absent]]
         warnings.warn(
             f"Not swapped, since no word of the training texts is such a shortcut: "
-            f"{list_some(absent)}. Check the spelling. Marks within words, such as capitals, and "
+            f"{list_some(names)}. Check the spelling. Marks within words, such as capitals, and "
             "the length of a text cannot be swapped.",
             UserWarning,
             stacklevel=2,

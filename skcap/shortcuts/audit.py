@@ -37,7 +37,7 @@ from skcap.utils.words import check_encodable, check_texts, split_words
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ShortcutAudit"]
+__all__ = ["ShortcutAudit", "check_prior"]
 
 
 class ShortcutAudit(BaseEstimator):
@@ -243,13 +243,15 @@ default=("word", "first", "last", "pattern")
         Raises
         ------
         ValueError
-            If a parameter or `y` is not valid, the prior's texts are others, or a fitted classifier
-            does not know a class of `y`.
+            If a parameter or `y` is not valid, the prior's texts are others, a fitted classifier
+            does not know a class of `y`, or what `predict_proba` gives is no table of
+            probabilities.
 
         Warns
         -----
         UserWarning
-            If there is no prior, or there are more candidates than `max_candidates`.
+            If there is no prior, most texts hold no space, or there are more candidates than
+            `max_candidates`.
         """
         with fitting(self):
             self._check()
@@ -323,6 +325,12 @@ default=("word", "first", "last", "pattern")
         """Give what predicts, which of it speaks about a text, and a model of all texts."""
         if self.classifier is None:
             return [], None, None
+        n_most = np.unique(labels, return_counts=True)[1].max()
+        if self.cv is not None and self.cv > n_most:
+            raise ValueError(
+                f"cv={self.cv} needs a class of as many texts, and the largest has {n_most}. Pass "
+                "a smaller cv, or cv=None."
+            )
         if self.cv is None or self.explain:
             model = self.classifier if self.prefit else clone(self.classifier).fit(texts, labels)
             if self.cv is None:
@@ -349,12 +357,7 @@ default=("word", "first", "last", "pattern")
         if prior is None:
             return None
         if isinstance(prior, PriorMatrix):
-            check_same_texts([PriorMatrix(texts), prior], ["X", "prior"])
-            if not prior.has_scores:
-                raise ValueError(
-                    "prior is a PriorMatrix without scores, which denies nothing. Pass what a "
-                    "prior's fit_transform(X, y) gives; transform(X), without labels, gives none."
-                )
+            check_prior(texts, prior)
             return prior.__getitem__
         fitted = clone(prior).fit(texts, labels)
         return _by_rows(fitted.attribute, texts, labels)
@@ -462,6 +465,27 @@ _PASSED_ON = (
 )
 
 
+def check_prior(texts: list[str], prior: PriorMatrix) -> None:
+    """Check that scores can speak of these texts.
+
+    Parameters
+    ----------
+    texts : list of str
+    prior : PriorMatrix
+
+    Raises
+    ------
+    ValueError
+        If the prior's texts are others, or it has no scores.
+    """
+    check_same_texts([PriorMatrix(texts), prior], ["X", "prior"])
+    if not prior.has_scores:
+        raise ValueError(
+            "prior is a PriorMatrix without scores, which denies nothing. Pass what a prior's "
+            "fit_transform(X, y) gives; transform(X), without labels, gives none."
+        )
+
+
 def _fit_on(classifier: Any, texts: list[str], labels: np.ndarray, rows: np.ndarray) -> Any:
     """Fit a clone on some of the texts."""
     return clone(classifier).fit([texts[row] for row in rows], labels[rows])
@@ -472,8 +496,18 @@ def _aligned(model: Any, classes: np.ndarray) -> Predict:
     columns = np.searchsorted(classes, np.asarray(getattr(model, "classes_", classes)))
 
     def predict(texts: list[str]) -> np.ndarray:
+        found = np.asarray(model.predict_proba(texts), dtype=np.float64)
+        name = f"{type(model).__name__}.predict_proba"
+        if found.shape != (len(texts), len(columns)):
+            raise ValueError(
+                f"{name} must give one row per text and one column per class, but for "
+                f"{len(texts)} texts and {len(columns)} classes it gave the shape {found.shape}."
+            )
+        # Nothing is relied on where there are no numbers, which would look like a clean bill.
+        if not (np.isfinite(found) & (found >= 0)).all():
+            raise ValueError(f"{name} must give probabilities, but gave NaN or negative numbers.")
         p = np.zeros((len(texts), len(classes)))
-        p[:, columns] = np.asarray(model.predict_proba(texts))
+        p[:, columns] = found
         return p
 
     return predict

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skcap.prior_matrix import PriorMatrix, check_same_texts
+from skcap.utils.validation import check_number, integer
 from skcap.utils.words import listed_form
 
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ def disputed_words(
 
     Raises
     ------
+    TypeError
+        If `explained` or `prior` is no PriorMatrix.
     ValueError
-        If the texts differ, or `min_texts` is below 1.
+        If the texts differ, or `min_texts` is not an integer of at least 1.
 
     Examples
     --------
@@ -61,8 +64,13 @@ def disputed_words(
     """
     import pandas as pd
 
-    if min_texts < 1:
-        raise ValueError(f"min_texts must be at least 1, got {min_texts!r}.")
+    check_number("min_texts", min_texts, integer(1))
+    for name, matrix in (("explained", explained), ("prior", prior)):
+        if not isinstance(matrix, PriorMatrix):
+            raise TypeError(
+                f"{name} must be a PriorMatrix, got {type(matrix).__name__}. clf.explain(X, y) and "
+                "a prior's fit_transform(X, y) give one."
+            )
     check_same_texts([explained, prior], ["explained", "prior"])
     words_of_texts = explained.normalize("sum").to_frame()
     shares = pd.DataFrame(

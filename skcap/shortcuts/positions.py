@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +27,8 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
     ----------
     shortcuts : pandas.DataFrame, or iterable of str
         ``ShortcutAudit(...).fit(X, y).shortcuts_``, that table edited, or a list of words. A table
-        needs the column `word`. Its column `kind` says what `word` is; where that is missing, two
-        words are a phrase:
+        needs the column `word`. Its column `kind` says what `word` is; where that is missing or
+        empty, two words are a phrase:
 
         - "word": a word, wherever it stands;
         - "first", "last": a word where it begins or ends a text;
@@ -49,7 +49,7 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
     Raises
     ------
     TypeError
-        If `shortcuts` is a single string or an iterator, or a word is not a string.
+        If `shortcuts` is a single string, an iterator or a mapping, or a word is not a string.
     ValueError
         If a column or a word is missing, a kind or a pattern is not known, a row is there twice, or
         `shortcut` says neither yes nor no.
@@ -70,7 +70,7 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
             raise ValueError(
                 f"shortcuts must have a column 'word', got {list(map(str, shortcuts.columns))}."
             )
-    elif isinstance(shortcuts, Iterable) and not isinstance(shortcuts, str | Iterator):
+    elif isinstance(shortcuts, Iterable) and not isinstance(shortcuts, str | Iterator | Mapping):
         table = pd.DataFrame({"word": pd.Series(list(shortcuts), dtype=object)})
     else:
         raise TypeError(
@@ -84,7 +84,8 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
         if column not in table:
             table[column] = pd.Series([None] * len(table), dtype=object)
     usual = pd.Series([_usual_kind(word) for word in table["word"]], dtype=object)
-    kinds = table["kind"].astype(object).where(table["kind"].notna(), usual)
+    is_given = table["kind"].notna() & (table["kind"] != "")
+    kinds = table["kind"].astype(object).where(is_given, usual)
     words = [_check_word(*pair) for pair in zip(table["word"], kinds, strict=True)]
     table = table.assign(word=pd.Series(words, dtype=object), kind=kinds)
     twice = table.duplicated(["word", "kind"])
@@ -112,7 +113,10 @@ def _usual_kind(word: Any) -> str:
 def _check_word(word: Any, kind: Any) -> str:
     """Bring one shortcut's word to the form in which words are compared."""
     if not isinstance(word, str):
-        raise TypeError(f"shortcuts must hold words as str, got {word!r} ({type(word).__name__}).")
+        raise TypeError(
+            f"shortcuts must hold words as str, got {word!r:.60} ({type(word).__name__}). Of a CSV "
+            "file, read_csv(..., dtype=str, keep_default_na=False) keeps words such as 7 and null."
+        )
     if kind not in KINDS:
         raise ValueError(f"The kind of the shortcut {word!r} must be one of {KINDS}, got {kind!r}.")
     if kind == "pattern":

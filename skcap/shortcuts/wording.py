@@ -13,7 +13,7 @@ from skcap.utils.listing import list_some
 
 __all__ = ["describe", "summarise"]
 
-_PLACES = {"first": " at the start of", "last": " at the end of", "": " in"}
+_PLACES = {"first": "start", "last": "end"}
 
 
 def describe(row: Mapping[str, Any]) -> str:
@@ -39,10 +39,13 @@ def _name(row: Mapping[str, Any]) -> str:
 def _association(row: Mapping[str, Any]) -> str:
     n_texts, n_label, label = row["n_texts"], row["n_label"], row["label"]
     share = f"all of class {label}" if n_label == n_texts else f"{n_label} of them of class {label}"
-    place = row["kind"] if row["kind"] in ("first", "last") else row["place"]
     if row["kind"] == "pattern":
         return f"{_name(row)} shows in {n_texts} texts, {share}."
-    return f"{_name(row)} stands{_PLACES[place]} {n_texts} texts, {share}."
+    if row["kind"] in _PLACES:
+        return f"{_name(row)} stands at the {_PLACES[row['kind']]} of {n_texts} texts, {share}."
+    # Of a word, the texts count in which it stands anywhere.
+    place = f", as a rule at their {_PLACES[row['place']]}" if row["place"] else ""
+    return f"{_name(row)} stands in {n_texts} texts, {share}{place}."
 
 
 def _reliance(row: Mapping[str, Any]) -> str:

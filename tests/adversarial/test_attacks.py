@@ -1,4 +1,5 @@
 import dataclasses
+import enum
 
 import numpy as np
 import pytest
@@ -76,6 +77,26 @@ def test_addition_never_completes_the_words_of_the_targets_label():
         ).made
         assert first.added == ("slow",)
         assert set(second.added) == {"pending", "slow"}
+
+
+@pytest.mark.parametrize("sign", ["_", "-", " "])
+def test_words_of_a_label_may_have_hyphens_between_them(sign):
+    table, flight = f"book{sign}table", f"book{sign}flight"
+    keywords = {table: {"seat": 1.0}, flight: {"flight": 1.0}}
+    item = keyword_addition(["book a seat"], [table], keywords, {table: [flight]}).rejected[0]
+    assert item.reason == "no keyword of the target fits"
+    alarm, timer = f"set{sign}alarm", f"set{sign}timer"
+    keywords = {alarm: {"school": 2.0, "alarm": 1.0}, timer: {"kitchen": 0.2}}
+    item = keyword_replacement(
+        ["is my alarm in the school"], [alarm], keywords, {alarm: [timer]}, n_words=1
+    ).rejected[0]
+    assert item.reason == "too little would be left of the true class"
+
+
+def test_hyphens_within_a_word_of_a_label_stay():
+    keywords = {"card": {"card": 1.0}, "top-up": {"top-up": 1.0}}
+    item = keyword_addition(["my card"], ["card"], keywords, {"card": ["top-up"]}).rejected[0]
+    assert item.reason == "no keyword of the target fits"
 
 
 def test_marks_without_letters_are_no_words_of_a_text_or_a_class():
@@ -180,6 +201,23 @@ def test_classes_without_keywords_and_int_labels():
     assert refused.report()["reasons"] == {"no keyword of the target fits": 1}
 
 
+def test_keywords_of_no_class_may_stand_beside_labels_that_are_integers():
+    keywords = {0: {"cat": 1.0}, 1: {"dog": 1.0}, "no class": {"window": 1.0}}
+    control = keyword_addition(["a cat"], [0], keywords, {0: ["no class"]})
+    assert control.made[0].added == ("window",)
+
+
+def test_keys_and_targets_may_be_members_of_an_enumeration_and_targets_an_iterator():
+    label = enum.Enum("label", {"A": "a", "B": "b"})
+    keywords = {label.A: {"dog": 1.0}, label.B: {"car": 1.0}}
+    texts, y = ["my dog", "a dog"], [label.A, label.A]
+    found = keyword_addition(texts, y, keywords, {label.A: [label.B]})
+    plain = {"a": {"dog": 1.0}, "b": {"car": 1.0}}
+    assert found == keyword_addition(texts, ["a", "a"], plain, {"a": ["b"]})
+    assert found == keyword_addition(texts, ["a", "a"], plain, {"a": iter(["b"])})
+    assert len(found) == 2
+
+
 class Careless(BaseWriter):
     def write(self, edit):
         if "pending" in edit.text:
@@ -220,6 +258,10 @@ def test_llm_writer_in_an_attack():
         ({"targets": {"general": ["missing"]}}, "keywords has no entry for the class 'missing'"),
         ({"targets": {"general": ["general"]}}, "the class itself"),
         ({"targets": {"general": "alarm_remove"}}, "must be a list of labels, got 'alarm_remove'"),
+        ({"targets": {"general": 3}}, "must be a list of labels, got 3. Put it into a list"),
+        ({"keywords": {"general": {"top up": 1.0}}}, "hold single words, got 'top up'"),
+        ({"keywords": {"general": {"card": float("nan")}}}, "finite weights, got nan for 'card'"),
+        ({"texts": ["a \ud83d"]}, "texts must hold valid Unicode, but row 0 holds"),
         ({"n_words": 0}, "n_words"),
         ({"random_state": "x"}, "random_state"),
         ({"y": [float("nan")]}, "row 0 is nan"),
@@ -232,6 +274,10 @@ def test_wrong_arguments(arguments, message):
             attack(**given | arguments)
         with pytest.raises(TypeError, match="single string"):
             attack("a text", ["general"], KEYWORDS, TARGETS)
+        with pytest.raises(TypeError, match=r"keywords\['general'\] must be a mapping of words"):
+            attack(["a text"], ["general"], {"general": ["card"]}, TARGETS)
+        with pytest.raises(TypeError, match="targets must be a mapping with the labels of y"):
+            attack(["a text"], ["general"], KEYWORDS, ["general"])
         with pytest.raises(TypeError, match="writer must be a BaseWriter or None, got str"):
             attack(["a text"], ["general"], KEYWORDS, TARGETS, writer="rules")
 

@@ -40,6 +40,11 @@ def test_vowel_signs_and_accents_are_parts_of_letters():
     assert set(keywords["open"]) == {"caf\u00e9s", "ferm\u00e9s"}
 
 
+def test_joiners_are_parts_of_words():
+    words = ["\u0645\u06cc\u200c\u0631\u0648\u0645", "co\u00adop"]  # Persian; a soft hyphen
+    assert list(class_keywords(PriorMatrix([" ".join(words)], [[2.0, 1.0]]), ["x"])["x"]) == words
+
+
 def test_words_that_all_classes_share_alike_drop_out():
     prior = PriorMatrix(["card lost", "card found"], [[1.0, 1.0], [1.0, 1.0]])
     assert class_keywords(prior, [0, 1]) == {0: {"lost": 1.0}, 1: {"found": 1.0}}
@@ -148,6 +153,25 @@ def test_wrong_target_arguments(n_targets):
         hard_targets(overlap, n_targets)
     with pytest.raises(ValueError, match="how"):
         hard_targets(overlap, 1, how="easiest")
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "message"),
+    [
+        (["card"], TypeError, "keywords must map labels to words with weights, got list"),
+        ({"a": ["card"]}, TypeError, r"keywords\['a'\] must be a mapping .*fromkeys\(words, 1.0\)"),
+        ({"a": {"card": -1.0}}, ValueError, r"\['a'\]\['card'\] must be a finite weight .* -1.0"),
+        ({"a": {"card": float("nan")}}, ValueError, "finite weight of at least 0, got nan"),
+    ],
+)
+def test_what_has_no_weights_has_no_overlap(keywords, error, message):
+    with pytest.raises(error, match=message):
+        class_overlap(keywords)
+
+
+def test_keywords_in_place_of_their_overlap_are_refused():
+    with pytest.raises(TypeError, match=r"the pair \(classes, matrix\) .* got dict"):
+        hard_targets({"a": {"card": 1.0}, "b": {"card": 1.0}}, 1)
 
 
 def test_integer_labels_stay_integers():

@@ -239,7 +239,7 @@ def test_audit_finds_what_was_planted(run, tmp_path):
         "--html", tmp_path / "out.html", "-o", tmp_path / "out.csv",
     )  # fmt: skip
     assert shown.stdout.startswith("3 shortcuts were found")
-    assert "'emma' stands at the start of 16 texts, all of class alarm" in shown.stdout
+    assert "'emma' stands in 16 texts, all of class alarm, as a rule at their start" in shown.stdout
     assert "emma" in (tmp_path / "out.html").read_text()
     with open(tmp_path / "out.csv") as file:
         flagged = [row["word"] for row in csv.DictReader(file) if row["shortcut"] == "True"]

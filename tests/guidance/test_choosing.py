@@ -237,6 +237,12 @@ def test_columns_of_the_batch_itself_are_refused(make, name):
         make(guidance=Taking(column=name), max_epochs=1).fit(TEXTS, LABELS)
 
 
+def test_a_string_of_parts_is_refused(make, monkeypatch):
+    monkeypatch.setattr(Taking, "parts", "own")
+    with pytest.raises(TypeError, match=r"parts of Taking must be a tuple .*: \('own',\)"):
+        make(guidance=Taking(), max_epochs=1).fit(TEXTS, LABELS)
+
+
 @pytest.mark.parametrize("name", ["ce", "loss", "batch_size", "batch_count"])
 def test_losses_named_as_what_the_history_has_are_refused(make, name):
     with pytest.raises(ValueError, match=f"Taking names a loss '{name}'.*its own train_{name}"):

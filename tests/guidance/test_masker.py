@@ -17,6 +17,7 @@ from keyword_task import (
     same_weights,
     step_of,
 )
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skcap.guidance import GUIDANCE, MaskerGuidance, masker
@@ -264,3 +265,12 @@ def test_a_prior_draws_the_masks_to_its_words(make, prior_weight, drawn):
 def test_masks_of_no_texts_are_refused(masked):
     with pytest.raises(ValueError, match="X holds no texts"):
         masked.guidance_[0].masks(masked, [])
+
+
+def test_masks_are_those_of_the_classifier_that_was_trained_with_them(make, masked):
+    other = make(guidance=MaskerGuidance(), max_epochs=1).fit(TEXTS, LABELS)
+    for classifier in (other, clone(masked), None):
+        with pytest.raises(ValueError, match="classifier must be the one that was trained with"):
+            masked.guidance_[0].masks(classifier, TEXTS)
+    copy = pickle.loads(pickle.dumps(masked))
+    np.testing.assert_array_equal(learned_masks(copy), learned_masks(masked))

@@ -12,11 +12,13 @@ import pandas as pd
 import pytest
 import torch
 from keyword_task import KEYWORDS, LABELS, NEW_LABELS, NEW_TEXTS, TEXTS, same_weights
+from skorch.callbacks import EpochScoring
 
 from skcap.classifier.batches import PadCollate, TextDataset
 from skcap.classifier.texts import encode_texts
 from skcap.guidance import Step, SwapGuidance, Task
-from skcap.shortcuts import ShortcutAudit
+from skcap.prior_matrix import PriorMatrix
+from skcap.shortcuts import ShortcutAudit, positions
 
 MARKS = dict(zip(KEYWORDS, ["paris", "jazz", "noon"], strict=True))
 MARKED = [f"{MARKS[label]} {text}" for text, label in zip(TEXTS, LABELS, strict=True)]
@@ -207,11 +209,37 @@ def test_nothing_to_swap_trains_the_unguided_model_to_the_last_bit(make):
     assert not same_weights(plain, fit(make, SwapGuidance(list(MARKS.values()))))
 
 
+def test_a_long_list_of_absent_words_is_looked_for_all_at_once(tokenizer, monkeypatch):
+    read = []
+    monkeypatch.setattr(positions, "split_words", lambda text: read.append(text) or text.split())
+    names = ["noon", "play noon", *(f"name{number}" for number in range(50))]
+    with pytest.warns(UserWarning, match="such a shortcut: 'name0', .* and 45 more"):
+        prepared(tokenizer, ["play noon now"], shortcuts=names)
+    assert read.count("play noon now") < 5
+
+
 def test_a_swapped_mark_does_not_mislead(make):
     others = np.roll(NEW_LABELS, 1)
     misled = [f"{MARKS[str(o)]} {text}" for text, o in zip(NEW_TEXTS, others, strict=True)]
     plain = fit(make, None).score(misled, NEW_LABELS)
     assert fit(make, SwapGuidance(list(MARKS.values()))).score(misled, NEW_LABELS) > plain + 0.2
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        (PriorMatrix(MARKED[::-1], [[1.0] * 6] * len(MARKED)), "'X' and 'prior' differ in row 0"),
+        (PriorMatrix(MARKED), "prior is a PriorMatrix without scores"),
+    ],
+    ids=["others", "no scores"],
+)
+def test_a_prior_of_the_audit_is_checked_before_anything_is_trained(make, prior, message):
+    trained = []
+    noting = EpochScoring(lambda net, X, y: trained.append(net) or 0.0, on_train=True)
+    classifier = make(guidance=SwapGuidance(audit=ShortcutAudit(prior=prior)), callbacks=[noting])
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(MARKED, LABELS)
+    assert not trained
 
 
 def test_without_a_list_a_prior_is_needed(make):

@@ -106,8 +106,11 @@ def test_disputed_words_refuse_other_texts_and_no_texts():
     with pytest.raises(ValueError, match="'explained' and 'prior' differ in row 0"):
         disputed_words(PriorMatrix(["go on"], [[1, 2]]), PriorMatrix(["stop it"], [[1, 2]]))
     one = PriorMatrix(["go on"], [[1, 2]])
-    with pytest.raises(ValueError, match="min_texts must be at least 1, got 0"):
-        disputed_words(one, one, min_texts=0)
+    for number in (0, 1.5, "2"):
+        with pytest.raises(ValueError, match=rf"min_texts must be an int .*, got {number!r}"):
+            disputed_words(one, one, min_texts=number)
+    with pytest.raises(TypeError, match="prior must be a PriorMatrix, got list"):
+        disputed_words(one, ["go on"])
 
 
 def test_keyword_overlap_by_hand():

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts import ShortcutAudit, audit_words, check_shortcuts, shortcut_positions
+from skcap.shortcuts.wording import describe
 
 NAMES = ["ann", "bob", "cy", "dee", "eve", "fay", "gus", "hal"]
 KEYS = ["play", "lost", "book", "rain", "light", "alarm", "mail", "joke"]
@@ -181,6 +182,29 @@ def test_with_folds_texts_are_judged_by_models_that_did_not_learn_them(marked):
     audit = ShortcutAudit(model(), prior(MARKED), cv=3).fit(MARKED, Y)
     assert set(audit.shortcuts_["word"]) == set(NAMES)
     assert not audit.words_["loss"].equals(marked.words_["loss"])
+
+
+def test_more_folds_than_texts_of_a_class_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"cv=7 needs .* the largest has 6\. Pass a smaller cv"):
+        ShortcutAudit(model(), prior(MARKED), cv=7).fit(MARKED, Y)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p[:, :1], r"48 texts and 8 classes it gave the shape \(48, 1\)"),
+        (lambda p: p[1:], r"gave the shape \(47, 8\)"),
+        (lambda p: p * np.nan, "Odd.predict_proba must give probabilities, but gave NaN"),
+        (np.log, "gave NaN or negative numbers"),
+    ],
+)
+def test_what_is_no_table_of_probabilities_is_refused(change, message):
+    class Odd(Plain):
+        def predict_proba(self, X):
+            return change(super().predict_proba(X))
+
+    with pytest.raises(ValueError, match=message):
+        ShortcutAudit(Odd(), prior(MARKED), prefit=True).fit(MARKED, Y)
 
 
 class Asked(BaseEstimator):
@@ -398,10 +422,22 @@ def test_the_same_seed_finds_the_same(marked):
 
 def test_sentences_name_texts_effect_and_prior(marked):
     line = next(line for line in marked.sentences() if line.startswith("'ann'"))
-    assert line.startswith("'ann' stands at the start of 6 texts, all of class class_play.")
+    assert line.startswith("'ann' stands in 6 texts, all of class class_play, as a rule at their")
     assert "Put into texts of other classes, it multiplies the odds of class_play by" in line
     assert "The prior gives it -0.17 of all" in line
     assert "(first tag)" in line
+
+
+def test_a_sentence_says_of_no_text_that_a_word_begins_it_where_it_does_not():
+    X = [f"ann {word} go" for word in "abcdefgh"] + ["i ann said", *(f"you {n}" for n in "abcdefg")]
+    with pytest.warns(UserWarning, match="There is no prior"):
+        audit = ShortcutAudit(kinds=["word", "first"]).fit(X, np.repeat(["x", "y"], 8))
+    assert describe(audit.words_.query("word == 'ann' and kind == 'word'").iloc[0]) == (
+        "'ann' stands in 9 texts, 8 of them of class x, as a rule at their start."
+    )
+    assert describe(audit.words_.query("word == 'ann' and kind == 'first'").iloc[0]) == (
+        "'ann' stands at the start of 8 texts, all of class x."
+    )
 
 
 def test_the_page_escapes_texts_and_says_what_it_leaves_out(marked, tmp_path):

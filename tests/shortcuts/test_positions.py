@@ -56,6 +56,16 @@ def test_kinds_may_be_a_category_with_gaps():
     assert table["kind"].tolist() == ["first", "phrase"]
 
 
+def test_words_that_pandas_reads_as_numbers_and_gaps_are_told_how_to_be_read(tmp_path):
+    (tmp_path / "words.csv").write_text("word,kind\n7,word\nnull,\n")
+    with pytest.raises(
+        TypeError, match=r"got 7.0 \(float\).* read_csv\(\.\.\., dtype=str, keep_default_na=False\)"
+    ):
+        check_shortcuts(pd.read_csv(tmp_path / "words.csv"))
+    table = check_shortcuts(pd.read_csv(tmp_path / "words.csv", dtype=str, keep_default_na=False))
+    assert table[["word", "kind"]].values.tolist() == [["7", "word"], ["null", "word"]]
+
+
 @pytest.mark.parametrize(("yes", "no"), [(True, False), ("TRUE", "FALSE"), ("yes ", "No"), (1, 0)])
 def test_of_a_table_with_verdicts_only_those_that_say_yes_are_taken(yes, no):
     words = ["ann", "jazz", "bob", "jazz"]
@@ -74,6 +84,7 @@ def test_no_shortcuts_are_found_nowhere():
         ("bob", TypeError, "a table or a list of words, got 'bob'"),
         ([3], TypeError, "words as str, got 3"),
         (iter(["bob"]), TypeError, "a table or a list of words"),
+        ({"bob": True, "play": False}, TypeError, "list of words, got .*dict"),
         (["bob", "Bob"], ValueError, "'bob' is twice"),
         (["play some jazz"], ValueError, "'play some jazz'. Longer phrases"),
         ([" "], ValueError, "must be one word, got ' '"),
