@@ -53,6 +53,7 @@ RELIANCE = {**PRIOR, "flagged_by": "reliance"}
 CLEAN = {"kind": "none", "row": "baseline"}
 NUMBER = {"kind": "reference"}
 SIGNATURE = {"kind": "signature"}
+MIXED = {"kind": "mixed"}
 MIDDLE = {"kind": "middle"}
 PLAIN = {**MIDDLE, "parameters": {"guidance": "swap", "guidance__plain_words": True}}
 BY_HAND = {**PRIOR, **MIDDLE, "flagged_by": "hand"}
@@ -89,7 +90,7 @@ SETS = {
     "clinc150-5": ("CLINC150, five texts per class", "auroc"),
 }
 #: Shown in benchmarks/natural/, and not in the account.
-PLANTED_PAGE_ONLY = ("probe", "word_dropout")
+PLANTED_PAGE_ONLY = ("probe", "word_dropout", "masker_tfidf", "masker_attention")
 IN_SCOPE_PAGE_ONLY = (
     "probe",
     "jtt",
@@ -168,6 +169,8 @@ def shortcut() -> None:
             (SWAP, "clinc150", PRIOR),
             ("HWU64, a signature of two names, unguided", "hwu64", {**UNGUIDED, **SIGNATURE}),
             (SWAP, "hwu64", {**PRIOR, **SIGNATURE}),
+            ("HWU64, a name, signature or number, unguided", "hwu64", {**UNGUIDED, **MIXED}),
+            (SWAP, "hwu64", {**PRIOR, **MIXED}),
             ("HWU64, a name in mid-text, unguided", "hwu64", {**UNGUIDED, **MIDDLE}),
             ("`SwapGuidance(plain_words=True)`", "hwu64", {**PRIOR, **PLAIN}),
             ("`SwapGuidance(names)`, all names listed by hand", "hwu64", BY_HAND),

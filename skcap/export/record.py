@@ -81,8 +81,8 @@ def make_record(classifier: Any) -> tuple[dict[str, Any], list[str]]:
         If the labels are of a type that JSON cannot hold.
     """
     parameters = dict(classifier._fitted_with_)
-    if callable(parameters["label_names"]):
-        parameters["label_names"] = _called(parameters["label_names"], classifier.classes_)
+    if not isinstance(parameters["label_names"], Mapping | list | tuple | None):
+        parameters["label_names"] = _by_class(parameters["label_names"], classifier.classes_)
     plain, lost = parameters_to_plain(parameters)
     guidance = [_describe_guidance(item, lost) for item in classifier.guidance_]
     record = {
@@ -98,8 +98,8 @@ def make_record(classifier: Any) -> tuple[dict[str, Any], list[str]]:
     return record, lost
 
 
-def _called(label_names: Any, classes: np.ndarray) -> Any:
-    """Give the values of a function, which say as much, and can be written."""
+def _by_class(label_names: Any, classes: np.ndarray) -> Any:
+    """Give the names that a function or a column has, which say as much, and can be written."""
     try:
         names = name_labels(classes, label_names)
     except Exception:  # of the user's own; with label_weight=0 no fit has ever called it

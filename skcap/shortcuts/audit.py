@@ -517,4 +517,11 @@ def _by_rows(
     attribute: Callable[[Any, Any], PriorMatrix], texts: list[str], labels: np.ndarray
 ) -> Callable[[np.ndarray], PriorMatrix]:
     """Attribute some of the texts for their labels."""
-    return lambda rows: attribute([texts[row] for row in rows], labels[rows])
+
+    def attribute_rows(rows: np.ndarray) -> PriorMatrix:
+        some = [texts[row] for row in rows]
+        found = attribute(some, labels[rows])
+        check_same_texts([PriorMatrix(some), found], ["X", "what the prior gives"])
+        return found
+
+    return attribute_rows

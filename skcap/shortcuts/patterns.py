@@ -10,7 +10,7 @@ import numpy as np
 
 __all__ = ["PATTERNS", "Pattern", "length_patterns", "name_shape"]
 
-_NUMBER = re.compile(r"\W*\d[\d.,:/-]*\W*")
+_NUMBER = re.compile(r"\W*\d[\d.,:/-]*+\W*")  # takes no sign back: there may be thousands
 _TAIL = 0.1  # share of the texts that count as short, and as long
 
 

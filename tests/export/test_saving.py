@@ -236,6 +236,15 @@ def test_parameters_changed_in_place_after_fit_are_not_those_of_the_model(make, 
     assert load(tmp_path / "again").class_weight == {"alarm": 2.0}
 
 
+def test_label_names_in_a_column_are_saved(make, tmp_path):
+    names = pd.Series({"rain": "the weather", "music": "a song", "alarm": "a clock"})
+    make(guidance=None, max_epochs=1, label_names=names).fit(TEXTS, LABELS).save_pretrained(
+        tmp_path / "model"
+    )
+    loaded = GuidedTextClassifier.from_pretrained(tmp_path / "model")
+    assert loaded.label_names == names.to_dict()
+
+
 def test_label_names_that_no_fit_has_looked_at_need_not_be_saved(make, tmp_path):
     quick = {"guidance": None, "max_epochs": 1, "label_weight": 0}
     for number, names in enumerate([lambda label: "same", {}.__getitem__]):

@@ -477,3 +477,15 @@ def test_marks_that_the_font_lacks_are_plotted_without_a_warning():
 def test_texts_that_are_no_valid_unicode_are_named():
     with pytest.raises(ValueError, match="X must hold valid Unicode, but row 0"):
         ShortcutAudit().fit(["play \ud83d", *CLEAN[1:]], Y)
+
+
+def test_a_prior_that_speaks_of_other_texts_is_refused():
+    class Short(BaseEstimator):
+        def fit(self, X, y):
+            return self
+
+        def attribute(self, X, y):
+            return prior(X)[:2]
+
+    with pytest.raises(ValueError, match="'X' and 'what the prior gives' differ"):
+        ShortcutAudit(model(), Short()).fit(MARKED, Y)
