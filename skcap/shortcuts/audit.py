@@ -134,10 +134,10 @@ default=("word", "first", "last", "pattern")
     hypothesis is that their shares are no lower than by chance (Wilcoxon's signed ranks with
     classes as units, corrected for the number of families and the size of the family); all members
     are then flagged but those that the prior speaks for beyond chance. Marks of several words are
-    tested as a whole first, and only classes count that the prior understands (below). *By
-    itself*, if the prior scores
-    it in four texts or more: that the prior's scores in these texts are in random order (a
-    permutation test, corrected by Benjamini and Hochberg). A prior that is wrong about a real
+    tested as a whole first, and classes that the prior does not understand (below) have no say,
+    unless they are most of all. *By itself*, if the prior scores it in four texts or more: that
+    the prior's scores in these texts are in random order (a permutation test, corrected by
+    Benjamini and Hochberg). A prior that is wrong about a real
     keyword in all of its texts deceives the second test, not the first. So the second flags words
     only of classes that the prior understands: in more than half of their texts, of which `n_texts`
     are drawn, it must find that all other words together speak for the class.

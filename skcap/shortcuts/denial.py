@@ -193,9 +193,9 @@ def deny_families(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
     -------
     pandas.DataFrame, shape (n_candidates, 2)
         `p_family`, of the signed ranks of `prior` - `expected`, summed over the members of each
-        class that the prior understands, 1 where there is no family; and `q_family`, NaN for
-        candidates that no family decides about. In it a family counts as often as it has members,
-        since all of them are flagged at once.
+        class, 1 where there is no family; and `q_family`, NaN for candidates that no family decides
+        about. In it a family counts as often as it has members, since all of them are flagged at
+        once. Classes that the prior does not understand have no say, unless they are most of all.
     """
     result = pd.DataFrame({"p_family": 1.0, "q_family": np.nan}, index=table.index)
     members = table[(table["n_scored"] > 0) & (table["family"] != "")]
@@ -229,10 +229,12 @@ def _deny(members: pd.DataFrame, family: pd.Series, fdr: float) -> pd.DataFrame:
 
 
 def _less_than_chance(members: pd.DataFrame) -> pd.Series:
-    """Give what a prior finds in the marks of classes that it understands, less what chance would.
+    """Give what a prior finds in the marks of classes, less what chance would.
 
-    A class that gets just what chance gives has no rank; rounding must not give it one.
+    Classes that it does not understand have no say, unless they are most of all. A class that gets
+    just what chance gives has no rank; rounding must not give it one.
     """
-    heard = members[is_understood(members)]
+    understood = is_understood(members)
+    heard = members[understood] if understood.mean() >= 0.5 else members
     values = (heard["prior"] - heard["expected"]).groupby(heard["code"]).sum()
     return values[values.abs() > 1e-9]
