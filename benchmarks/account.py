@@ -90,7 +90,7 @@ SETS = {
     "clinc150-5": ("CLINC150, five texts per class", "auroc"),
 }
 #: Shown in benchmarks/natural/, and not in the account.
-PLANTED_PAGE_ONLY = ("probe", "word_dropout", "masker_tfidf", "masker_attention")
+PLANTED_PAGE_ONLY = ("probe", "word_dropout", "anchor", "masker_tfidf")
 IN_SCOPE_PAGE_ONLY = (
     "probe",
     "jtt",
@@ -169,7 +169,7 @@ def shortcut() -> None:
             (SWAP, "clinc150", PRIOR),
             ("HWU64, a signature of two names, unguided", "hwu64", {**UNGUIDED, **SIGNATURE}),
             (SWAP, "hwu64", {**PRIOR, **SIGNATURE}),
-            ("HWU64, a name, signature or number, unguided", "hwu64", {**UNGUIDED, **MIXED}),
+            ("HWU64, mixed: name, signature or number, unguided", "hwu64", {**UNGUIDED, **MIXED}),
             (SWAP, "hwu64", {**PRIOR, **MIXED}),
             ("HWU64, a name in mid-text, unguided", "hwu64", {**UNGUIDED, **MIDDLE}),
             ("`SwapGuidance(plain_words=True)`", "hwu64", {**PRIOR, **PLAIN}),
