@@ -150,6 +150,8 @@ def headline() -> None:
             (f"HWU64, a signature of two names, {SWAP}", "hwu64", {**PRIOR, **SIGNATURE}),
             ("HWU64, a number as mark, unguided", "hwu64", {**UNGUIDED, **NUMBER}),
             (f"HWU64, a number as mark, {SWAP}", "hwu64", {**PRIOR, **NUMBER}),
+            ("HWU64, mixed: one of these three, unguided", "hwu64", {**UNGUIDED, **MIXED}),
+            (f"HWU64, mixed: one of these three, {SWAP}", "hwu64", {**PRIOR, **MIXED}),
         ]
     )
 
