@@ -104,14 +104,14 @@ def _spans(mask: Any, n_words: int, row: int) -> list[dict[str, int]]:
 
 
 def _read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    with open(path, encoding="utf-8-sig") as file:
+    with open(path, "rb") as file:  # JSON says how it is encoded
         for number, text in enumerate(file, start=1):
             if not text.strip():
                 continue
             place = f"{os.fspath(path)!r}, line {number},"
             try:
                 line = json.loads(text)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f"{place} is not JSON: {error}.") from error
             if not isinstance(line, dict) or not ({"evidences", "rationales"} & line.keys()):
                 raise ValueError(

@@ -54,9 +54,9 @@ def errors_by_overlap(y_true: ArrayLike, y_pred: ArrayLike, overlap: pd.DataFram
     import pandas as pd
 
     labels = overlap.index.tolist()
-    if labels != overlap.columns.tolist():
+    if labels != overlap.columns.tolist() or len(set(labels)) < len(labels):
         raise ValueError(
-            "overlap must have the same labels in rows and columns, in the same order."
+            "overlap must have the same labels in rows and columns, in the same order, each once."
         )
     truth, predicted = _same_length(y_true=y_true, y_pred=y_pred)
     errors = _confusion(truth, predicted, labels, "overlap")

@@ -202,8 +202,10 @@ def test_errors_by_overlap_names_a_class_that_is_missing():
     with pytest.raises(ValueError, match="not in overlap, such as 'b'"):
         errors_by_overlap(["a"], ["b"], keyword_overlap({"a": {"x": 1}}))
     crooked = pd.DataFrame([[1, 0], [0, 1]], index=["a", "b"], columns=["b", "a"])
-    with pytest.raises(ValueError, match="same labels in rows and columns"):
-        errors_by_overlap(["a"], ["b"], crooked)
+    twice = pd.DataFrame(np.eye(3), index=[*"aba"], columns=[*"aba"])
+    for table in (crooked, twice):
+        with pytest.raises(ValueError, match=r"same labels in rows and columns, .* each once"):
+            errors_by_overlap(["a"], ["b"], table)
 
 
 def test_lengths_must_agree():

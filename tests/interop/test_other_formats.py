@@ -150,6 +150,9 @@ class TestEraser:
         path = write_lines(tmp_path / "t.jsonl", {"rationales": [piece]})
         path.write_text(path.read_text() + "\n", encoding="utf-8-sig")
         assert len(PriorMatrix.from_eraser(path, self.documents)) == 1
+        path.write_text('{"rationales": "é"}', encoding="latin-1")
+        with pytest.raises(ValueError, match=r"jsonl', line 1, is not JSON: 'utf-8'"):
+            PriorMatrix.from_eraser(path, self.documents)
         path = write_lines(tmp_path / "t.jsonl", {"rationales": [piece, piece]})
         with pytest.raises(ValueError, match="2 predictions for one document"):
             PriorMatrix.from_eraser(path, self.documents)
