@@ -30,6 +30,7 @@ from benchmarks.paper.render import (
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.shortcut import (
     KINDS,
+    MIXED,
     marks_of,
     others,
     place_of,
@@ -274,22 +275,32 @@ def test_few_draws_so_many_of_each_class() -> None:
     assert rows.tolist() != few(y, 2, seed=1).tolist()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "mixed"])
 def test_each_class_has_a_mark_of_its_own(kind: str) -> None:
     classes = np.arange(151)
     marks = marks_of(classes, 0, kind)
     assert len({*marks}) == len(classes)
     assert marks.tolist() != marks_of(classes, 1, kind).tolist()
     (text,) = put(["wake me"], marks[:1], kind)
-    at = place_of("wake me", kind)
+    at = place_of("wake me", text)
     assert [word.strip(":") for word in text.split()[at]] == marks[0].split()
     assert len(text.split()) == 2 + len(marks[0].split())
+
+
+def test_mixed_marks_are_of_three_kinds_in_turn() -> None:
+    marks = marks_of(np.arange(3), 0, "mixed")
+    by_kind = [marks_of(np.arange(3), 0, kind)[row] for row, kind in enumerate(MIXED)]
+    assert marks.tolist() == by_kind
+    marked = put(["wake me"] * 3, marks, "mixed")
+    places = [place_of("wake me", text) for text in marked]
+    assert places == [slice(0, 1), slice(2, 4), slice(2, 3)]
+    assert place_of("wake me", "wake me") == slice(2, 2)
 
 
 @pytest.mark.parametrize("text", ["stop", "wake me", "wake me up at seven"])
 def test_a_mark_in_the_middle_is_not_the_first_word_and_others_follow_it(text: str) -> None:
     (marked,) = put([text], np.array(["ann"]), "middle")
-    words, at = marked.split(), place_of(text, "middle")
+    words, at = marked.split(), place_of(text, marked)
     assert words[at] == ["ann"]
     assert at.start > 0
     assert at.stop < len(words) or text == "stop"
