@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -120,3 +121,10 @@ def _join() -> None:
             "pip install accelerate."
         ) from error
     PartialState(cpu=not torch.cuda.is_available())
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    """Take leave of the others: threads that still serve them can end the process in an error."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
