@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import distributed
 
 from skcap.classifier.parallel import ALONE, Team, find_team
 
@@ -90,6 +91,24 @@ def test_two_processes_train_as_one(model, tmp_path):
     for name, found in pair[0].items():
         assert found == pair[1][name], name
         assert np.isfinite(found["loss"]).all()
+
+
+def test_a_process_leaves_the_others_before_it_ends(monkeypatch, tmp_path):
+    accelerate = pytest.importorskip("accelerate")
+    at_exit = []
+
+    def join(cpu):
+        store = distributed.FileStore(str(tmp_path / "store"), 1)
+        distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+
+    monkeypatch.setattr("atexit.register", at_exit.append)
+    monkeypatch.setattr(accelerate, "PartialState", join)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert find_team() == ALONE
+    (leave,) = at_exit
+    leave()
+    assert not distributed.is_initialized()
+    leave()
 
 
 def batch_of(n):
