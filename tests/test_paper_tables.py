@@ -29,7 +29,7 @@ from benchmarks.paper.render import (
 )
 from benchmarks.paper.settings import ROWS
 from benchmarks.paper.shortcut import (
-    KINDS,
+    CHOICES,
     MIXED,
     marks_of,
     others,
@@ -275,7 +275,7 @@ def test_few_draws_so_many_of_each_class() -> None:
     assert rows.tolist() != few(y, 2, seed=1).tolist()
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "mixed"])
+@pytest.mark.parametrize("kind", CHOICES)
 def test_each_class_has_a_mark_of_its_own(kind: str) -> None:
     classes = np.arange(151)
     marks = marks_of(classes, 0, kind)

@@ -54,6 +54,7 @@ KINDS = {  # how a class's mark is put into a text
     "middle": "{before} {mark} {after}",
 }
 MIXED = ("speaker", "signature", "reference")  # in turn, by class
+CHOICES = (*KINDS, "mixed")
 FLAGGED_BY = ("prior", "reliance", "association", "hand")  # the prior aside, controls
 PATH = RESULTS / "shortcut.jsonl"
 SPEAKERS = """
@@ -289,7 +290,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
     parser.add_argument("--rows", nargs="+", default=["baseline", "cap", "shuffled"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--kind", choices=[*KINDS, "mixed"], default="speaker")
+    parser.add_argument("--kind", choices=CHOICES, default="speaker")
     parser.add_argument("--extra", nargs="+", default=["{}"], help="JSON of more parameters")
     parser.add_argument("--split", choices=["test", "valid"], default="test")
     parser.add_argument("--n-jobs", type=int, default=1, help="runs at once; for a GPU")

@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks._intents import LOADERS
 from benchmarks.paper.draws import make_draw
 from benchmarks.paper.run import keep_run
-from benchmarks.paper.shortcut import KINDS, sign, words_of
+from benchmarks.paper.shortcut import CHOICES, sign, words_of
 from benchmarks.paper.teachers import make_source, read_prior
 from skcap import GuidedTextClassifier, PriorMatrix
 from skcap.shortcuts import ShortcutAudit
@@ -84,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--kind", choices=[*KINDS, "mixed"], default="speaker")
+    parser.add_argument("--kind", choices=CHOICES, default="speaker")
     parser.add_argument("--share", nargs="+", type=float, default=[1.0], help="0 is clean texts")
     parser.add_argument("--priors", help="folder with <dataset>-<kind>-<seed>.npz, made before")
     options = parser.parse_args()

@@ -20,7 +20,7 @@ from skcap.utils.seeds import content_seed
 from skcap.utils.validation import check_choice, check_number, integer
 from skcap.utils.words import bare
 
-__all__ = ["class_keywords", "class_overlap", "hard_targets"]
+__all__ = ["check_weights", "class_keywords", "class_overlap", "hard_targets"]
 
 _WORDLIKE = re.compile(r"[^\W\d_]+([-'][^\W\d_]+)*")  # letters, hyphens and apostrophes
 
@@ -154,7 +154,7 @@ def class_overlap(
     array([[1. , 0.5],
            [0.5, 1. ]])
     """
-    _check_weights(keywords)
+    check_weights("keywords", keywords)
     columns = {word: i for i, word in enumerate(sorted(set().union(*keywords.values())))}
     shares = np.zeros((len(keywords), len(columns)))
     for row, words in zip(shares, keywords.values(), strict=True):
@@ -240,22 +240,36 @@ def hard_targets(
     return targets
 
 
-def _check_weights(keywords: Any) -> None:
-    """Check that classes have words, and words weights that add up."""
+def check_weights(name: str, keywords: Any) -> None:
+    """Check that classes have words, and words weights that add up.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter, for errors.
+    keywords : mapping of label to mapping of word to float
+
+    Raises
+    ------
+    TypeError
+        If `keywords` is no mapping of mappings.
+    ValueError
+        If a weight is negative or not finite.
+    """
     if not isinstance(keywords, Mapping):
         raise TypeError(
-            f"keywords must map labels to words with weights, got {type(keywords).__name__}."
+            f"{name} must map labels to words with weights, got {type(keywords).__name__}."
         )
     for label, words in keywords.items():
         if not isinstance(words, Mapping):
             raise TypeError(
-                f"keywords[{label!r}] must be a mapping of words to weights, got {words!r:.60}. "
+                f"{name}[{label!r}] must be a mapping of words to weights, got {words!r:.60}. "
                 "For equal weights, pass dict.fromkeys(words, 1.0)."
             )
         for word, weight in words.items():
             if not 0 <= weight < np.inf:
                 raise ValueError(
-                    f"keywords[{label!r}][{word!r}] must be a finite weight of at least 0, got "
+                    f"{name}[{label!r}][{word!r}] must be a finite weight of at least 0, got "
                     f"{weight!r}. Leave out words that speak against the class."
                 )
 
@@ -286,9 +300,7 @@ def _is_wordlike(word: str) -> bool:
 def _without_marks(word: str) -> str:
     """Leave out vowel signs, accents and joiners, which are parts of letters, not letters."""
     return "".join(
-        letter
-        for letter in word
-        if unicodedata.category(letter)[0] != "M" and unicodedata.category(letter) != "Cf"
+        letter for letter in word if not unicodedata.category(letter).startswith(("M", "Cf"))
     )
 
 

@@ -36,6 +36,8 @@ def keyword_overlap(class_keywords: Mapping[Hashable, Mapping[str, float]]) -> p
 
     Raises
     ------
+    TypeError
+        If `class_keywords` is no mapping of mappings.
     ValueError
         If a weight is negative or not finite.
 
@@ -51,15 +53,9 @@ def keyword_overlap(class_keywords: Mapping[Hashable, Mapping[str, float]]) -> p
     """
     import pandas as pd
 
-    from skcap.adversarial import class_overlap
+    from skcap.adversarial.keywords import check_weights, class_overlap
 
-    for label, weights in class_keywords.items():
-        for word, weight in weights.items():
-            if not 0 <= weight < np.inf:
-                raise ValueError(
-                    f"class_keywords[{label!r}][{word!r}] must be a finite weight of at least 0, "
-                    f"got {weight!r}. Leave out words that speak against the class."
-                )
+    check_weights("class_keywords", class_keywords)
     labels = [value_of(label) for label in class_keywords]
     overlap = class_overlap(class_keywords)[1]
     return pd.DataFrame(overlap, index=labels, columns=labels)

@@ -137,10 +137,10 @@ default=("word", "first", "last", "pattern")
     tested as a whole first, and classes that the prior does not understand (below) have no say,
     unless they are most of all. *By itself*, if the prior scores it in four texts or more: that
     the prior's scores in these texts are in random order (a permutation test, corrected by
-    Benjamini and Hochberg). A prior that is wrong about a real
-    keyword in all of its texts deceives the second test, not the first. So the second flags words
-    only of classes that the prior understands: in more than half of their texts, of which `n_texts`
-    are drawn, it must find that all other words together speak for the class.
+    Benjamini and Hochberg). A prior that is wrong about a real keyword in all of its texts deceives
+    the second test, not the first. So the second flags words only of classes that the prior
+    understands: in more than half of their texts, of which `n_texts` are drawn, it must find that
+    all other words together speak for the class.
 
     Casing, punctuation and the length of texts are out of a prior's sight. Punctuation and casing
     are flagged by association and reliance alone; length is only reported.

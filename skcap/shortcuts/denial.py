@@ -213,14 +213,14 @@ def deny_families(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
 def _deny(members: pd.DataFrame, family: pd.Series, fdr: float) -> pd.DataFrame:
     """Test families; give, for their members, `p_family`, `q_family` and whether it is `denied`."""
     result = members[[]].assign(p_family=1.0, q_family=np.nan, denied=False)
-    families = [group for _, group in members.groupby(family) if len(_less_than_chance(group))]
-    if not families:
+    ranked = [(group, _less_than_chance(group)) for _, group in members.groupby(family)]
+    ranked = [(group, values) for group, values in ranked if len(values)]
+    if not ranked:
         return result
-    ranked = [_less_than_chance(group) for group in families]
-    p = np.array([wilcoxon(values, alternative="less").pvalue for values in ranked])
-    sizes = np.array([len(group) for group in families])
+    p = np.array([wilcoxon(values, alternative="less").pvalue for _, values in ranked])
+    sizes = np.array([len(group) for group, _ in ranked])
     q = false_discovery_control(np.minimum(1.0, p * sizes))
-    for group, p_family, q_family in zip(families, p, q, strict=True):
+    for (group, _), p_family, q_family in zip(ranked, p, q, strict=True):
         result.loc[group.index, ["p_family", "denied"]] = p_family, q_family <= fdr
         if q_family <= fdr:
             kept = group.index[group["p_confirmed"] * len(group) > _CONFIRMED]
