@@ -1,8 +1,16 @@
-"""The three public data sets, and whose keywords attack which of their classes."""
+"""Data sets by name, and whose keywords attack which of their classes.
+
+A name is one of `LOADERS`, or that of a folder of yours: put ``train.csv`` and ``test.csv`` with
+the header ``text,label`` into ``$SKCAP_DATA/<name>/``, and every script that takes ``--datasets``
+runs on them as it does on the others.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +19,8 @@ import numpy as np
 from skcap import CAPPriorTransformer
 from skcap.adversarial import class_keywords, class_overlap, hard_targets
 from skcap.datasets import load_banking77, load_clinc150, load_hwu64
+from skcap.datasets.bunch import choose_rows
+from skcap.datasets.files import find_folder, read_files
 
 # Scripts that are started without make find the files beside the checkout too.
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -19,6 +29,40 @@ if _BESIDE.is_dir():
 
 LOADERS = {"hwu64": load_hwu64, "banking77": load_banking77, "clinc150": load_clinc150}
 N_TARGETS = {"hwu64": 1, "banking77": 2, "clinc150": 3}  # as in the paper
+
+
+def loader_of(dataset: str) -> Callable[..., Any]:
+    """Give the loader of a data set: takes "train" or "test", and gives texts and labels."""
+    if dataset in LOADERS:
+        return partial(LOADERS[dataset], return_X_y=True)
+    return partial(_load_folder, dataset)
+
+
+def dataset_name(name: str) -> str:
+    """Check the name of a data set, as argparse's `type`."""
+    if name not in LOADERS and not has_folder(name):
+        raise argparse.ArgumentTypeError(
+            f"{name!r} is neither one of {', '.join(LOADERS)}, nor a folder in SKCAP_DATA with "
+            "train.csv and test.csv (header text,label)"
+        )
+    return name
+
+
+def has_folder(name: str) -> bool:
+    """Tell whether a data set of your own is there."""
+    home = os.environ.get("SKCAP_DATA")
+    return bool(home) and all(
+        (Path(home) / name / file).is_file() for file in ("train.csv", "test.csv")
+    )
+
+
+def _load_folder(
+    name: str, subset: str, *, shots: int | None = None, random_state: int = 0
+) -> tuple[list[str], np.ndarray]:
+    folder = find_folder(name, None)
+    rows = read_files(folder, [f"{subset}.csv"]) if folder else []
+    chosen = choose_rows(rows, shots, random_state, {label for _, label in rows})
+    return [text for text, _ in chosen], np.array([label for _, label in chosen])
 
 
 def keywords_and_targets(

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.natural.sets import SETS, TextSet
+from benchmarks.natural.sets import TextSet, loader_of, set_name
 from benchmarks.paper.run import keep_run
 from benchmarks.paper.teachers import make_source
 from skcap import GuidedTextClassifier
@@ -48,7 +48,7 @@ def compare(data: TextSet, guidance: str) -> Any:
 def measure(name: str, guidance: str) -> dict[str, Any]:
     """Compare, and draw the plot."""
     start = time.perf_counter()
-    comparison = compare(SETS[name](0), guidance)
+    comparison = compare(loader_of(name)(0), guidance)
     seconds = round(time.perf_counter() - start, 1)
     figure = comparison.plot().figure
     figure.savefig(IMAGES / f"compare_{name}_{guidance}.png", dpi=110, bbox_inches="tight")
@@ -58,7 +58,7 @@ def measure(name: str, guidance: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=["hint3-SOFMattress-v1"])
+    parser.add_argument("--sets", nargs="+", type=set_name, default=["hint3-SOFMattress-v1"])
     parser.add_argument("--guidance", nargs="+", default=["swap"])
     options = parser.parse_args()
     for name, guidance in itertools.product(options.sets, options.guidance):

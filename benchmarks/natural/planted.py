@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._intents import LOADERS
+from benchmarks._intents import dataset_name
 from benchmarks.natural.methods import data_for, make
 from benchmarks.natural.study import Run, Study, flagged_by, parser_of
 from benchmarks.natural.table import Columns
@@ -73,7 +73,7 @@ STUDY = Study(
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
+    parser.add_argument("--datasets", nargs="+", type=dataset_name, default=["hwu64"])
     parser.add_argument("--shares", nargs="+", type=float, default=list(SHARES))
     options = parser.parse_args()
     places = [

@@ -4,7 +4,7 @@
     python -m benchmarks.natural.scope --sets hint3-SOFMattress-v1 --tune   # before: choices
     python -m benchmarks.natural.scope --render
 
-HINT3: trained on what the makers of two chatbots wrote, tested on what their users sent. Further
+HINT3: trained on what the makers of three chatbots wrote, tested on what their users sent. Further
 sets with questions out of scope: Banking77-OOS and CLINC150. CAP by SmolLM2-135M. ``--tune``
 chooses each method's main parameter by the accuracy on a fifth of the training texts, held out;
 nothing is chosen on test texts. Where a model is tested, it is attacked and its explanations are
@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.natural.methods import data_for, make
 from benchmarks.natural.robust import attack, explained, withstood
-from benchmarks.natural.sets import SETS, TextSet
+from benchmarks.natural.sets import TextSet, loader_of, set_name
 from benchmarks.natural.study import Run, Study, flagged_by, parser_of
 from benchmarks.natural.table import Columns
 from benchmarks.paper.teachers import make_source
@@ -35,7 +35,6 @@ from skcap.metrics import (
     out_of_scope_scores,
 )
 
-PUBLISHED = {"SOFMattress": 73.6, "Curekart": 83.6}  # BERT of the paper, v1, in scope, in %
 KINDS = ("", ", in_domain", ", other_domains")  # of texts out of scope, as columns name them
 SHOWN = (
     "accuracy",
@@ -50,7 +49,7 @@ SHOWN = (
 @lru_cache(maxsize=2)
 def load(name: str, seed: int, split: str) -> TextSet:
     """Load a set, or the part of its training texts that choices are made with."""
-    data = SETS[name](seed)
+    data = loader_of(name)(seed)
     return data if split == "test" else data.for_choices()
 
 
@@ -116,7 +115,7 @@ STUDY = Study(
 def main() -> None:
     parser = parser_of(__doc__)
     first = ["hint3-SOFMattress-v1", "hint3-Curekart-v1"]
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=first)
+    parser.add_argument("--sets", nargs="+", type=set_name, default=first)
     options = parser.parse_args()
     STUDY.main([{"set": name} for name in options.sets], options)
 

@@ -1,16 +1,26 @@
-"""Data sets with questions out of scope, by name: what is trained on, and what is asked."""
+"""Data sets with questions out of scope, by name: what is trained on, and what is asked.
+
+Besides those in `SETS` a folder of yours, see `benchmarks._intents`: ``<name>`` is all of its
+training texts, ``<name>-5`` a draw of five per class. Its texts out of scope are those of
+``oos_test.csv``, if it has one.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from benchmarks._intents import has_folder
 from benchmarks.natural.splits import hold_out_fifth
 from benchmarks.paper.draws import make_draw
 from skcap.datasets import load_banking77_oos, load_clinc150, load_hint3
+from skcap.datasets.files import find_folder, read_files
+
+BOTS = ("SOFMattress", "Curekart", "Powerplay11")
 
 
 @dataclass(frozen=True)
@@ -52,20 +62,44 @@ def _clinc150(shots: int | None, seed: int) -> TextSet:
     return TextSet(draw.X, draw.y, draw.X_eval, draw.y_eval, {"": both[len(draw.X_eval) :]})
 
 
+def _folder(name: str, shots: int | None, seed: int) -> TextSet:
+    draw = make_draw(name, shots, seed, "test")
+    folder = find_folder(name, None)
+    outside = {}
+    if folder and (folder / "oos_test.csv").is_file():
+        outside[""] = [text for text, _ in read_files(folder, ["oos_test.csv"])]
+    return TextSet(draw.X, draw.y, draw.X_eval, draw.y_eval, outside)
+
+
 #: Loaders by name, given a seed. Of "...-5" that is the seed of the draw of five texts per class;
 #: the others have the same texts for all seeds.
 SETS: dict[str, Callable[[int], TextSet]] = {
     **{
         f"hint3-{bot}-{version}": partial(_hint3, bot, version, "full")
         for version in ("v1", "v2")
-        for bot in ("SOFMattress", "Curekart")
+        for bot in BOTS
     },
-    **{
-        f"hint3-{bot}-v1-subset": partial(_hint3, bot, "v1", "subset")
-        for bot in ("SOFMattress", "Curekart")
-    },
+    **{f"hint3-{bot}-v1-subset": partial(_hint3, bot, "v1", "subset") for bot in BOTS},
     "banking77_oos-5": partial(_banking77_oos, 5),
     "banking77_oos": partial(_banking77_oos, None),
     "clinc150-5": partial(_clinc150, 5),
     "clinc150": partial(_clinc150, None),
 }
+
+
+def loader_of(name: str) -> Callable[[int], TextSet]:
+    """Give the loader of a set."""
+    if name in SETS:
+        return SETS[name]
+    folder = name.removesuffix("-5")
+    return partial(_folder, folder, None if folder == name else 5)
+
+
+def set_name(name: str) -> str:
+    """Check the name of a set, as argparse's `type`."""
+    if name not in SETS and not has_folder(name.removesuffix("-5")):
+        raise argparse.ArgumentTypeError(
+            f"{name!r} is neither one of {', '.join(SETS)}, nor a folder in SKCAP_DATA with "
+            "train.csv and test.csv (header text,label)"
+        )
+    return name

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks._intents import LOADERS
+from benchmarks._intents import dataset_name
 from benchmarks._record import load, save
 from benchmarks.paper.draws import Draw, make_draw
 from benchmarks.paper.run import RESULTS
@@ -51,7 +51,7 @@ def priors(draw: Draw, options: argparse.Namespace) -> Iterator[tuple[str, Prior
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
+    parser.add_argument("--datasets", nargs="+", type=dataset_name, default=["hwu64"])
     parser.add_argument("--rows", nargs="*", default=["cap", "cap_paper", "lime", "shuffled"])
     parser.add_argument("--cap", nargs="*", default=[], help="JSON of CAP's parameters")
     parser.add_argument("--seed", type=int, default=0)

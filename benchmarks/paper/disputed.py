@@ -18,7 +18,7 @@ import itertools
 from functools import partial
 from typing import Any
 
-from benchmarks._intents import LOADERS
+from benchmarks._intents import dataset_name
 from benchmarks.paper.draws import make_draw
 from benchmarks.paper.run import RESULTS, keep_run
 from benchmarks.paper.settings import ROWS
@@ -48,7 +48,7 @@ def find_speakers(dataset: str, seed: int, source: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
+    parser.add_argument("--datasets", nargs="+", type=dataset_name, default=["hwu64"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--source", choices=["cap", "cap_paper"], default="cap")
     options = parser.parse_args()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks._intents import LOADERS
+from benchmarks._intents import LOADERS, loader_of
 from benchmarks.paper.settings import N_VALID
 
 
@@ -34,21 +34,21 @@ class Draw:
 def make_draw(dataset: str, shots: int | None, seed: int, split: str) -> Draw:
     """Draw training texts.
 
-    Seed 0 is the published 5-shot draw, any other (or another number of shots) a draw of our own;
-    no `shots` takes all training texts. `split` is "test", or "valid" for `N_VALID` training texts
-    that are not in the draw, the same for all draws as far as they can be; of all training texts
-    they are taken out.
+    Seed 0 is the published 5-shot draw, where there is one, any other (or another number of shots)
+    a draw of our own; no `shots` takes all training texts. `split` is "test", or "valid" for
+    `N_VALID` training texts that are not in the draw, the same for all draws as far as they can be;
+    of all training texts they are taken out.
     """
-    load = LOADERS[dataset]
-    X_pool, y_pool = load("train", return_X_y=True)
+    load = loader_of(dataset)
+    X_pool, y_pool = load("train")
     if shots is None:
         X, y = X_pool, y_pool
-    elif shots == 5 and seed == 0:
-        X, y = load("train", shots="published", return_X_y=True)
+    elif shots == 5 and seed == 0 and dataset in LOADERS:
+        X, y = load("train", shots="published")
     else:
-        X, y = load("train", shots=shots, random_state=seed, return_X_y=True)
+        X, y = load("train", shots=shots, random_state=seed)
     if split == "test":
-        X_eval, y_eval = load("test", return_X_y=True)
+        X_eval, y_eval = load("test")
     else:
         X_eval, y_eval = _held_out(X_pool, y_pool, [] if shots is None else X)
         if shots is None:

@@ -18,7 +18,7 @@ import time
 from functools import partial
 from typing import Any
 
-from benchmarks._intents import LOADERS
+from benchmarks._intents import dataset_name
 from benchmarks.natural.table import as_table, spread
 from benchmarks.paper.draws import make_draw
 from benchmarks.paper.run import RESULTS, keep_run, read_lines
@@ -98,7 +98,7 @@ Learning rates tried, by the accuracy on validation texts of HWU64's published d
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoders", nargs="+", choices=list(ENCODERS), default=list(ENCODERS))
-    parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
+    parser.add_argument("--datasets", nargs="+", type=dataset_name, default=["hwu64"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--lr", nargs="+", type=float, help="instead of what was chosen")
     parser.add_argument("--split", choices=["test", "valid"], default="test")

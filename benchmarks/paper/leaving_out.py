@@ -21,7 +21,7 @@ import torch
 from scipy.stats import spearmanr
 from skorch.callbacks import Callback
 
-from benchmarks._intents import LOADERS
+from benchmarks._intents import dataset_name
 from benchmarks._record import load, save
 from benchmarks.paper.cell import to_explain
 from benchmarks.paper.draws import Draw, make_draw
@@ -80,7 +80,7 @@ def measure(draw: Draw, row: str, extra: dict[str, Any], seed: int) -> dict[str,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", choices=list(LOADERS), default="hwu64")
+    parser.add_argument("--dataset", type=dataset_name, default="hwu64")
     parser.add_argument("--rows", nargs="+", default=["baseline", "cap", "cap_paper", "uniform"])
     parser.add_argument("--extra", nargs="+", default=["{}"], help="JSON of more parameters")
     parser.add_argument("--seed", type=int, default=0)

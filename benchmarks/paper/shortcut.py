@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._intents import LOADERS
+from benchmarks._intents import dataset_name
 from benchmarks._record import environment
 from benchmarks.paper.cell import to_explain
 from benchmarks.paper.draws import Draw, make_draw
@@ -287,7 +287,7 @@ def run_missing(run: Run, done: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
+    parser.add_argument("--datasets", nargs="+", type=dataset_name, default=["hwu64"])
     parser.add_argument("--rows", nargs="+", default=["baseline", "cap", "shuffled"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--kind", choices=CHOICES, default="speaker")

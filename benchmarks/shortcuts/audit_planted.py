@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._intents import LOADERS
+from benchmarks._intents import dataset_name
 from benchmarks.paper.draws import make_draw
 from benchmarks.paper.run import keep_run
 from benchmarks.paper.shortcut import CHOICES, sign, words_of
@@ -82,7 +82,7 @@ def measure(setting: dict[str, Any], folder: str | None) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
+    parser.add_argument("--datasets", nargs="+", type=dataset_name, default=["hwu64"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--kind", choices=CHOICES, default="speaker")
     parser.add_argument("--share", nargs="+", type=float, default=[1.0], help="0 is clean texts")

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks._intents import LOADERS
+from benchmarks._intents import dataset_name, loader_of
 from benchmarks.natural.table import as_table
 from benchmarks.paper.run import keep_run, read_lines
 from benchmarks.paper.teachers import make_source
@@ -59,7 +59,7 @@ RULES = ("always", "half", "two thirds")
 
 def draw(dataset: str, seed: int) -> tuple[list[str], np.ndarray]:
     """Draw classes that have enough texts, and texts of each, one of each class in turn."""
-    X, y = LOADERS[dataset]("train", return_X_y=True)
+    X, y = loader_of(dataset)("train")
     rng = np.random.default_rng(seed)
     X, y = np.asarray(X, dtype=object), np.asarray(y)
     names, counts = np.unique(y, return_counts=True)
@@ -159,7 +159,7 @@ The rule was chosen on HWU64.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", choices=list(LOADERS), default=["hwu64"])
+    parser.add_argument("--datasets", nargs="+", type=dataset_name, default=["hwu64"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--render", action="store_true", help="only write the page")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""HINT3: what real users wrote to two chatbots."""
+"""HINT3: what real users wrote to three chatbots."""
 
 from __future__ import annotations
 
@@ -22,27 +22,32 @@ from skcap.utils.validation import check_choice
 
 __all__ = ["load_hint3"]
 
-_BOTS = ("SOFMattress", "Curekart")
+_BOTS = ("SOFMattress", "Curekart", "Powerplay11")
 _OOS = "NO_NODES_DETECTED"
 
 _DESCR = """\
 HINT3: {bot}
 ==============
-English questions to the chatbot of a shop, {n_classes} intents. Training texts were written by the
-makers of the bot, test texts by its users: the shift between them is natural. Of the test texts,
-{n_oos} of 100 belong to none of the intents; the source labels them `NO_NODES_DETECTED`.
+English questions to the chatbot of a company, {n_classes} intents. Training texts were written
+by the makers of the bot, test texts by its users: the shift between them is natural. Of the test
+texts, {n_oos} of 100 belong to none of the intents; the source labels them `NO_NODES_DETECTED`.
 
 Rows of version v1: SOFMattress (21 intents) 328 train (180 in its subset), 231 test in scope and
 166 out of scope; Curekart (28 intents) 600 train (413 in its subset), 452 test in scope and 539 out
-of scope. Version v2 corrects some test labels (144 and 532 out of scope); published results are on
-v1. The variant "subset" leaves out training texts that nearly repeat others.
+of scope; Powerplay11 (59 intents) 471 train (261 in its subset), 275 test in scope and 708 out of
+scope. Version v2 corrects some labels (test then has 144, 532 and 674 out of scope); published
+results are on v1. The variant "subset" leaves out training texts that nearly repeat others.
 
 Source: https://github.com/hellohaptik/HINT3, folder dataset (Open Database License 1.0, contents:
 Database Contents License 1.0).
 Cite: Arora, Jain, Chaturvedi, Modi, "HINT3: Raising the bar for Intent Detection in the Wild",
 Insights from Negative Results in NLP, EMNLP 2020.
 """
-_FACTS = {"SOFMattress": {"n_classes": 21, "n_oos": 42}, "Curekart": {"n_classes": 28, "n_oos": 54}}
+_FACTS = {
+    "SOFMattress": {"n_classes": "21", "n_oos": 42},
+    "Curekart": {"n_classes": "28", "n_oos": 54},
+    "Powerplay11": {"n_classes": "59 (in v2: 57)", "n_oos": 72},
+}
 
 
 def load_hint3(
@@ -58,12 +63,13 @@ def load_hint3(
     data_home: str | os.PathLike[str] | None = None,
     return_X_y: bool = False,
 ) -> Bunch | tuple[list[str], np.ndarray]:
-    """Load HINT3: questions of real users to the chatbots of two shops.
+    """Load HINT3: questions of real users to three chatbots.
 
     Parameters
     ----------
-    bot : {"SOFMattress", "Curekart"}
-        A shop for mattresses (21 intents) or one for fitness products (28).
+    bot : {"SOFMattress", "Curekart", "Powerplay11"}
+        A shop for mattresses (21 intents), one for fitness products (28), or fantasy cricket (59,
+        some of them with a single training text).
     subset : {"train", "test"}, default="train"
         Train was written by the makers of the bot, test by its users. There is no validation
         split: take it from train.

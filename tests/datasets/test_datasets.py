@@ -228,7 +228,10 @@ def test_hint3(shops):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"bot": "sofa"}, r"bot must be one of 'SOFMattress', 'Curekart', got 'sofa'"),
+        (
+            {"bot": "sofa"},
+            r"bot must be one of 'SOFMattress', 'Curekart', 'Powerplay11', got 'sofa'",
+        ),
         ({"subset": "valid"}, r"no validation split"),
         ({"version": "v3"}, r"version must be one of 'v1', 'v2', got 'v3'"),
         ({"variant": "half"}, r"variant must be one of 'full', 'subset', got 'half'"),
