@@ -14,6 +14,7 @@ import pytest
 import torch
 from keyword_task import KEYWORDS, LABELS, NEW_LABELS, NEW_TEXTS, PRIOR, TEXTS, step_of
 
+from benchmarks._intents import dataset_name
 from benchmarks.natural import planted, robust, scope, sets
 from benchmarks.natural.methods import METHODS, PLAIN, TUNED, data_for, defaults
 from benchmarks.natural.methods import make as make_method
@@ -23,7 +24,7 @@ from benchmarks.natural.methods.masker import MaskedKeywords
 from benchmarks.natural.methods.unirex import RationaleMargins
 from benchmarks.natural.study import Run, Study, choose
 from benchmarks.natural.table import Columns, interval, spread
-from benchmarks.paper.draws import Draw
+from benchmarks.paper.draws import Draw, make_draw
 from skcap import CAPPriorTransformer, FakeLLM
 from skcap.guidance import Task
 from skcap.prior_matrix import PriorMatrix
@@ -348,3 +349,32 @@ def test_both_studies_measure(
     found = planted.measure(Run(place, "swap", 0, {}), **small)
     assert found["figures"]["marks"] == 3
     assert found["figures"]["flagged"] == len(found["flagged"])
+
+
+def test_studies_run_on_a_folder_of_your_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKCAP_DATA", str(tmp_path))
+    with pytest.raises(argparse.ArgumentTypeError, match="'tickets' is neither one of hwu64"):
+        dataset_name("tickets")
+    with pytest.raises(argparse.ArgumentTypeError, match="'tickets' is neither one of hint3"):
+        sets.set_name("tickets")
+    (tmp_path / "tickets").mkdir()
+    rows = {
+        "train": "".join(f"refund {n},money\nlogin {n},account\n" for n in range(8)),
+        "test": "my refund,money\n",
+        "oos_test": "hello,oos\n",
+    }
+    for name, content in rows.items():
+        (tmp_path / "tickets" / f"{name}.csv").write_text(f"text,label\n{content}")
+
+    assert dataset_name("tickets") == sets.set_name("tickets") == "tickets"
+    assert sets.set_name("tickets-5") == "tickets-5"
+    whole, few = sets.loader_of("tickets")(0), sets.loader_of("tickets-5")(0)
+    assert (len(whole.X), len(few.X), few.X_in) == (16, 10, ["my refund"])
+    assert few.outside == {"": ["hello"]}
+    draws = [make_draw("tickets", 5, seed, "valid") for seed in (0, 1)]
+    assert draws[0].X == few.X != draws[1].X
+    assert not set(draws[0].X) & set(draws[0].X_eval)
+    (tmp_path / "tickets" / "oos_test.csv").unlink()
+    assert sets.loader_of("tickets")(0).outside == {}

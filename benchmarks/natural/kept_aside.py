@@ -5,9 +5,9 @@
     python -m benchmarks.natural.kept_aside Few-Shot-Intent-Detection StackOverflow
 
 They are written to ``$SKCAP_DATA/snips`` and ``$SKCAP_DATA/stackoverflow``, where
-`benchmarks._intents` finds them. SNIPS: requests to an assistant, 7 intents, the split of the first repository. Stack
-Overflow: titles of questions about programming, 20 tags; every tenth title is tested with. The
-third, Powerplay11, is a bot of HINT3, see `skcap.datasets.load_hint3`.
+`benchmarks._intents` finds them. SNIPS: requests to an assistant, 7 intents, the split of the first
+repository. Stack Overflow: titles of questions about programming, 20 tags; every tenth title is
+tested with. The third, Powerplay11, is a bot of HINT3, see `skcap.datasets.load_hint3`.
 """
 
 from __future__ import annotations
