@@ -169,10 +169,15 @@ class SwapGuidance(BaseGuidance):
         self.audit_ = self._audit(task, task.unguided())
         return self._to_swap(self.audit_)
 
-    def _to_swap(self, audit: ShortcutAudit, told: Sequence[str] = ()) -> pd.DataFrame:
-        """Give what is swapped of all that an audit flags, and warn of the rest but some words."""
+    def _to_swap(
+        self, audit: ShortcutAudit, told: Sequence[str] = (), marks: Sequence[str] = ()
+    ) -> pd.DataFrame:
+        """Give what is swapped of all that an audit flags, and warn of the rest but some words.
+
+        What is a part of one of the `marks`, of which other parts are swapped, is swapped as well.
+        """
         found = audit.shortcuts_
-        plain = _is_plain(found)
+        plain = _is_plain(found) & ~found["mark"].isin(set(marks) - {""}).to_numpy()
         if self.plain_words:
             return check_shortcuts(found)
         if names := [word for word in found.loc[plain, "word"] if word not in told]:
@@ -205,7 +210,7 @@ class SwapGuidance(BaseGuidance):
         import pandas as pd
 
         told = self.audit_.shortcuts_["word"].tolist()
-        found = self._to_swap(self._audit(task, classifier), told)
+        found = self._to_swap(self._audit(task, classifier), told, self.shortcuts_["mark"])
         known = set(zip(self.shortcuts_["word"], self.shortcuts_["kind"], strict=True))
         pairs = zip(found["word"], found["kind"], strict=True)
         new = found[[pair not in known for pair in pairs]]

@@ -8,17 +8,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.stats import hypergeom
 
 from skcap.shortcuts.patterns import PATTERNS, Pattern, length_patterns, name_shape
 from skcap.utils.words import listed_form, split_words
 
-__all__ = ["Candidates", "family_of_mark", "find_candidates", "select_candidates"]
+__all__ = [
+    "NEAR",
+    "Candidates",
+    "family_of_mark",
+    "find_candidates",
+    "select_candidates",
+    "whole_marks",
+]
 
 #: Share of its class's texts with a word that it begins, ends, or shares with another word, to be
 #: said to do so.
 _ALWAYS = 0.8
-_NEAR = 3  # most words from one word of a longer mark to another, as in "sent from my phone"
+NEAR = 3  # most words from one word of a longer mark to another, as in "sent from my phone"
 _NEXT_TO = "next to "  # begins the family of the other words of a longer mark
 
 
@@ -67,8 +76,8 @@ def find_candidates(
         With the columns `kind` and `word`; `form`, how it is mostly written; `place`, "first" or
         "last" where it nearly always begins or ends the texts of its class, else ""; `family`,
         place and shape, or "next to" those of a word that it always comes with, see
-        :func:`skcap.shortcuts.denial.deny_families`; `code`, the class it
-        goes with; `n_texts`, in how many texts it is; `n_label`, how many of these are of that
+        :func:`skcap.shortcuts.denial.deny_families`; `mark`, the words that always come together
+        with it, itself among them, or ""; `code`, the class it goes with; `n_texts`, in how many texts it is; `n_label`, how many of these are of that
         class; `purity`, the share of these; `z`, the statistic of Gardner et al. (2021) [1]_; and
         `p_association`, the exact hypergeometric p-value times the number of classes, since the
         class was chosen to make it small. A word at one place, a phrase or a pattern is left out if
@@ -94,7 +103,9 @@ def find_candidates(
     table.insert(3, "place", _usual_place(places, words, codes, table))
     families = [_family(*row) for row in table[["kind", "form", "place"]].values]
     table.insert(4, "family", families)
-    table["family"] = _with_neighbours(table, places, codes)
+    pairs = _pairs_together(table, places, codes)
+    table["family"] = _with_neighbours(table["family"], pairs)
+    table.insert(5, "mark", _marks(table["word"], pairs))
     repeated = _is_repeated(table, places.groupby("candidate")["form"].nunique())
     # The middle of "bye bye bye" is in two occurrences of a phrase.
     places = places[["candidate", "text", "position"]].drop_duplicates(ignore_index=True)
@@ -251,43 +262,88 @@ def family_of_mark(family: str) -> str:
     return family.removeprefix(_NEXT_TO)
 
 
-def _with_neighbours(table: pd.DataFrame, places: pd.DataFrame, codes: np.ndarray) -> pd.Series:
-    """Give a family to the words that come with a word of one: the rest of a longer mark.
+def _pairs_together(table: pd.DataFrame, places: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
+    """Find words of one class that come together: a signature is a first and a last name.
 
-    A signature is a first and a last name, and only one of these is the last word of its texts. In
-    between there may be words of all classes.
+    Two do if nearly all texts of their class with either have both, near each other and always as
+    far apart. In between there may be words of all classes.
+
+    Returns
+    -------
+    pandas.DataFrame, shape (n_pairs, 3)
+        Columns `candidate`, `other`, and `step`, how far behind the other the candidate stands;
+        each pair both ways, the nearest first.
     """
     code = table["code"].to_numpy()[places["candidate"]]
     may_be = (table["kind"] == "word") & (table["purity"] >= _ALWAYS)
     own = places[may_be.to_numpy()[places["candidate"]] & (codes[places["text"]] == code)]
-    family = table["family"].copy()
+    own = own[["candidate", "text", "position"]]
+    steps = [step for step in range(-NEAR, NEAR + 1) if step]
+    shifted = pd.concat([own.assign(position=own["position"] + step, step=step) for step in steps])
+    pairs = own.merge(shifted, on=["text", "position"], suffixes=("", "_other"))
+    pairs = pairs.rename(columns={"candidate_other": "other"})
+    together = ["candidate", "other", "step"]
+    counts = pairs.drop_duplicates([*together, "text"]).groupby(together).size()
+    counts = counts.rename("n").reset_index()
+    most = np.maximum(*(table["n_label"].to_numpy()[counts[name]] for name in together[:2]))
+    always = (counts["n"] > 1) & (counts["n"] >= _ALWAYS * most)  # in one text, all come together
+    return counts.loc[always, together].sort_values("step", key=np.abs, kind="stable")
+
+
+def _with_neighbours(family: pd.Series, pairs: pd.DataFrame) -> pd.Series:
+    """Give a family to the words that come with a word of one: the rest of a longer mark."""
+    family = family.copy()
     newest = family.index[family != ""]
     while len(newest):
-        beside = _beside(own, newest, family.index[family == ""], table["n_label"])
+        without = family.index[family == ""]
+        beside = pairs[pairs["candidate"].isin(without) & pairs["other"].isin(newest)]
+        beside = beside.drop_duplicates("candidate").set_index("candidate")["other"]
         family[beside.index] = [_NEXT_TO + family_of_mark(family[other]) for other in beside]
         newest = beside.index
     return family
 
 
-def _beside(own: pd.DataFrame, known: pd.Index, others: pd.Index, n_label: pd.Series) -> pd.Series:
-    """Give, for those of the `others` that come with a known candidate, which one that is.
+def _marks(words: pd.Series, pairs: pd.DataFrame) -> list[str]:
+    """Name the longer mark that each word is a part of by all of its words, "" for the others."""
+    size = len(words)
+    links = coo_matrix((np.ones(len(pairs)), (pairs["candidate"], pairs["other"])), (size, size))
+    _, number = connected_components(links, directed=False)
+    ahead = pairs.groupby("candidate")["step"].max().reindex(range(size), fill_value=0)
+    members = pd.DataFrame({"word": words, "number": number, "ahead": ahead.to_numpy()})
+    members = members[members["number"].isin(number[pairs["candidate"]])]
+    ordered = members.sort_values("ahead", kind="stable")
+    names = ordered.groupby("number")["word"].agg(" ".join).to_dict()
+    marks = members["number"].map(names).to_dict()
+    return [marks.get(row, "") for row in range(size)]
 
-    Two come together if nearly all texts of their class with either have both, near each other and
-    always as far apart.
+
+def whole_marks(candidates: Candidates, parts: np.ndarray) -> tuple[np.ndarray, Candidates]:
+    """Take words of longer marks together.
+
+    Parameters
+    ----------
+    candidates : Candidates
+    parts : ndarray of bool, shape (n_candidates,)
+        Which words may be parts.
+
+    Returns
+    -------
+    rows : ndarray of bool, shape (n_candidates,)
+        Those that are parts of a mark together with others.
+    marks : Candidates
+        These, of the kind "mark", each with the places of all parts of its mark.
     """
-    theirs, ours = (own[own["candidate"].isin(rows)] for rows in (others, known))
-    steps = [step for step in range(-_NEAR, _NEAR + 1) if step]
-    shifted = pd.concat(
-        [ours.assign(position=ours["position"] + step, step=step) for step in steps]
-    )
-    pairs = theirs.merge(shifted, on=["text", "position"], suffixes=("", "_known"))
-    together = ["candidate", "candidate_known"]
-    counts = pairs.drop_duplicates([*together, "step", "text"]).groupby([*together, "step"]).size()
-    counts = counts.rename("n").reset_index()
-    most = np.maximum(*(n_label[counts[name]].to_numpy() for name in together))
-    always = (counts["n"] > 1) & (counts["n"] >= _ALWAYS * most)  # in one text, all come together
-    found = counts[always].sort_values("step", key=np.abs).drop_duplicates("candidate")
-    return found.set_index("candidate")["candidate_known"]
+    table = candidates.table
+    is_part = (table["mark"] != "") & np.asarray(parts, dtype=bool)
+    together = is_part.groupby([table["mark"], table["code"]]).transform("sum") > 1
+    rows = (is_part & together).to_numpy()
+    found = select_candidates(candidates, rows)
+    number = found.table.groupby(["mark", "code"]).ngroup().to_numpy()
+    own = found.places.assign(number=number[found.places["candidate"]])
+    whole = own[["candidate", "text", "number"]].merge(own[["number", "text", "position"]])
+    columns = ["candidate", "text", "position"]
+    places = whole[columns].drop_duplicates().sort_values(columns, ignore_index=True)
+    return rows, found._replace(table=found.table.assign(kind="mark"), places=places)
 
 
 def _is_repeated(table: pd.DataFrame, n_forms: pd.Series) -> np.ndarray:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from skcap.prior_matrix import PriorMatrix
-from skcap.shortcuts.candidates import Candidates, find_candidates, select_candidates
+from skcap.shortcuts.candidates import (
+    Candidates,
+    find_candidates,
+    select_candidates,
+    whole_marks,
+)
 from skcap.shortcuts.denial import (
     deny_families,
     mean_shares,
@@ -79,16 +85,22 @@ def audit_words(
     every = find_candidates(texts, codes, len(classes), kinds=kinds, min_texts=min_texts)
     table = _test_association(every.table.copy(), classes, min_purity, max_candidates)
     if predict:
-        effects = measure_effects(
+        candidates = select_candidates(every, table["tested"])
+        measure = partial(
+            measure_effects,
             predict,
             np.zeros(len(texts), dtype=np.int64) if folds is None else folds,
             texts,
-            select_candidates(every, table["tested"]),
             n_texts=n_texts,
             least_odds=least_odds,
             seed=seed,
             verbose=verbose,
         )
+        effects = measure(candidates)
+        # No word of "sent from my phone" may sway a model, and all of them together may.
+        rows, marks = whole_marks(candidates, effects["p_reliance"] > LEVEL)
+        if rows.any():
+            effects[rows] = measure(marks).to_numpy()
         table = _join(table, effects, table["tested"])
     relied = is_relied_on(table)
     if explain is not None:
@@ -97,16 +109,24 @@ def audit_words(
         own = mean_shares(_ask(explain, holding), candidates, codes)
         table = _join(table, own.to_frame("explained"), relied)
     if attribute is not None:
-        rows = relied & is_judged(table)
-        candidates = select_candidates(every, rows)
+        judged = relied & is_judged(table)
+        candidates = select_candidates(every, judged)
         drawn = _rows_of_classes(candidates, codes, n_texts, seed)
         holding = _rows_holding(candidates, codes, n_texts, seed)
         shares = _ask(attribute, np.union1d(holding, drawn))
-        denial = measure_denial(shares, candidates, codes, n_permutations=n_permutations, seed=seed)
         of_drawn = {row: shares[row] for row in drawn.tolist()}
-        denial["understood"] = measure_understanding(of_drawn, candidates, codes)
+
+        def measure_prior(some: Candidates) -> pd.DataFrame:
+            found = measure_denial(shares, some, codes, n_permutations=n_permutations, seed=seed)
+            return found.assign(understood=measure_understanding(of_drawn, some, codes))
+
+        denial = measure_prior(candidates)
+        # A word that the prior speaks for is no part of the mark that it stands beside.
+        rows, marks = whole_marks(candidates, denial["prior"] <= denial["expected"])
+        if rows.any():
+            denial[rows] = measure_prior(marks).to_numpy()
         families = deny_families(denial.join(candidates.table[["family", "code"]]), fdr)
-        table = _join(table, denial.join(families), rows)
+        table = _join(table, denial.join(families), judged)
     return add_verdict(table, fdr)
 
 

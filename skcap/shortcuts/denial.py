@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control, wilcoxon
+from scipy.stats import binom, false_discovery_control, wilcoxon
 
 from skcap.shortcuts.candidates import Candidates, family_of_mark
 from skcap.utils.seeds import content_seed
 
 __all__ = [
+    "ALONE",
     "deny_families",
     "is_understood",
     "mean_shares",
@@ -20,7 +21,9 @@ __all__ = [
     "measure_understanding",
 ]
 
-_CONFIRMED = 0.05  # level at which a prior speaks for a member of a denied family
+ALONE = 4  # texts that a prior must have scored to deny a candidate by itself
+_LEVEL = 0.05  # at which a prior speaks for, or against, a single member of a family
+_LEVEL_OF_FAMILY = 0.01  # at which it denies a family: to be wrong about that costs many keywords
 _MOST = 0.5  # part of its texts in which a prior must find something, to understand a class
 
 
@@ -193,9 +196,15 @@ def deny_families(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
     -------
     pandas.DataFrame, shape (n_candidates, 2)
         `p_family`, of the signed ranks of `prior` - `expected`, summed over the members of each
-        class, 1 where there is no family; and `q_family`, NaN for candidates that no family decides
-        about. In it a family counts as often as it has members, since all of them are flagged at
-        once. Classes that the prior does not understand have no say, unless they are most of all.
+        class, or of as many classes that are denied by themselves, if these are most; 1 where there
+        is no family. And `q_family`, NaN for candidates that no family decides about. In it a
+        family counts as often as it has members, since all of them are flagged at once [1]_.
+        Classes that the prior does not understand have no say, unless they are most of all.
+
+    References
+    ----------
+    .. [1] Benjamini and Hochberg, "Multiple Hypotheses Testing with Weights", Scandinavian Journal
+       of Statistics 24 (1997).
     """
     result = pd.DataFrame({"p_family": 1.0, "q_family": np.nan}, index=table.index)
     members = table[(table["n_scored"] > 0) & (table["family"] != "")]
@@ -213,19 +222,34 @@ def deny_families(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
 def _deny(members: pd.DataFrame, family: pd.Series, fdr: float) -> pd.DataFrame:
     """Test families; give, for their members, `p_family`, `q_family` and whether it is `denied`."""
     result = members[[]].assign(p_family=1.0, q_family=np.nan, denied=False)
-    ranked = [(group, _less_than_chance(group)) for _, group in members.groupby(family)]
-    ranked = [(group, values) for group, values in ranked if len(values)]
-    if not ranked:
+    if members.empty:
         return result
-    p = np.array([wilcoxon(values, alternative="less").pvalue for _, values in ranked])
-    sizes = np.array([len(group) for group, _ in ranked])
-    q = false_discovery_control(np.minimum(1.0, p * sizes))
-    for (group, _), p_family, q_family in zip(ranked, p, q, strict=True):
-        result.loc[group.index, ["p_family", "denied"]] = p_family, q_family <= fdr
-        if q_family <= fdr:
-            kept = group.index[group["p_confirmed"] * len(group) > _CONFIRMED]
-            result.loc[kept, "q_family"] = q_family
+    for _, group in members.groupby(family):
+        result.loc[group.index, "p_family"] = _p_of_family(group)
+    q = pd.Series(false_discovery_control(result["p_family"]), index=members.index)
+    result["denied"] = (q <= fdr) & (result["p_family"] <= _LEVEL_OF_FAMILY)
+    size = family.groupby(family).transform("size")
+    spoken_for = members["p_confirmed"] * size <= _LEVEL
+    # Where it speaks for a name, a word that comes with the name is no part of a mark.
+    named = (spoken_for & (members["family"] == family)).groupby([family, members["code"]])
+    result["q_family"] = q.where(result["denied"] & ~spoken_for & ~named.transform("any"))
     return result
+
+
+def _p_of_family(members: pd.DataFrame) -> float:
+    """Test a family in two ways, and take the better one: all of it, and most of it one by one.
+
+    What a prior says of few classes cannot be told from chance by their ranks. But where it denies
+    most of them by themselves, each in its own texts, chance would hardly do so.
+    """
+    values = _less_than_chance(members)
+    p = wilcoxon(values, alternative="less").pvalue if len(values) else 1.0
+    alone = is_understood(members) & (members["n_scored"] >= ALONE)
+    by_class = members["p_denied"].where(alone, 1.0).groupby(members["code"])
+    denied = by_class.min() * by_class.size() <= _LEVEL
+    if denied.mean() > 0.5:
+        p = min(p, binom.sf(denied.sum() - 1, len(denied), _LEVEL))
+    return float(p)
 
 
 def _less_than_chance(members: pd.DataFrame) -> pd.Series:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_1samp
 
-from skcap.shortcuts.candidates import Candidates
+from skcap.shortcuts.candidates import NEAR, Candidates
 from skcap.shortcuts.patterns import Pattern
 from skcap.utils.progress import show_progress
 from skcap.utils.seeds import content_seed
@@ -147,19 +147,23 @@ def _make_edits(
     """Make the texts whose predictions say what each candidate does."""
     words = [split_words(text) for text in texts]
     full = np.array([len(row) > 0 for row in words])
-    kinds, names, codes = (candidates.table[c].tolist() for c in ("kind", "word", "code"))
+    columns = ("kind", "word", "code", "mark")
+    kinds, names, codes, marks = (candidates.table[column].tolist() for column in columns)
     for candidate, places in candidates.places.groupby("candidate"):
         kind, code = kinds[candidate], codes[candidate]
         pattern = candidates.patterns[names[candidate]] if kind == "pattern" else None
         if pattern is not None and pattern.insert is None:
             continue
-        rng = np.random.default_rng(content_seed(seed, kind, names[candidate]))
+        # All words of a mark get the same edits, of which each is asked for once.
+        name = marks[candidate] if kind == "mark" else names[candidate]
+        rng = np.random.default_rng(content_seed(seed, kind, name))
         at = {text: group.to_numpy() for text, group in places.groupby("text")["position"]}
         own = np.array(list(at))
         others = np.setdiff1d(np.flatnonzero(full & (predicted != code)), own)
         for text in rng.permutation(others)[:n_texts].tolist():
             source = int(rng.choice(own))
-            edited = _insert(kind, pattern, words[text], words[source], int(at[source][0]))
+            run = _longest_run(at[source]) if kind in ("phrase", "mark") else at[source][:1]
+            edited = _insert(kind, pattern, words[text], words[source], run)
             yield _Edit(candidate, True, text, " ".join(edited))
         for text in rng.permutation(own[predicted[own] == code])[:n_texts].tolist():
             edited = _remove(pattern, words[text], at[text])
@@ -167,17 +171,22 @@ def _make_edits(
                 yield _Edit(candidate, False, text, " ".join(edited))
 
 
+def _longest_run(places: np.ndarray) -> np.ndarray:
+    """Give those of some places that are near each other: the words of one phrase or mark."""
+    return max(np.split(places, np.flatnonzero(np.diff(places) > NEAR) + 1), key=len)
+
+
 def _insert(
-    kind: str, pattern: Pattern | None, words: list[str], source: list[str], place: int
+    kind: str, pattern: Pattern | None, words: list[str], source: list[str], places: np.ndarray
 ) -> list[str]:
-    """Put what stands at a place of the source into other words, at about the same place."""
+    """Put what stands at some places of the source into other words, where the first of it is."""
+    put = [source[place] for place in places]
     if pattern is not None and pattern.insert is not None:
-        return pattern.insert(words, source[place])
-    n_words = 2 if kind == "phrase" else 1
+        return pattern.insert(words, put[0])
     # Where a text is nothing but the word, its first place is its last one, too.
-    before = 1.0 if kind == "last" else place / max(1, len(source) - n_words)
+    before = 1.0 if kind == "last" else int(places[0]) / max(1, len(source) - len(put))
     at = round(before * len(words))
-    return [*words[:at], *source[place : place + n_words], *words[at:]]
+    return [*words[:at], *put, *words[at:]]
 
 
 def _remove(pattern: Pattern | None, words: list[str], places: np.ndarray) -> list[str]:

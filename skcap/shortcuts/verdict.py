@@ -6,21 +6,20 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from skcap.shortcuts.denial import is_understood
+from skcap.shortcuts.denial import ALONE, is_understood
 from skcap.shortcuts.patterns import PATTERNS
 
 __all__ = [
-    "ALONE",
     "LEVEL",
     "add_verdict",
     "is_judged",
     "is_not_understood",
     "is_relied_on",
     "is_too_rare",
+    "is_undecided",
 ]
 
 LEVEL = 0.05  # of the tests of association and reliance, which come before that of denial
-ALONE = 4  # texts that a prior must have scored to deny a candidate without a family
 
 
 def is_relied_on(table: pd.DataFrame) -> pd.Series:
@@ -83,6 +82,23 @@ def is_too_rare(table: pd.DataFrame) -> pd.Series:
         Of those that the classifier goes by.
     """
     return _is_left_to_itself(table) & (table["n_scored"] < ALONE)
+
+
+def is_undecided(table: pd.DataFrame) -> pd.Series:
+    """Find candidates that a prior neither denies nor speaks for.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame, shape (n_candidates, n_columns)
+        Of an audit with a prior, after the verdict.
+
+    Returns
+    -------
+    pandas.Series of bool
+        Of those that the classifier goes by.
+    """
+    heard = is_relied_on(table) & is_judged(table) & (table["n_scored"] > 0)
+    return heard & (table["p_confirmed"] > LEVEL) & ~table["shortcut"]
 
 
 def _is_alone(table: pd.DataFrame) -> pd.Series:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skcap.shortcuts.verdict import ALONE, is_not_understood, is_too_rare
+from skcap.shortcuts.denial import ALONE
+from skcap.shortcuts.verdict import is_not_understood, is_too_rare, is_undecided
 from skcap.utils.listing import list_some
 
 __all__ = ["describe", "summarise"]
@@ -102,13 +103,24 @@ def summarise(words: pd.DataFrame, fdr: float) -> str:
     if "p_reliance" not in words:
         parts.append("There was no classifier, so it is not known whether one relies on them.")
     if "p_denied" in words:
-        parts += _not_judged(words)
+        parts += [*_undecided(words), *_not_judged(words)]
     else:
         parts.append(
             "There was no prior, so real keywords cannot be told from shortcuts: "
             "the list holds both."
         )
     return " ".join(parts)
+
+
+def _undecided(words: pd.DataFrame) -> Iterator[str]:
+    """Name what is left for a person to judge."""
+    names = [repr(word) for word in words.loc[is_undecided(words), "word"].unique()]
+    if names:
+        yield (
+            f"{_were(len(names))} not flagged, though the prior does not support "
+            f"{'it' if len(names) == 1 else 'them'} either: {list_some(names, most=10)}. Those that "
+            "are there by accident can be listed, as in SwapGuidance([...])."
+        )
 
 
 def _not_judged(words: pd.DataFrame) -> Iterator[str]:

@@ -140,6 +140,7 @@ def test_plain_words_that_an_audit_flags_are_swapped_on_request_only(
             "word": ["paris", "jazz", "rain", "now", "number at the start"],
             "kind": ["word"] * 4 + ["pattern"],
             "family": ["first word", "next to first word", "", "next to first word", ""],
+            "mark": "",
             "label": ["on", "on", "on", "on", "off"],
             "by": [
                 "family",
