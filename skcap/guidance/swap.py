@@ -17,6 +17,7 @@ from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts import ShortcutAudit, check_shortcuts, match_shortcuts
 from skcap.shortcuts.audit import check_prior
 from skcap.shortcuts.candidates import family_of_mark
+from skcap.shortcuts.verdict import is_undecided
 from skcap.utils.listing import list_some
 from skcap.utils.seeds import unlocked
 from skcap.utils.validation import check_parameters, integer, number
@@ -72,6 +73,8 @@ class SwapGuidance(BaseGuidance):
     ----------
     audit_ : ShortcutAudit
         The audit of the unguided model, where there was one.
+    audits_ : list of ShortcutAudit
+        That audit, and those of the models that were trained after it.
     shortcuts_ : pandas.DataFrame
         What is swapped.
     n_rounds_ : int
@@ -80,7 +83,8 @@ class SwapGuidance(BaseGuidance):
     Warns
     -----
     UserWarning
-        If flagged plain words are left as they are.
+        If flagged plain words are left as they are, or words that stand where others are swapped
+        and that the prior neither denies nor supports.
 
     Notes
     -----
@@ -167,7 +171,10 @@ class SwapGuidance(BaseGuidance):
         if self.audit is not None and isinstance(self.audit.prior, PriorMatrix):
             check_prior(task.texts, self.audit.prior)  # before training
         self.audit_ = self._audit(task, task.unguided())
-        return self._to_swap(self.audit_)
+        self.audits_ = [self.audit_]
+        found = self._to_swap(self.audit_)
+        _warn_of_undecided(self.audit_.words_, found)
+        return found
 
     def _to_swap(
         self, audit: ShortcutAudit, told: Sequence[str] = (), marks: Sequence[str] = ()
@@ -183,9 +190,9 @@ class SwapGuidance(BaseGuidance):
         if names := [word for word in found.loc[plain, "word"] if word not in told]:
             warnings.warn(
                 f"The audit flags {', '.join(map(repr, names))}, but training does not swap plain "
-                "words, since some may be real keywords. Look at audit_.shortcuts_, and pass the "
-                "shortcuts among them, with others of their kind that you know of, as "
-                "SwapGuidance(shortcuts=...), or pass plain_words=True to swap all.",
+                f"words, since some may be real keywords. Look at audits_[{len(self.audits_) - 1}]"
+                ".shortcuts_ of the guidance, and list the shortcuts among them, and similar ones "
+                "that it missed, as SwapGuidance([...]); or pass plain_words=True to swap all.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -210,7 +217,9 @@ class SwapGuidance(BaseGuidance):
         import pandas as pd
 
         told = self.audit_.shortcuts_["word"].tolist()
-        found = self._to_swap(self._audit(task, classifier), told, self.shortcuts_["mark"])
+        audit = self._audit(task, classifier)
+        self.audits_.append(audit.set_params(classifier=None, prior=None))
+        found = self._to_swap(audit, told, self.shortcuts_["mark"])
         known = set(zip(self.shortcuts_["word"], self.shortcuts_["kind"], strict=True))
         pairs = zip(found["word"], found["kind"], strict=True)
         new = found[[pair not in known for pair in pairs]]
@@ -253,6 +262,23 @@ def _is_plain(found: pd.DataFrame) -> np.ndarray:
     marks = {row for row, part in zip(rows, parts, strict=True) if row == part and row[0]}
     plain = np.array([part not in marks for part in parts], dtype=bool)
     return plain & found["kind"].isin(["word", "phrase"]).to_numpy()
+
+
+def _warn_of_undecided(words: pd.DataFrame, swapped: pd.DataFrame) -> None:
+    """Warn of words that stand where others are swapped, and that the prior cannot tell from them.
+
+    With few classes, what a prior says of each of them is weak evidence.
+    """
+    beside = words["family"].isin(set(swapped["family"]) - {""}) & is_undecided(words)
+    if beside.any():
+        names = [repr(word) for word in words.loc[beside, "word"].unique()]
+        warnings.warn(
+            f"Not swapped: {list_some(names, most=10)}. They stand where words stand that are "
+            "swapped, and the prior neither denies nor supports them. If they are there by "
+            "accident, too, list all such words, as in SwapGuidance([...]).",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _warn_of_absent(texts: list[str], shortcuts: pd.DataFrame, found: np.ndarray) -> None:

@@ -124,6 +124,25 @@ def test_words_of_a_table_are_swapped_at_their_place_only(tokenizer):
     }
 
 
+def judged(found, shortcut=True, p_confirmed=1.0):
+    """Add what an audit's `words_` has about candidates that a model goes by."""
+    return found.assign(tested=True, shortcut=shortcut, n_scored=4, p_confirmed=p_confirmed)
+
+
+def test_words_beside_those_swapped_that_a_prior_cannot_tell_from_them_are_named(
+    tokenizer, monkeypatch
+):
+    words = pd.DataFrame({"word": ["paris", "jazz", "rain", "now"], "kind": "word", "label": "on"})
+    words["family"] = ["first tag", "first tag", "first tag", ""]
+    words = words.assign(by="denial", mark="")
+    words = judged(words, [True, False, False, False], [1.0, 0.3, 0.001, 0.3])
+    audit = SimpleNamespace(shortcuts_=words[:1], words_=words)
+    monkeypatch.setattr(SwapGuidance, "_audit", lambda self, task, classifier: audit)
+    with pytest.warns(UserWarning, match="Not swapped: 'jazz'. They stand where words stand"):
+        guidance, _ = prepared(tokenizer, MARKED, shortcuts=None)
+    assert guidance.shortcuts_["word"].tolist() == ["paris"]
+
+
 @pytest.mark.filterwarnings("ignore:Not swapped")
 @pytest.mark.parametrize(
     ("plain_words", "swapped"),
@@ -151,7 +170,7 @@ def test_plain_words_that_an_audit_flags_are_swapped_on_request_only(
             ],  # "now" is no part of a mark
         }
     )
-    audit = SimpleNamespace(shortcuts_=found)
+    audit = SimpleNamespace(shortcuts_=found, words_=judged(found))
     monkeypatch.setattr(SwapGuidance, "_audit", lambda self, task, classifier: audit)
     told = (
         nullcontext()
