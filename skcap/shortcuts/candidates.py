@@ -77,11 +77,12 @@ def find_candidates(
         "last" where it nearly always begins or ends the texts of its class, else ""; `family`,
         place and shape, or "next to" those of a word that it always comes with, see
         :func:`skcap.shortcuts.denial.deny_families`; `mark`, the words that always come together
-        with it, itself among them, or ""; `code`, the class it goes with; `n_texts`, in how many texts it is; `n_label`, how many of these are of that
-        class; `purity`, the share of these; `z`, the statistic of Gardner et al. (2021) [1]_; and
-        `p_association`, the exact hypergeometric p-value times the number of classes, since the
-        class was chosen to make it small. A word at one place, a phrase or a pattern is left out if
-        a single word is in the same texts.
+        with it, itself among them, or ""; `code`, the class it goes with; `n_texts`, in how many
+        texts it is; `n_label`, how many of these are of that class; `purity`, the share of these;
+        `z`, the statistic of Gardner et al. (2021) [1]_; and `p_association`, the exact
+        hypergeometric p-value times the number of classes, since the class was chosen to make it
+        small. A word at one place, a phrase or a pattern is left out if a single word is in the
+        same texts.
 
     Notes
     -----
@@ -105,7 +106,7 @@ def find_candidates(
     table.insert(4, "family", families)
     pairs = _pairs_together(table, places, codes)
     table["family"] = _with_neighbours(table["family"], pairs)
-    table.insert(5, "mark", _marks(table["word"], pairs))
+    table.insert(5, "mark", _marks(table, places, pairs))
     repeated = _is_repeated(table, places.groupby("candidate")["form"].nunique())
     # The middle of "bye bye bye" is in two occurrences of a phrase.
     places = places[["candidate", "text", "position"]].drop_duplicates(ignore_index=True)
@@ -303,17 +304,16 @@ def _with_neighbours(family: pd.Series, pairs: pd.DataFrame) -> pd.Series:
     return family
 
 
-def _marks(words: pd.Series, pairs: pd.DataFrame) -> list[str]:
+def _marks(table: pd.DataFrame, places: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     """Name the longer mark that each word is a part of by all of its words, "" for the others."""
-    size = len(words)
+    size = len(table)
     links = coo_matrix((np.ones(len(pairs)), (pairs["candidate"], pairs["other"])), (size, size))
     _, number = connected_components(links, directed=False)
-    ahead = pairs.groupby("candidate")["step"].max().reindex(range(size), fill_value=0)
-    members = pd.DataFrame({"word": words, "number": number, "ahead": ahead.to_numpy()})
-    members = members[members["number"].isin(number[pairs["candidate"]])]
-    ordered = members.sort_values("ahead", kind="stable")
-    names = ordered.groupby("number")["word"].agg(" ".join).to_dict()
-    marks = members["number"].map(names).to_dict()
+    place = places.groupby("candidate")["position"].mean()
+    parts = pd.DataFrame({"word": table["word"], "number": number, "place": place})
+    parts = parts[parts.index.isin(pairs["candidate"])]
+    ordered = parts.sort_values("place", kind="stable").groupby("number")["word"]
+    marks = parts["number"].map(ordered.agg(" ".join).to_dict()).to_dict()
     return [marks.get(row, "") for row in range(size)]
 
 

@@ -28,11 +28,11 @@ def check_shortcuts(shortcuts: Any) -> pd.DataFrame:
     shortcuts : pandas.DataFrame, or iterable of str
         ``ShortcutAudit(...).fit(X, y).shortcuts_``, that table edited, or a list of words. A table
         needs the column `word`. Its column `kind` says what `word` is; where that is missing or
-        empty, two words are a phrase:
+        empty, several words are a phrase:
 
         - "word": a word, wherever it stands;
         - "first", "last": a word where it begins or ends a text;
-        - "phrase": two words in a row, with a space between them;
+        - "phrase": two words or more in a row, with spaces between them;
         - "pattern": a pattern's name, such as "number at the end".
 
         Its column `label` names the class that the shortcut goes with, None where it is missing or
@@ -107,7 +107,7 @@ def _says_yes(value: Any, word: Any) -> bool:
 
 def _usual_kind(word: Any) -> str:
     """Say what a word is that comes without its kind."""
-    return "phrase" if isinstance(word, str) and len(split_words(word)) == 2 else "word"
+    return "phrase" if isinstance(word, str) and len(split_words(word)) > 1 else "word"
 
 
 def _check_word(word: Any, kind: Any) -> str:
@@ -125,11 +125,12 @@ def _check_word(word: Any, kind: Any) -> str:
             raise ValueError(f"{word!r} is not a pattern; patterns are {', '.join(PATTERNS)}.")
         return word
     parts = [listed_form(part) for part in split_words(word)]
-    n_parts = 2 if kind == "phrase" else 1
-    if len(parts) != n_parts:
+    if kind == "phrase" and len(parts) < 2:
+        raise ValueError(f"A phrase must be two words or more, got {word!r}. Call it a 'word'.")
+    if kind != "phrase" and len(parts) != 1:
         raise ValueError(
-            f"A shortcut of kind {kind!r} must be {('one word', 'two words')[n_parts - 1]}, got "
-            f"{word!r}. Longer phrases can be given as phrases of two words each."
+            f"A shortcut of kind {kind!r} must be one word, got {word!r}. Several words in a row "
+            "are of the kind 'phrase'."
         )
     return " ".join(parts)
 
@@ -158,11 +159,12 @@ def match_shortcuts(texts: Any, shortcuts: Any) -> list[np.ndarray]:
     """
     table = check_shortcuts(shortcuts)
     rows = {pair: row for row, pair in enumerate(zip(table["kind"], table["word"], strict=True))}
-    return [_match(split_words(text), rows) for text in check_texts(texts, "texts")]
+    sizes = sorted({len(word.split()) for kind, word in rows if kind == "phrase"})
+    return [_match(split_words(text), rows, sizes) for text in check_texts(texts, "texts")]
 
 
-def _match(words: list[str], rows: dict[tuple[str, str], int]) -> np.ndarray:
-    """Find the shortcuts in one text."""
+def _match(words: list[str], rows: dict[tuple[str, str], int], sizes: list[int]) -> np.ndarray:
+    """Find the shortcuts in one text; `sizes` are the numbers of words that phrases have."""
     n_rows = len(rows)
     found = np.full(len(words), n_rows, dtype=np.int64)
 
@@ -174,7 +176,9 @@ def _match(words: list[str], rows: dict[tuple[str, str], int]) -> np.ndarray:
     forms = [listed_form(word) for word in words]
     for place, word in enumerate(forms):
         note("word", word, place)
-        note("phrase", " ".join(forms[place : place + 2]), place, min(place + 1, len(words) - 1))
+        for size in sizes:
+            phrase = forms[place : place + size]
+            note("phrase", " ".join(phrase), *range(place, place + len(phrase)))
     if words:
         note("first", forms[0], 0)
         note("last", forms[-1], -1)

@@ -116,10 +116,11 @@ def _undecided(words: pd.DataFrame) -> Iterator[str]:
     """Name what is left for a person to judge."""
     names = [repr(word) for word in words.loc[is_undecided(words), "word"].unique()]
     if names:
+        them = "it" if len(names) == 1 else "them"
         yield (
-            f"{_were(len(names))} not flagged, though the prior does not support "
-            f"{'it' if len(names) == 1 else 'them'} either: {list_some(names, most=10)}. Those that "
-            "are there by accident can be listed, as in SwapGuidance([...])."
+            f"{_were(len(names))} not flagged, though the prior does not support {them} either: "
+            f"{list_some(names, most=10)}. Those that are there by accident can be listed, as in "
+            "SwapGuidance([...])."
         )
 
 

@@ -67,6 +67,40 @@ def test_all_words_of_a_signature_are_found_as_a_mark_with_a_place():
     }
 
 
+def test_words_that_sway_a_model_only_together_are_found():
+    closings = ["sent from phone", "best wishes", "yours truly"]
+    X = [f"{text} {closings[n]}" for n in range(3) for text in CLEAN[6 * n : 6 * n + 6]]
+    y = Y[: len(X)]
+    words = {word: -0.5 for closing in closings for word in closing.split()}
+
+    class Strict(BaseEstimator):  # believes in a closing of two words or more
+        def fit(self, X, y):
+            self.classes_ = np.unique(y)
+            return self
+
+        def predict_proba(self, X):
+            seen = [[len(set(c.split()) & set(x.split())) > 1 for c in closings] for x in X]
+            order = np.argsort(["play", "lost", "book"])  # class_book, class_lost, class_play
+            p = np.where(np.array(seen)[:, [2, 1, 0]], 9.0, 1.0)
+            assert order.tolist() == [2, 1, 0]
+            return p / p.sum(axis=1, keepdims=True)
+
+    found = ShortcutAudit(Strict().fit(X, y), prior(X, **words), prefit=True).fit(X, y).shortcuts_
+    assert set(found["word"]) == set(words)
+    assert all(row.word in row.mark.split()[1:] for row in found.itertuples())
+
+
+def test_what_a_prior_neither_denies_nor_supports_is_named():
+    scores = dict(zip(NAMES, [1.4, 1.8] * 4, strict=True))  # as much as all words on average
+    audit = ShortcutAudit(model(), prior(MARKED, **scores)).fit(MARKED, Y)
+    assert audit.shortcuts_.empty
+    assert (
+        "8 were not flagged, though the prior does not support them either: "
+        in (audit.sentences()[0])
+    )
+    assert "'ann'" in audit.sentences()[0]
+
+
 def test_a_clean_set_has_no_shortcut_and_the_audit_says_so():
     audit = ShortcutAudit(model(), prior(CLEAN)).fit(CLEAN, Y)
     assert audit.shortcuts_.empty

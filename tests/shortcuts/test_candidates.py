@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
-from skcap.shortcuts.candidates import find_candidates
+from skcap.shortcuts.candidates import find_candidates, whole_marks
 
 TEXTS = [
     "Ann: play jazz",
@@ -102,6 +102,28 @@ def test_only_texts_of_the_own_class_say_whether_words_come_together():
     assert families(texts, [0] * 4 + [1] * 4)["ann"] == "next to last word"
     texts[5:7] = ["y ann x", "z ann x"]
     assert families(texts, [0] * 4 + [0] * 3 + [1])["ann"] == ""
+
+
+def test_words_that_always_come_together_are_one_mark_in_the_order_of_the_text():
+    texts = [f"{word} is late, sent from my phone" for word in "abcd"] + ["play from x", "x my y"]
+    rows = table(("word",), texts=texts, codes=np.array([0, 0, 0, 0, 1, 1]))["mark"]
+    assert rows["word", "sent"] == rows["word", "late"] == "is late sent from my phone"
+    assert rows["word", "x"] == ""
+
+
+def test_parts_of_a_mark_have_the_places_of_all_parts():
+    texts = ["ann lee: play", "ann lee: stop", "jazz ann lee:", "stop"]
+    found = find_candidates(texts, np.array([0, 0, 0, 1]), 2, kinds=("word",), min_texts=2)
+    assert found.table["word"].tolist() == ["ann", "lee"]
+    rows, marks = whole_marks(found, np.array([True, True]))
+    assert rows.tolist() == [True, True]
+    assert marks.table["kind"].tolist() == ["mark", "mark"]
+    for _, places in marks.places.groupby("candidate"):
+        pairs = places[["text", "position"]].values.tolist()
+        assert pairs == [[0, 0], [0, 1], [1, 0], [1, 1], [2, 1], [2, 2]]
+    alone, none = whole_marks(found, np.array([True, False]))
+    assert not alone.any()
+    assert none.table.empty
 
 
 def test_phrases_have_places_too():

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binom
 
 from skcap.shortcuts.candidates import find_candidates
 from skcap.shortcuts.denial import (
@@ -123,6 +124,37 @@ def test_members_that_get_what_chance_gives_have_no_rank():
 @pytest.mark.parametrize("below", [[-0.3] * 4, [-0.1, 0.1] * 10, [0.0] * 10])
 def test_few_or_undecided_members_deny_no_family(below):
     assert deny_families(family(below), fdr=0.1)["q_family"].isna().all()
+
+
+def test_few_members_are_denied_where_most_of_them_are_by_themselves():
+    below = [-0.3, -0.2, -0.1, 0.1, 0.2]
+    p = [0.001, 0.01, 0.02, 0.9, 0.9]
+    table = deny_families(family(below, p_denied=p), fdr=0.1)
+    assert table["p_family"].to_numpy() == pytest.approx(binom.sf(2, 5, 0.05))
+    assert table["q_family"].notna().all()
+    for other in (
+        family(below, p_denied=[0.001, 0.01, 0.2, 0.9, 0.9]),
+        family(below, p_denied=p, understood=[1, 1, 0.4, 1, 1]),
+        family(below, p_denied=p).assign(n_scored=[5, 5, 3, 5, 5]),
+    ):
+        assert deny_families(other, fdr=0.1)["q_family"].isna().all()
+
+
+def test_of_a_mark_of_several_words_each_class_counts_once_and_by_its_best_word_corrected():
+    names = family([-0.3, -0.2, 0.1], name="last word", p_denied=[0.02, 0.02, 0.9])
+    others = names.assign(family="next to last word", p_denied=0.5)
+    both = pd.concat([names, others], ignore_index=True)
+    table = deny_families(both, fdr=0.1)
+    assert table["p_family"].to_numpy() == pytest.approx(binom.sf(1, 3, 0.05))
+    both["p_denied"] *= 2  # 4 % for the better of two words is 8 % for both: names alone are denied
+    assert deny_families(both, fdr=0.1)["q_family"].notna().tolist() == [True] * 3 + [False] * 3
+
+
+def test_a_family_that_chance_would_deny_once_in_fifty_times_is_not():
+    below = [-0.3, -0.25, -0.2, -0.15, -0.1, -0.4, 0.12, -0.35]
+    table = deny_families(family(below), fdr=0.1)
+    assert (table["p_family"] < 0.02).all()
+    assert table["q_family"].isna().all()
 
 
 def test_what_has_no_family_has_no_part_in_it():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skcap.shortcuts.candidates import find_candidates
+from skcap.shortcuts.candidates import find_candidates, whole_marks
 from skcap.shortcuts.effects import measure_effects
 
 TEXTS = ["ann: play jazz", "ann: play rock", "bob: lost card", "bob: my card"]
@@ -109,3 +109,17 @@ def test_a_word_that_fills_its_texts_or_is_in_all_of_them_has_no_effect_to_measu
     assert table.loc["on", ["log_odds", "flips"]].isna().all()
     assert table.loc["go", ["loss", "unflips"]].isna().all()
     assert (table["p_reliance"] == 1).all()
+
+
+def test_a_mark_is_put_in_and_taken_away_as_a_whole():
+    texts = ["play jazz ann of lee", "stop it ann of lee", "lost my card of", "my card"]
+    found = find_candidates(texts, CODES, 2, kinds=("word",), min_texts=2)
+    _, marks = whole_marks(found, (found.table["code"] == 1).to_numpy())
+    assert marks.table["mark"].tolist() == ["ann lee"] * 2
+    model = Odds(ann=2.0, lee=3.0)
+    options = {"n_texts": 8, "least_odds": 2.0, "seed": 0}
+    table = measure_effects([model], np.zeros(4, dtype=int), texts, marks, **options)
+    assert table["log_odds"].to_numpy() == pytest.approx(np.log([6, 6]))
+    taken, put = {"play jazz of", "stop it of"}, {"my ann lee card", "lost my ann lee card of"}
+    assert set(model.asked[1]) - taken <= put | {"lost my card ann lee of", "my card ann lee"}
+    assert taken < set(model.asked[1])

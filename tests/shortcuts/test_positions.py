@@ -37,6 +37,12 @@ def test_marks_without_letters_and_phrases_in_a_list_are_found():
     assert positions(["play jazz"]) == [[1, 2], [], [], []]
 
 
+def test_a_phrase_may_be_as_long_as_a_signature():
+    texts = ["it broke. Kind regards, Tom Baker", "kind regards", "Tom Baker"]
+    found = match_shortcuts(texts, ["Kind regards, Tom Baker", "tom baker"])
+    assert [rows.tolist() for rows in found] == [[-1, -1, 0, 0, 0, 0], [-1, -1], [1, 1]]
+
+
 def test_of_two_shortcuts_of_one_word_the_first_row_counts():
     table = pd.DataFrame({"word": ["bob", "tag at the start"], "kind": ["word", "pattern"]})
     assert [rows.tolist() for rows in match_shortcuts(TEXTS[:1], table)] == [[0, -1, -1, -1]]
@@ -86,7 +92,12 @@ def test_no_shortcuts_are_found_nowhere():
         (iter(["bob"]), TypeError, "a table or a list of words"),
         ({"bob": True, "play": False}, TypeError, "list of words, got .*dict"),
         (["bob", "Bob"], ValueError, "'bob' is twice"),
-        (["play some jazz"], ValueError, "'play some jazz'. Longer phrases"),
+        (pd.DataFrame({"word": ["a b"], "kind": ["word"]}), ValueError, "'a b'. Several words in"),
+        (
+            pd.DataFrame({"word": ["a"], "kind": ["phrase"]}),
+            ValueError,
+            "must be two words or more",
+        ),
         ([" "], ValueError, "must be one word, got ' '"),
         (pd.DataFrame({"words": ["bob"]}), ValueError, "a column 'word'"),
         (pd.DataFrame({"word": ["bob"], "kind": ["name"]}), ValueError, "got 'name'"),
