@@ -107,7 +107,8 @@ default=("word", "first", "last", "pattern")
 
         - `word`, `kind`, `label`: what it is, and the class it goes with; `form`, how it is mostly
           written; `place`, "first" or "last" where it stands there as a rule; `family`, place and
-          shape, or "next to" those of a word that it always comes with, as in a signature;
+          shape, or "next to" those of a word that it always comes with, as in a signature; `mark`,
+          all words that always come together with it, or "";
         - `n_texts`, `n_label`, `purity`: texts it is in, those of them that are of the class, and
           their share; `z`, the statistic of Gardner et al. [1]_, and `p_association`, exact;
         - `tested`: whether `purity`, `p_association` and `max_candidates` let it through;
@@ -129,18 +130,27 @@ default=("word", "first", "last", "pattern")
 
     Notes
     -----
-    Association and reliance are tested at a level of 5 % each. What passes both is tested for
-    denial in two ways. *By its family*, the candidates of the same place and shape: the null
-    hypothesis is that their shares are no lower than by chance (Wilcoxon's signed ranks with
-    classes as units, corrected for the number of families and the size of the family); all members
-    are then flagged but those that the prior speaks for beyond chance. Marks of several words are
-    tested as a whole first, and classes that the prior does not understand (below) have no say,
-    unless they are most of all. *By itself*, if the prior scores it in four texts or more: that
-    the prior's scores in these texts are in random order (a permutation test, corrected by
-    Benjamini and Hochberg). A prior that is wrong about a real keyword in all of its texts deceives
-    the second test, not the first. So the second flags words only of classes that the prior
-    understands: in more than half of their texts, of which `n_texts` are drawn, it must find that
-    all other words together speak for the class.
+    Association and reliance are tested at a level of 5 % each. Words that always come together, as
+    in "sent from my phone", are put into texts together where none of them sways the classifier
+    alone, and judged by what the prior says of all of them for which it does not speak.
+
+    What passes both is tested for denial in two ways. *By its family*, the candidates of the same
+    place and shape: the null hypothesis is that their shares are no lower than by chance. It is
+    rejected, at a level of 1 %, by Wilcoxon's signed ranks with classes as units; or, since few
+    classes have no low ranks, if most of them are denied by themselves (by the binomial
+    distribution of as many at 5 %). Of tags and numbers, which come from a template, two that are
+    denied are enough (at 5 %, by a test of partial conjunction). All of these are corrected for the
+    number of candidates with a family (Benjamini and Hochberg; a family counts as often as it has
+    members). All members are then flagged but those that the prior speaks for beyond chance. Marks
+    of several words are tested as a whole first, and classes that the prior does not understand
+    (below) have no say, unless they are most of all.
+
+    *By itself*, if the prior scores it in four texts or more: that the prior's scores in these
+    texts are in random order (a permutation test, corrected by Benjamini and Hochberg). A prior
+    that is wrong about a real keyword in all of its texts deceives this test. So it flags words
+    only of classes that the prior understands: in more than half of their texts, of which `n_texts`
+    are drawn, it must find that all other words together speak for the class. What is neither
+    denied nor spoken for is not flagged; :meth:`sentences` names it.
 
     Casing, punctuation and the length of texts are out of a prior's sight. Punctuation and casing
     are flagged by association and reliance alone; length is only reported.

@@ -23,7 +23,8 @@ __all__ = [
 
 ALONE = 4  # texts that a prior must have scored to deny a candidate by itself
 _LEVEL = 0.05  # at which a prior speaks for, or against, a single member of a family
-_LEVEL_OF_FAMILY = 0.01  # at which it denies a family: to be wrong about that costs many keywords
+_LEVEL_OF_ALL = 0.01  # at which it denies a family: to be wrong about that costs many keywords
+_WORDS = ("word", "phrase")  # end the names of families whose members are words of a language
 _MOST = 0.5  # part of its texts in which a prior must find something, to understand a class
 
 
@@ -196,8 +197,9 @@ def deny_families(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
     -------
     pandas.DataFrame, shape (n_candidates, 2)
         `p_family`, of the signed ranks of `prior` - `expected`, summed over the members of each
-        class, or of as many classes that are denied by themselves, if these are most; 1 where there
-        is no family. And `q_family`, NaN for candidates that no family decides about. In it a
+        class; or of as many classes that are denied by themselves, if these are most; or, for
+        numbers and tags, of at least two classes that are [2]_; 1 where there is no family. And
+        `q_family`, NaN for candidates that no family decides about. In it a
         family counts as often as it has members, since all of them are flagged at once [1]_.
         Classes that the prior does not understand have no say, unless they are most of all.
 
@@ -205,6 +207,8 @@ def deny_families(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
     ----------
     .. [1] Benjamini and Hochberg, "Multiple Hypotheses Testing with Weights", Scandinavian Journal
        of Statistics 24 (1997).
+    .. [2] Benjamini and Heller, "Screening for Partial Conjunction Hypotheses", Biometrics 64
+       (2008).
     """
     result = pd.DataFrame({"p_family": 1.0, "q_family": np.nan}, index=table.index)
     members = table[(table["n_scored"] > 0) & (table["family"] != "")]
@@ -224,10 +228,11 @@ def _deny(members: pd.DataFrame, family: pd.Series, fdr: float) -> pd.DataFrame:
     result = members[[]].assign(p_family=1.0, q_family=np.nan, denied=False)
     if members.empty:
         return result
-    for _, group in members.groupby(family):
-        result.loc[group.index, "p_family"] = _p_of_family(group)
+    for name, group in members.groupby(family):
+        is_word = str(name).endswith(_WORDS)
+        result.loc[group.index, ["p_family", "denied"]] = _test_family(group, is_word)
     q = pd.Series(false_discovery_control(result["p_family"]), index=members.index)
-    result["denied"] = (q <= fdr) & (result["p_family"] <= _LEVEL_OF_FAMILY)
+    result["denied"] &= q <= fdr
     size = family.groupby(family).transform("size")
     spoken_for = members["p_confirmed"] * size <= _LEVEL
     # Where it speaks for a name, a word that comes with the name is no part of a mark.
@@ -236,20 +241,24 @@ def _deny(members: pd.DataFrame, family: pd.Series, fdr: float) -> pd.DataFrame:
     return result
 
 
-def _p_of_family(members: pd.DataFrame) -> float:
-    """Test a family in two ways, and take the better one: all of it, and most of it one by one.
+def _test_family(members: pd.DataFrame, is_word: bool) -> tuple[float, bool]:
+    """Test a family as a whole and one by one; give the lowest p-value, and whether it is denied.
 
     What a prior says of few classes cannot be told from chance by their ranks. But where it denies
-    most of them by themselves, each in its own texts, chance would hardly do so.
+    most of them by themselves, each in its own texts, chance would hardly do so. Numbers and tags
+    are no words of a language, but come from a template: of these, two are enough.
     """
     values = _less_than_chance(members)
-    p = wilcoxon(values, alternative="less").pvalue if len(values) else 1.0
     alone = is_understood(members) & (members["n_scored"] >= ALONE)
     by_class = members["p_denied"].where(alone, 1.0).groupby(members["code"])
-    denied = by_class.min() * by_class.size() <= _LEVEL
-    if denied.mean() > 0.5:
-        p = min(p, binom.sf(denied.sum() - 1, len(denied), _LEVEL))
-    return float(p)
+    p = np.sort(np.minimum(1.0, by_class.min() * by_class.size()))
+    n_denied = np.count_nonzero(p <= _LEVEL)
+    tests = [(wilcoxon(values, alternative="less").pvalue if len(values) else 1.0, _LEVEL_OF_ALL)]
+    if n_denied > len(p) / 2:
+        tests.append((binom.sf(n_denied - 1, len(p), _LEVEL), _LEVEL_OF_ALL))
+    if not is_word and len(p) > 1:
+        tests.append((min(1.0, (len(p) - 1) * p[1]), _LEVEL))  # that at least two are denied
+    return float(min(tests)[0]), any(value <= level for value, level in tests)
 
 
 def _less_than_chance(members: pd.DataFrame) -> pd.Series:

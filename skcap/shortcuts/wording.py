@@ -43,10 +43,11 @@ def _association(row: Mapping[str, Any]) -> str:
     if row["kind"] == "pattern":
         return f"{_name(row)} shows in {n_texts} texts, {share}."
     if row["kind"] in _PLACES:
-        return f"{_name(row)} stands at the {_PLACES[row['kind']]} of {n_texts} texts, {share}."
+        return f"{_name(row)} is at the {_PLACES[row['kind']]} of {n_texts} texts, {share}."
     # Of a word, the texts count in which it stands anywhere.
-    place = f", as a rule at their {_PLACES[row['place']]}" if row["place"] else ""
-    return f"{_name(row)} stands in {n_texts} texts, {share}{place}."
+    place = f", usually at the {_PLACES[row['place']]}" if row["place"] else ""
+    mark = f", as part of '{row['mark']}'" if row.get("mark") else ""
+    return f"{_name(row)} occurs in {n_texts} texts, {share}{place}{mark}."
 
 
 def _reliance(row: Mapping[str, Any]) -> str:
@@ -56,7 +57,7 @@ def _reliance(row: Mapping[str, Any]) -> str:
     flips = row["flips"]
     turned = f" and flips {flips:.0%} of the predictions to it" if round(flips, 2) > 0 else ""
     return (
-        f"Put into texts of other classes, it multiplies the odds of {row['label']} by "
+        f"Added to texts of other classes, it multiplies the odds of {row['label']} by "
         f"{np.exp(log_odds):.3g}{turned}."
     )
 
@@ -65,10 +66,13 @@ def _denial(row: Mapping[str, Any]) -> str:
     share = row.get("prior", np.nan)
     if pd.isna(share):
         return "The prior says nothing about it." if "n_scored" in row else ""
-    said = f"The prior gives it {share:+.2f} of all that it attributes"
-    said += f", where chance would give {row['expected']:+.2f}"
+    said = (
+        f"Its share of the prior's scores is {share:+.2f}, against {row['expected']:+.2f} by chance"
+    )
     if row["by"] == "family":
-        said += f"; to all like it ({row['family']}), it gives less than chance"
+        said += (
+            f"; the shares of all words like it ({row['family']}) are below chance, taken together"
+        )
     return f"{said}."
 
 

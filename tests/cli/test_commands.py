@@ -20,6 +20,7 @@ from skcap import CAPPriorTransformer, FakeLLM, GuidedTextClassifier, PriorMatri
 from skcap.cli import app
 from skcap.cli.labels import read_label_names
 from skcap.cli.shortcuts import read_shortcuts
+from skcap.cli.wording import in_options
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +140,29 @@ def test_names_of_no_model_are_refused_before_the_work(run, data, saved, tmp_pat
     assert "holds a trained classifier" in shown.stderr
 
 
+def test_what_training_would_refuse_is_refused_before_the_prior_is_made(
+    run, data, tmp_path, tiny_model, monkeypatch
+):
+    monkeypatch.setattr(FakeLLM, "log_likelihood", None)
+    train = ["train", data, "--prior", "fake", "--guidance", "alignment", "--model", tiny_model()]
+    out = ["-o", tmp_path / "m"]
+    assert "--device must be auto or" in run(*train, *out, "--device", "gpu", status=2).stderr
+    assert "--beta must be a float" in run(*train, *out, "--beta", "inf", status=2).stderr
+    assert "4294967295" in run(*train, *out, "--seed", 2**32, status=2).stderr
+    (tmp_path / "file").write_text("")
+    shown = run(*train, "-o", tmp_path / "file" / "m", status=1)
+    assert "--output: The folder" in shown.stderr
+    assert "Choose a folder in a place that you may write to." in shown.stderr
+    one = write_csv(tmp_path / "one.csv", TEXTS, ["rain"] * len(TEXTS))
+    for command in (
+        ["train", one, *train[2:], *out],
+        ["audit", one],
+        ["compare", one, *train[2:4]],
+    ):
+        shown = run(*command, status=1)
+        assert "at least two classes, but all 48 have the label 'rain'" in shown.stderr
+
+
 def test_pages_without_a_folder_are_refused_before_the_work(run, data, saved, tmp_path):
     page = tmp_path / "no" / "page.html"
     for command in (
@@ -183,6 +207,46 @@ def test_a_fixed_column_cannot_be_renamed(run, saved, tmp_path):
     data = write_csv(tmp_path / "data.csv", TEXTS, KEYWORD_LABELS, scores=KEYWORD_LABELS)
     shown = run("explain", saved, data, status=1)
     assert shown.stderr.endswith("would be overwritten. Rename it.\n")
+
+
+def test_errors_and_warnings_speak_of_options(run, tmp_path, tiny_model):
+    names = tmp_path / "names.json"
+    names.write_text('{"alarm": "a clock", "music": "a song", "rian": "the weather"}')
+    data = write_csv(tmp_path / "data.csv", TEXTS, KEYWORD_LABELS)
+    train = ["train", data, "--model", tiny_model(), "--guidance", "none", "-o", tmp_path / "m"]
+    shown = run(*train, "--label-names", names, status=1)
+    assert shown.stderr.startswith("skcap: error: --label-names lacks 1 of the 3 classes")
+    assert "label_weight" not in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (
+            "Say what they mean through label_names, or pass label_weight=0.",
+            "Say what they mean with --label-names.",
+        ),
+        (
+            "'swap' has none. Pass guidance='alignment', or leave beta at 1.",
+            "'swap' has none. Give --guidance alignment, or leave --beta at 1.",
+        ),
+        ("beta=0.5 changes nothing: it weighs", "--beta 0.5 changes nothing: it weighs"),
+        (
+            "The 'n_jobs' parameter of compare_guidance must be an int. Got 0 instead.",
+            "--jobs must be an int. Got 0 instead.",
+        ),
+        (
+            "for the class. Pass the prior label_names that say what it is about.",
+            "for the class. Say with --label-names what it is about.",
+        ),
+        (
+            "'label' is no parameter: keep 'text_names'",
+            "'label' is no parameter: keep 'text_names'",
+        ),
+    ],
+)
+def test_parameters_become_options(message, expected):
+    assert in_options(message) == expected
 
 
 def test_debug_shows_the_error_itself(data, tmp_path):
@@ -239,11 +303,22 @@ def test_audit_finds_what_was_planted(run, tmp_path):
         "--html", tmp_path / "out.html", "-o", tmp_path / "out.csv",
     )  # fmt: skip
     assert shown.stdout.startswith("3 shortcuts were found")
-    assert "'emma' stands in 16 texts, all of class alarm, as a rule at their start" in shown.stdout
+    assert "'emma' occurs in 16 texts, all of class alarm, usually at the start" in shown.stdout
     assert "emma" in (tmp_path / "out.html").read_text()
     with open(tmp_path / "out.csv") as file:
         flagged = [row["word"] for row in csv.DictReader(file) if row["shortcut"] == "True"]
     assert set(flagged) == set(mark.values())
+
+
+@pytest.mark.filterwarnings("default:There is no prior")
+def test_audit_writes_nothing_but_the_table_to_stdout(run, data):
+    shown = run("audit", data, "--model", "tfidf", "-o", "-")
+    rows = list(csv.DictReader(shown.stdout.splitlines()))
+    assert {"word", "label", "shortcut"} <= rows[0].keys()
+    assert {row["label"] for row in rows} <= set(KEYWORD_LABELS)
+    assert "candidates that go with a class" in shown.stderr
+    assert "wrote" not in shown.stderr
+    assert "candidates" not in run("audit", data, "--model", "tfidf", "-o", "-", "--quiet").stderr
 
 
 @pytest.mark.filterwarnings("default")
@@ -328,15 +403,17 @@ def test_labels_that_are_numbers(run, tmp_path, make, tiny_model):
     clf.save_pretrained(tmp_path / "model")
     shown = run("report", tmp_path / "model", data, "-o", tmp_path / "report.html")
     assert f"accuracy {clf.score(TEXTS, codes):.3f}" in shown.stdout
-    run("audit", data, "--model", tmp_path / "model")
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps({"0": "alarm", "1": "music", "2": "rain"}))
+    trained = ["audit", data, "--model", tmp_path / "model", "--prior", "fake"]
+    assert "The labels are numbers" in run(*trained).stderr
+    assert "The labels are numbers" not in run(*trained, "--label-names", names).stderr
     other = write_csv(tmp_path / "other.csv", TEXTS[:2], [0, 9])
     shown = run("report", tmp_path / "model", other, "-o", tmp_path / "report.html", status=1)
     assert "does not know 1 of the labels, such as '9'; it knows '0', '1', '2'" in shown.stderr
 
     extract = ["extract", data, "--prior", "fake", "-o", tmp_path / "prior.npz"]
     assert "The labels are numbers" in run(*extract).stderr
-    names = tmp_path / "names.json"
-    names.write_text(json.dumps({"0": "alarm", "1": "music", "2": "rain"}))
     assert "The labels are numbers" not in run(*extract, "--label-names", names).stderr
     cap = CAPPriorTransformer(FakeLLM(), label_names=["alarm", "music", "rain"], cache=False)
     assert_same_prior(PriorMatrix.load(tmp_path / "prior.npz"), cap.fit_transform(TEXTS, codes))

@@ -456,9 +456,9 @@ def test_the_same_seed_finds_the_same(marked):
 
 def test_sentences_name_texts_effect_and_prior(marked):
     line = next(line for line in marked.sentences() if line.startswith("'ann'"))
-    assert line.startswith("'ann' stands in 6 texts, all of class class_play, as a rule at their")
-    assert "Put into texts of other classes, it multiplies the odds of class_play by" in line
-    assert "The prior gives it -0.17 of all" in line
+    assert line.startswith("'ann' occurs in 6 texts, all of class class_play, usually at the")
+    assert "Added to texts of other classes, it multiplies the odds of class_play by" in line
+    assert "Its share of the prior's scores is -0.17" in line
     assert "(first tag)" in line
 
 
@@ -467,10 +467,10 @@ def test_a_sentence_says_of_no_text_that_a_word_begins_it_where_it_does_not():
     with pytest.warns(UserWarning, match="There is no prior"):
         audit = ShortcutAudit(kinds=["word", "first"]).fit(X, np.repeat(["x", "y"], 8))
     assert describe(audit.words_.query("word == 'ann' and kind == 'word'").iloc[0]) == (
-        "'ann' stands in 9 texts, 8 of them of class x, as a rule at their start."
+        "'ann' occurs in 9 texts, 8 of them of class x, usually at the start, as part of 'ann go'."
     )
     assert describe(audit.words_.query("word == 'ann' and kind == 'first'").iloc[0]) == (
-        "'ann' stands at the start of 8 texts, all of class x."
+        "'ann' is at the start of 8 texts, all of class x."
     )
 
 

@@ -129,13 +129,26 @@ def test_few_or_undecided_members_deny_no_family(below):
 def test_few_members_are_denied_where_most_of_them_are_by_themselves():
     below = [-0.3, -0.2, -0.1, 0.1, 0.2]
     p = [0.001, 0.01, 0.02, 0.9, 0.9]
-    table = deny_families(family(below, p_denied=p), fdr=0.1)
+    table = deny_families(family(below, "first word", p_denied=p), fdr=0.1)
     assert table["p_family"].to_numpy() == pytest.approx(binom.sf(2, 5, 0.05))
     assert table["q_family"].notna().all()
     for other in (
-        family(below, p_denied=[0.001, 0.01, 0.2, 0.9, 0.9]),
-        family(below, p_denied=p, understood=[1, 1, 0.4, 1, 1]),
-        family(below, p_denied=p).assign(n_scored=[5, 5, 3, 5, 5]),
+        family(below, "first word", p_denied=[0.001, 0.01, 0.2, 0.9, 0.9]),
+        family(below, "first word", p_denied=p, understood=[1, 1, 0.4, 1, 1]),
+        family(below, "first word", p_denied=p).assign(n_scored=[5, 5, 3, 5, 5]),
+    ):
+        assert deny_families(other, fdr=0.1)["q_family"].isna().all()
+
+
+def test_of_tags_and_numbers_two_that_are_denied_are_enough():
+    below, p = [-0.3, -0.2, 0.1, 0.1, 0.2], [0.001, 0.01, 0.5, 0.9, 0.9]
+    table = deny_families(family(below, p_denied=p, p_confirmed=[0.5] * 4 + [0.001]), fdr=0.1)
+    assert table["p_family"].to_numpy() == pytest.approx(4 * 0.01)
+    assert table["q_family"].notna().tolist() == [True] * 4 + [False]
+    for other in (
+        family(below, "last number", p_denied=[0.001, 0.02, 0.5, 0.9, 0.9]),
+        family(below, "last word", p_denied=p),
+        family([-0.3], p_denied=0.001),
     ):
         assert deny_families(other, fdr=0.1)["q_family"].isna().all()
 
