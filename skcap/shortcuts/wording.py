@@ -118,7 +118,8 @@ def summarise(words: pd.DataFrame, fdr: float) -> str:
 
 def _undecided(words: pd.DataFrame) -> Iterator[str]:
     """Name what is left for a person to judge."""
-    names = [repr(word) for word in words.loc[is_undecided(words), "word"].unique()]
+    undecided = is_undecided(words) & ~is_too_rare(words)
+    names = [repr(word) for word in words.loc[undecided, "word"].unique()]
     if names:
         them = "it" if len(names) == 1 else "them"
         yield (
