@@ -32,6 +32,7 @@ __all__ = [
     "clean_texts",
     "encoders",
     "headline",
+    "kept_aside",
     "more_sets",
     "out_of_scope",
     "rivals",
@@ -88,7 +89,12 @@ SETS = {
     "hint3-Curekart-v2": ("Curekart, cleaner labels", "auroc"),
     "banking77_oos-5": ("Banking77-OOS, five texts per class", "auroc, in_domain"),
     "clinc150-5": ("CLINC150, five texts per class", "auroc"),
+    "hint3-Powerplay11-v1": ("Powerplay11, kept aside", "auroc"),
+    "snips-5": ("SNIPS, five texts per class, kept aside", "auroc"),
+    "stackoverflow-5": ("Stack Overflow, five per class, kept aside", "auroc"),
 }
+#: Sets on which nothing was chosen; names were planted in all of their training texts.
+KEPT_ASIDE = {"snips": "SNIPS, 7 intents", "stackoverflow": "Stack Overflow, 20 tags"}
 #: Shown in benchmarks/natural/, and not in the account.
 PLANTED_PAGE_ONLY = ("probe", "word_dropout", "anchor", "masker_tfidf")
 IN_SCOPE_PAGE_ONLY = (
@@ -204,6 +210,22 @@ def clean_texts() -> None:
         f" points, at worst by {min(changes):.1f}, at best by {max(changes):+.1f}. "
         f"Words swapped: {counts}."
     )
+
+
+def kept_aside() -> None:
+    """Print accuracy with a misleading name on sets that nothing was chosen on."""
+    methods = ("tfidf", "unguided", "swap", "swap, shuffled")
+    head = ["with a misleading name", "draws", *map(METHODS.get, methods)]
+    head += ["swap, without a name", "names swapped"]
+    body = []
+    for name, title in KEPT_ASIDE.items():
+        lines = lines_at(planted.STUDY, {"dataset": name, "share": 1.0})
+        found = by_method(lines)
+        cells = [mean_of(found, "misleading")(method) for method in methods]
+        cells.append(mean_of(found, "none")("swap"))
+        numbers = [len(line["swapped"]) for line in lines if line["settings"]["method"] == "swap"]
+        body.append([title, str(len(found["swap"])), *cells, ", ".join(map(str, numbers))])
+    print(as_table(head, body))
 
 
 def lines_at(study: Study, place: dict[str, Any], left_out: tuple[str, ...] = ()) -> list[Line]:

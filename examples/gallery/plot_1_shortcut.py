@@ -82,5 +82,5 @@ plt.show()
 # %%
 # With six classes the audit is careful: names that it does not flag stay shortcuts, which is why
 # the last bar is not as high as that of texts without a writer. With 64 classes it flags 62 to 64
-# of 64 names, see the tables in the README. One draw and 60 test texts: a difference of some points
+# of 64 names, see ``docs/evidence.md``. One draw and 60 test texts: a difference of some points
 # is within chance.

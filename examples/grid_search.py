@@ -5,8 +5,8 @@ come with skcap. The search tries strengths of the guidance (beta) and ways of f
 every text is scored by the language model once for all settings and folds, and the model behind
 the integrated gradients is trained once per fold.
 
-    python examples/plot_grid_search.py            # some minutes on two cores
-    python examples/plot_grid_search.py --small    # four intents, for a quick check
+    python examples/grid_search.py            # some minutes on two cores
+    python examples/grid_search.py --small    # four intents, for a quick check
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from pathlib import Path
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-from skcap import CAPPriorTransformer, GuidedTextClassifier
+from skcap import (
+    CAPPriorTransformer,
+    GuidedTextClassifier,
+    HybridPrior,
+    IGPriorTransformer,
+    LimePriorTransformer,
+)
 from skcap.datasets import load_assistant_intents
-from skcap.inspection.search import plot_search, search_frame
+from skcap.inspection import plot_search, search_frame
 from skcap.metrics import FaithfulnessScorer, RationaleRules
-from skcap.priors.hybrid import HybridPrior
-from skcap.priors.integrated_gradients import IGPriorTransformer
-from skcap.priors.lime import LimePriorTransformer
 
 FEW_LABELS = ["set_alarm", "cancel_alarm", "set_timer", "cancel_timer"]
 
@@ -33,15 +36,9 @@ def make_pipeline(small: bool, random_state: int) -> Pipeline:
     """Make the pipeline: three priors, fused, before the classifier that they guide."""
     prior = HybridPrior(
         [
-            (
-                "cap",
-                CAPPriorTransformer("smollm2-135m", n_masks=8 if small else 32),
-            ),
+            ("cap", CAPPriorTransformer("smollm2-135m", n_masks=8 if small else 32)),
             ("lime", LimePriorTransformer("smollm2-135m", num_samples=16 if small else 64)),
-            (
-                "ig",
-                IGPriorTransformer(GuidedTextClassifier("all-minilm-l6-v2", beta=0), n_steps=20),
-            ),
+            ("ig", IGPriorTransformer(GuidedTextClassifier(guidance=None), n_steps=20)),
         ]
     )
     classifier = GuidedTextClassifier(

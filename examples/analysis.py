@@ -5,7 +5,7 @@ Trains a classifier on five texts per class of the assistant intents, takes its 
 classes they confuse, what the second corrects and what it gets newly wrong. Needs no language
 model, but a few minutes on two cores.
 
-    python examples/plot_analysis.py --output analysis_output
+    python examples/analysis.py --output analysis_output
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from skcap.inspection import (
     errors_by_overlap,
     keyword_overlap,
     prior_correlation,
+    write_report,
 )
 from skcap.inspection.plots import (
     ClassSimilarityDisplay,
@@ -35,7 +36,6 @@ from skcap.inspection.plots import (
     OverlapErrorsDisplay,
     plot_words,
 )
-from skcap.inspection.report import write_report
 from skcap.metrics import leave_one_out
 
 
@@ -49,7 +49,7 @@ def main() -> None:
 
     X, y = load_assistant_intents(shots=5, random_state=0, return_X_y=True)
     X_test, y_test = load_assistant_intents("test", return_X_y=True)
-    plain = GuidedTextClassifier(beta=0, max_epochs=options.epochs, random_state=0).fit(X, y)
+    plain = GuidedTextClassifier(guidance=None, max_epochs=options.epochs, random_state=0).fit(X, y)
     prior = plain.explain(X, y)
     guided = GuidedTextClassifier(
         "all-minilm-l6-v2", guidance="alignment", max_epochs=options.epochs, random_state=0
