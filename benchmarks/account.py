@@ -96,10 +96,12 @@ SETS = {
 #: Sets on which nothing was chosen; names were planted in all of their training texts.
 KEPT_ASIDE = {"snips": "SNIPS, 7 intents", "stackoverflow": "Stack Overflow, 20 tags"}
 #: Shown in benchmarks/natural/, and not in the account.
-PLANTED_PAGE_ONLY = ("probe", "word_dropout", "anchor", "masker_tfidf")
+PLANTED_PAGE_ONLY = ("probe", "word_dropout", "anchor", "masker_tfidf", "masker_audit", "experts")
 IN_SCOPE_PAGE_ONLY = (
     "probe",
+    "afr",
     "jtt",
+    "unirex",
     "word_dropout",
     "masker_tfidf",
     "masker_attention",
