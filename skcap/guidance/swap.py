@@ -74,7 +74,7 @@ class SwapGuidance(BaseGuidance):
     audit_ : ShortcutAudit
         The audit of the unguided model, where there was one.
     audits_ : list of ShortcutAudit
-        That audit, and those of the models that were trained after it.
+        That audit, and those of models trained after it that flagged something.
     shortcuts_ : pandas.DataFrame
         What is swapped.
     n_rounds_ : int
@@ -218,7 +218,8 @@ class SwapGuidance(BaseGuidance):
 
         told = self.audit_.shortcuts_["word"].tolist()
         audit = self._audit(task, classifier)
-        self.audits_.append(audit.set_params(classifier=None, prior=None))
+        if len(audit.shortcuts_):
+            self.audits_.append(audit.set_params(classifier=None, prior=None))
         found = self._to_swap(audit, told, self.shortcuts_["mark"])
         known = set(zip(self.shortcuts_["word"], self.shortcuts_["kind"], strict=True))
         pairs = zip(found["word"], found["kind"], strict=True)

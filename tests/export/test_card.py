@@ -66,7 +66,7 @@ def test_what_the_audit_flagged_and_why(audited, tmp_path):
     card = card_of(audited, tmp_path / "model")
     assert audited.audit_.sentences()[0] in card.text
     assert "| ann |" in card.text
-    assert "'ann' stands" in card.text
+    assert "'ann' occurs in" in card.text
     loaded = GuidedTextClassifier.from_pretrained(tmp_path / "model", device="cpu")
     assert loaded.guidance_[0].shortcuts_["word"].tolist() == flagged["word"].tolist()
     assert repr(loaded.guidance) == repr(audited.guidance)
