@@ -77,6 +77,15 @@ class GuidedNet(NeuralNetClassifier):
         self.head_is_set_ = self.head_init != "probe"
         return self
 
+    def load_params(self, *args: Any, **kwargs: Any) -> None:
+        """Load what was saved; a head that comes from there is not probed anew."""
+        if not self.initialized_:
+            self.initialize()
+        before = self.module_.head.weight.detach().clone()
+        super().load_params(*args, **kwargs)
+        if not torch.equal(before, self.module_.head.weight):  # it may have been the history alone
+            self.head_is_set_ = True
+
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
         """Train on. Unlike in skorch, an interrupt by the user leaves as KeyboardInterrupt."""
         if not self.initialized_:

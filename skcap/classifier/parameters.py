@@ -149,6 +149,8 @@ def _hint(name: str, own: list[str], known: tuple[str, ...]) -> str:
     side, _, option = name.rpartition("__")
     if side == "iterator_valid" and option in _ORDER:
         return " All texts are predicted, in their order."
+    if name == "iterator_train__batch_sampler":
+        return " Batches are of batch_size texts; iterator_train__sampler takes another order."
     inner = name.rpartition("__")[2]
     close = [_ELSEWHERE[name]] if name in _ELSEWHERE else []
     close += [inner] if inner in own else difflib.get_close_matches(name, [*own, *known], n=1)
@@ -164,6 +166,7 @@ def _skorch_names() -> tuple[str, ...]:
     optimizer = {*inspect.signature(torch.optim.AdamW).parameters, "param_groups"}
     loader = {*inspect.signature(DataLoader).parameters} - {"dataset", "collate_fn"}
     names = [f"optimizer__{name}" for name in sorted(optimizer - {"params", "lr"})]
-    for side, options in (("iterator_train", loader), ("iterator_valid", loader - {*_ORDER})):
+    of_training = loader - {"batch_sampler"}  # torch takes none beside a batch size
+    for side, options in (("iterator_train", of_training), ("iterator_valid", loader - {*_ORDER})):
         names += [f"{side}__{name}" for name in sorted(options)]
     return (*names, "criterion__label_smoothing")

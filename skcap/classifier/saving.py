@@ -20,6 +20,7 @@ from skcap.classifier.training import FineTuning
 from skcap.models import ModelLoadError, explain_load_errors, resolve_device
 from skcap.utils.files import replacing
 from skcap.utils.seeds import seeded
+from skcap.utils.validation import check_number, integer
 from skcap.utils.words import show_surrogates
 
 __all__ = ["Saving"]
@@ -135,13 +136,16 @@ class Saving(FineTuning):
             If torch cannot use the device.
         """
         resolve_device(str(device))
+        folder = os.path.expanduser(folder)
         record = export.read_record(folder)
         try:
             return cls._restore(Path(folder), record, device)
-        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        except ModelLoadError:
+            raise
+        except Exception as error:  # a damaged record may hold anything in any place
             raise ModelLoadError(
-                f"{os.fspath(folder)!r} is damaged, or was written by another version of skcap "
-                f"({record.get('versions', {}).get('skcap', 'unknown')}): {error!r:.200}."
+                f"{folder!r} is damaged, or was written by another version of skcap "
+                f"({export.version_of_writer(record)}): {error!r:.200}."
             ) from error
 
     @classmethod
@@ -149,7 +153,6 @@ class Saving(FineTuning):
         parameters = export.restore_parameters(record)
         classifier = cls(**{**parameters, "device": device})
         classifier.classes_ = export.from_plain(record["classes"])
-        classifier.max_length_ = record["max_length"]
         classifier.guidance_ = export.restore_guidance(record)
         classifier.training_data_ = record["training_data"]
         classifier._fitted_with_ = export.copy_parameters(classifier.get_params(deep=False))
@@ -159,6 +162,9 @@ class Saving(FineTuning):
         with seeded(0), torch.inference_mode(False), explain_load_errors(folder):
             classifier.tokenizer_ = load_tokenizer(encoder, **_OPTIONS)
             classifier.net_ = classifier._serving_net(encoder)
+        longest = classifier._longest(classifier.net_.module_)
+        check_number("max_length", record["max_length"], integer(1, longest))
+        classifier.max_length_ = record["max_length"]
         classifier.net_.module_.head.load_state_dict(export.load_head(folder))
         return classifier
 
@@ -212,7 +218,7 @@ class Saving(FineTuning):
         Encoders that also know token types are given type 0 inside of the file.
         """
         check_is_fitted(self)
-        target = Path(path)
+        target = Path(os.path.expanduser(path))
         if target.suffix != ".onnx":
             raise ValueError(f"path must end in .onnx, got {os.fspath(path)!r}.")
         served = export.serving_tokenizer(self.tokenizer_, self.max_length_)

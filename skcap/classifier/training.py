@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,7 @@ from skcap.classifier.texts import EncodedText, load_tokenizer
 from skcap.export import copy_parameters
 from skcap.guidance import BaseGuidance, Task
 from skcap.models import explain_load_errors, resolve_device, resolve_for_loading
-from skcap.utils.labels import value_of
+from skcap.utils.labels import closest_label, value_of
 from skcap.utils.seeds import seeded
 from skcap.utils.validation import check_number, integer, number
 
@@ -101,14 +103,29 @@ def check_weights(sample_weight: Any, n_texts: int) -> np.ndarray:
     """
     if sample_weight is None:
         return np.ones(n_texts)
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n_texts,):
+    given = np.asarray(sample_weight, dtype=object)
+    if given.shape != (n_texts,):
         raise ValueError(
-            f"sample_weight must have shape ({n_texts},), one weight per text, got {weights.shape}."
+            f"sample_weight must have shape ({n_texts},), one weight per text, got {given.shape}."
         )
-    if not np.isfinite(weights).all() or weights.min() < 0 or weights.max() == 0:
-        raise ValueError("sample_weight must be finite, not negative, and not all zero.")
+    weights = np.array([_as_float(weight) for weight in given])
+    bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
+    if bad.size:
+        raise ValueError(
+            "sample_weight must hold numbers that are finite and not negative, but row "
+            f"{bad[0]} is {given[bad[0]]!r:.60}. Give a text that should not count the weight 0."
+        )
+    if not weights.any():
+        raise ValueError("sample_weight must be above 0 for some text, not all zero.")
     return weights
+
+
+def _as_float(value: Any) -> float:
+    """Make a number of a weight; NaN, which is refused, of what is none."""
+    try:
+        return float(value)
+    except (OverflowError, TypeError, ValueError):
+        return math.nan
 
 
 def weigh_classes(class_weight: Any, labels: np.ndarray) -> np.ndarray:
@@ -126,7 +143,8 @@ def weigh_classes(class_weight: Any, labels: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a weight is not a number of at least 0, or no key is one of the labels.
+        If a weight is not a number of at least 0, no key is one of the labels, or one key is none
+        while a label lacks a weight.
     """
     if isinstance(class_weight, Mapping):
         for label, weight in class_weight.items():
@@ -138,7 +156,23 @@ def weigh_classes(class_weight: Any, labels: np.ndarray) -> np.ndarray:
                 f"class_weight must have labels of y as its keys, such as {known[0]!r}, got "
                 f"{list(class_weight)!r:.80}."
             )
+        _refuse_strangers(class_weight, known)
     return compute_sample_weight(class_weight, labels)
+
+
+def _refuse_strangers(class_weight: Mapping[Any, float], known: list[Any]) -> None:
+    """Refuse a weight of no class where a class has none: its label may be misspelt.
+
+    Where all classes have weights, others do no harm: a fold may lack a class.
+    """
+    strangers = [label for label in class_weight if label not in known]
+    if strangers and (bare := [label for label in known if label not in class_weight]):
+        near = closest_label(strangers[0], bare)
+        meant = "" if near is None else f"Did you mean {near!r}? "
+        raise ValueError(
+            f"class_weight has a weight for {strangers[0]!r}, which is no label of y, while "
+            f"{bare[0]!r} has none. {meant}Weigh all labels of y, or leave out what is none."
+        )
 
 
 class FineTuning(SkorchParameters):
@@ -218,7 +252,8 @@ class FineTuning(SkorchParameters):
             self.tokenizer_ = load_tokenizer(folder, **options)
             find_baseline_token(self.tokenizer_, self.ig_baseline, "ig_baseline")
             self.net_ = self._make_net(folder, options, len(data.classes), device, guidance)
-            self.net_.initialize()
+            with _naming_parameters(self.model_kwargs, self._skorch_params()):
+                self.net_.initialize()
         check_callbacks(self.net_, self._skorch_params())
         self.classes_ = data.classes
         self.max_length_ = self._choose_max_length(self.net_.module_)
@@ -282,6 +317,8 @@ class FineTuning(SkorchParameters):
             "iterator_valid__batch_size": max(ROWS, self.batch_size),
         }
         given = self._skorch_params()
+        if (smoothing := given.get("criterion__label_smoothing")) is not None:
+            check_number("criterion__label_smoothing", smoothing, number(0, 1))
         # Last, so that it takes what is left: a weight belongs to the first group that names it.
         groups = [*(given.pop("optimizer__param_groups", None) or ()), ("head.*", {"lr": head_lr})]
         if device.type in ("cpu", "cuda") and not _OTHER_KERNELS & given.keys():
@@ -332,13 +369,36 @@ class FineTuning(SkorchParameters):
                 )
         return [*callbacks, *clone(list(self.callbacks or ()), safe=False)]
 
+    def _longest(self, module: TextEncoderClassifier) -> int:
+        """Give the most tokens that both encoder and tokenizer can take."""
+        return int(min(module.max_tokens, self.tokenizer_.model_max_length))
+
     def _choose_max_length(self, module: TextEncoderClassifier) -> int:
-        limit = int(min(module.max_tokens, self.tokenizer_.model_max_length))
+        limit = self._longest(module)
         if self.max_length is None:
             return limit
         least = self.tokenizer_.num_special_tokens_to_add() + 1
         check_number("max_length", self.max_length, integer(least, limit))
         return int(self.max_length)
+
+
+@contextmanager
+def _naming_parameters(
+    model_kwargs: Mapping[str, Any] | None, skorch_params: Mapping[str, Any]
+) -> Iterator[None]:
+    """Say what was passed on to other libraries, which refuse a value without naming it."""
+    given = [f"{name}={value!r:.60}" for name, value in skorch_params.items()]
+    if model_kwargs:
+        given.append(f"model_kwargs with {', '.join(map(repr, model_kwargs))}")  # may hold secrets
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if not given:
+            raise
+        raise ValueError(
+            f"{str(error).rstrip('.')}. Passed on to other libraries were {', '.join(given)}: "
+            "correct what is refused, or leave it out."
+        ) from error
 
 
 def _new_columns(

@@ -17,10 +17,11 @@ from skcap.cli.classifiers import (
     make_classifier,
 )
 from skcap.cli.console import console
-from skcap.cli.labels import known_labels, read_label_names
+from skcap.cli.labels import check_classes, known_labels, known_names, read_label_names
 from skcap.cli.output import open_writer
 from skcap.cli.priors import find_prior
 from skcap.cli.tables import Table
+from skcap.cli.wording import in_options
 from skcap.utils.files import check_file_target, write_text
 
 __all__ = ["audit"]
@@ -60,7 +61,8 @@ def audit(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write the table of all candidates: .csv, .tsv, .jsonl or .parquet.",
+            help='Write the table of all candidates: .csv, .tsv, .jsonl or .parquet; "-" is '
+            "stdout.",
         ),
     ] = None,
     fdr: Annotated[
@@ -75,7 +77,8 @@ def audit(
 ) -> None:
     """Find the words that a classifier relies on but should not.
 
-    Prints each flagged word with a sentence that says why.
+    Prints each flagged word with a sentence that says why; to stderr, where the table goes to
+    stdout.
     """
     from skcap import ShortcutAudit
 
@@ -83,8 +86,10 @@ def audit(
         check_file_target(html)
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
+    check_classes(labels, table.name)
     names = read_label_names(label_names)
     classifier, is_trained = _find_classifier(model, epochs, seed, names)
+    known = known_labels(classifier, labels) if is_trained else labels
     if prior is None:
         console.warn(
             "There is no prior, so real keywords are listed with the shortcuts. Give --prior, such "
@@ -92,7 +97,7 @@ def audit(
         )
     auditor = ShortcutAudit(
         classifier,
-        find_prior(prior, labels, cache, names),
+        find_prior(prior, labels, cache, known_names(classifier, names) if is_trained else names),
         fdr=fdr,
         prefit=is_trained,
         random_state=seed,
@@ -102,15 +107,17 @@ def audit(
     with nullcontext() if output is None else open_writer(output, output_format) as writer:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "There is no prior", UserWarning)  # said already
-            auditor.fit(texts, known_labels(classifier, labels) if is_trained else labels)
-        print("\n".join(auditor.sentences()))
+            auditor.fit(texts, known)
+        # On stdout, the table would not be one with sentences before it.
+        tell = console.say if output == "-" else print
+        tell(in_options("\n".join(auditor.sentences())))
         if writer is not None:
             writer.start(auditor.words_.columns.tolist())
             writer.write(auditor.words_.astype(object).to_dict("records"))
     if html is not None:
         write_text(html, auditor.to_html())
         console.say(f"skcap: wrote {html}")
-    if output is not None:
+    if output not in (None, "-"):
         console.say(f"skcap: wrote {output}")
 
 

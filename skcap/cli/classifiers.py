@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ def is_saved_classifier(folder: Path | str) -> bool:
     """Whether a folder is one that ``skcap train``, or ``save_pretrained``, wrote."""
     from skcap.export.folder import RECORD
 
-    return (Path(folder) / RECORD).is_file()
+    return (Path(os.path.expanduser(folder)) / RECORD).is_file()
 
 
 def load_classifier(folder: Path, verbose: int | None = None) -> GuidedTextClassifier:

@@ -12,7 +12,7 @@ import typer
 from skcap.cli import options
 from skcap.cli.classifiers import ENCODER, make_classifier
 from skcap.cli.console import console
-from skcap.cli.labels import read_label_names
+from skcap.cli.labels import check_classes, read_label_names
 from skcap.cli.priors import find_prior
 from skcap.cli.tables import Table
 
@@ -66,6 +66,7 @@ def compare(
     classifier = make_classifier(model, guidance, epochs, seed, label_names=names)
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
+    check_classes(labels, table.name)
     _check_folds(folds, labels)
     elsewhere = None
     if test is not None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from skcap.cli.wording import in_options
+
 __all__ = ["Console", "console"]
 
 
@@ -29,11 +31,11 @@ class Console:
 
     def warn(self, warning: object) -> None:
         """Write a warning."""
-        self._write(f"skcap: warning: {warning}")
+        self._write(f"skcap: warning: {in_options(str(warning))}")
 
     def fail(self, error: BaseException) -> None:
         """Write an error without its traceback."""
-        self._write(f"skcap: error: {describe_error(error)}")
+        self._write(f"skcap: error: {in_options(describe_error(error))}")
 
     @contextmanager
     def plain_warnings(self) -> Iterator[None]:

@@ -69,7 +69,7 @@ Model = Annotated[
     ),
 ]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the texts.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Random seed.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Random seed.")]
 Unit = Annotated[
     str,
     typer.Option(

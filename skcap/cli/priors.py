@@ -29,7 +29,7 @@ def make_prior(
     masks: int = 32,
     jobs: int | None = None,
     cache: str | None = None,
-    label_names: Mapping[str, str] | None = None,
+    label_names: Mapping[Any, str] | None = None,
 ) -> CAPPriorTransformer:
     """Make the prior of a language model.
 
@@ -70,7 +70,7 @@ def find_prior(
     prior: str | None,
     labels: Sequence[str],
     cache: str | None = None,
-    label_names: Mapping[str, str] | None = None,
+    label_names: Mapping[Any, str] | None = None,
 ) -> PriorMatrix | Any | None:
     """Read a file of scores, or make the prior of a language model.
 
@@ -81,7 +81,7 @@ def find_prior(
     labels : sequence of str
         Of the texts that it is for.
     cache : str or None, default=None
-    label_names : mapping of str to str, or None, default=None
+    label_names : mapping of label to str, or None, default=None
 
     Returns
     -------

@@ -16,7 +16,9 @@ from typing import IO, Any, NamedTuple
 import typer
 
 from skcap.cli.console import console
+from skcap.utils.files import allow_long_fields
 from skcap.utils.optional import import_optional
+from skcap.utils.spelling import check_spelling
 from skcap.utils.words import is_encodable
 
 __all__ = ["Row", "Table", "chunks", "find_format", "import_parquet"]
@@ -30,7 +32,6 @@ _FORMATS = {
 }
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _NAMED = 20  # bad rows that are named; the others are counted
-_LONGEST = 2**31 - 1  # characters of a field; csv takes no more on all systems
 _BATCH = 1024  # rows of a Parquet file in memory
 
 
@@ -80,7 +81,7 @@ class Table:
     ValueError
         If a column is missing, the table is empty, or rows are bad and not to be skipped.
     typer.BadParameter
-        If the format is not known.
+        If the format is not known, or texts and labels are to be in the same column.
     """
 
     def __init__(
@@ -94,6 +95,10 @@ class Table:
         advice: str = "",
     ) -> None:
         self.name = "stdin" if path == "-" else path
+        if text == label:
+            raise typer.BadParameter(
+                f"--text and --label must name two columns, but both name {text!r}."
+            )
         self.text, self.label, self.advice = text, label, advice
         self.format = find_format(path, format)
         self.path = self._copy_stdin() if path == "-" else Path(path)
@@ -105,9 +110,16 @@ class Table:
         return (row for row in self._read() if not row.problem)
 
     def texts_and_labels(self) -> tuple[list[str], list[str]]:
-        """Read all texts and their labels, as strings."""
+        """Read all texts and their labels, as strings.
+
+        Raises
+        ------
+        ValueError
+            If labels differ by white space only.
+        """
         assert self.label is not None
         pairs = [(row.values[self.text], str(row.values[self.label])) for row in self.rows()]
+        check_spelling(self.name, (label for _, label in pairs))
         return [text for text, _ in pairs], [label for _, label in pairs]
 
     def _copy_stdin(self) -> Path:
@@ -129,7 +141,9 @@ class Table:
             self.columns = list(dict.fromkeys(name for values in rows for name in values))
             if not self.columns:
                 return
-        if self.label is None and not _is_utf8(self.columns):
+        # Columns that are not kept may have any names, unless those wanted hide among them.
+        wanted = {self.text} if self.label is None else {self.text, self.label}
+        if not _is_utf8(self.columns) and (self.label is None or wanted.difference(self.columns)):
             raise ValueError(
                 f"{self.name} is not UTF-8: its columns are {self.columns!r:.200}. Save it as "
                 "UTF-8."
@@ -259,8 +273,8 @@ def _open_text(path: Path) -> IO[str]:
 
 
 def _csv_reader(file: IO[str], delimiter: str, **options: Any) -> Any:
-    """Make a reader for texts of any length; csv takes fields for broken from 131,073 on."""
-    csv.field_size_limit(_LONGEST)
+    """Make a reader for texts of any length."""
+    allow_long_fields()
     return csv.reader(file, delimiter=delimiter, **options)
 
 

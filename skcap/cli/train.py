@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +12,11 @@ import typer
 from skcap.cli import options
 from skcap.cli.classifiers import ENCODER, is_saved_classifier, make_classifier
 from skcap.cli.console import console
-from skcap.cli.labels import read_label_names
+from skcap.cli.labels import check_classes, read_label_names
 from skcap.cli.priors import find_prior
 from skcap.cli.shortcuts import read_shortcuts
 from skcap.cli.tables import Table
+from skcap.cli.wording import in_options
 
 __all__ = ["train"]
 
@@ -84,10 +86,13 @@ def train(
     classifier = make_classifier(model, guidance, epochs, seed, **more)
     if shortcuts is not None or plain_words:
         classifier.set_params(guidance=_swap(guidance, shortcuts, plain_words))
+    _check_parameters(classifier)
     _check_prior(classifier, guidance, prior)
+    output = Path(os.path.expanduser(output))
     _check_folder(output, overwrite)
     table = Table(data, text=text, label=label, format=input_format, skip_bad_rows=skip_bad_rows)
     texts, labels = table.texts_and_labels()
+    check_classes(labels, table.name)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The audit flags", UserWarning)  # see _tell_of_audit
         classifier.fit(_with_scores(texts, labels, find_prior(prior, labels, cache, names)), labels)
@@ -111,7 +116,7 @@ def _swap(guidance: str, shortcuts: Path | None, plain_words: bool) -> Any:
 
 def _tell_of_audit(classifier: Any) -> None:
     """Print what the audit found, and warn of what training left as it was."""
-    print("\n".join(classifier.audit_.sentences()))
+    print(in_options("\n".join(classifier.audit_.sentences())))
     flagged = classifier.audit_.shortcuts_["word"]
     swapped = set(classifier.guidance_[0].shortcuts_["word"])
     if left := [word for word in flagged if word not in swapped]:
@@ -122,6 +127,18 @@ def _tell_of_audit(classifier: Any) -> None:
         )
 
 
+def _check_parameters(classifier: Any) -> None:
+    """Refuse what a fit would refuse, but only after the prior was made."""
+    from skcap.models import resolve_device
+    from skcap.utils.validation import check_parameters
+
+    try:
+        check_parameters(classifier)
+        resolve_device(classifier.device)
+    except ValueError as error:
+        raise typer.BadParameter(in_options(str(error))) from None
+
+
 def _check_folder(folder: Path, overwrite: bool) -> None:
     """Refuse a folder that holds something, before the work whose result goes there."""
     from skcap.export.folder import check_target
@@ -130,7 +147,10 @@ def _check_folder(folder: Path, overwrite: bool) -> None:
         raise ValueError(
             f"{folder} holds a model already. Replace it with --overwrite, or name another folder."
         )
-    check_target(folder, overwrite=True)
+    try:
+        check_target(folder, overwrite=True)
+    except OSError as error:
+        raise ValueError(f"--output: {error}") from error
 
 
 def _check_prior(classifier: Any, guidance: str, prior: str | None) -> None:

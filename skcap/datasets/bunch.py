@@ -17,7 +17,7 @@ __all__ = ["as_bunch", "check_shots", "check_subset", "choose_rows", "scope_hint
 
 def check_subset(subset: str, allowed: Collection[str], hint: str = "") -> None:
     """Raise if `subset` is not one of the splits that a data set has."""
-    if subset not in allowed:
+    if not isinstance(subset, str) or subset not in allowed:
         raise ValueError(f"subset must be one of {list(allowed)}, got {subset!r}.{hint}")
 
 
@@ -76,6 +76,8 @@ def select_labels(
         return set(available)
     if isinstance(labels, str):
         raise TypeError(f"labels is a single string; pass a list, as in labels=[{labels!r}].")
+    if not isinstance(labels, Iterable):
+        raise TypeError(f"labels must be a list of classes, or None for all, got {labels!r:.60}.")
     wanted = [str(label) for label in labels]
     if not wanted:
         raise ValueError("labels is empty; name at least one class, or leave labels=None for all.")

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from skcap.utils.files import allow_long_fields
+from skcap.utils.spelling import check_spelling
+
 __all__ = ["Row", "find_folder", "read_files", "read_rows"]
 
 Row = tuple[str, str]  # text, label
@@ -45,6 +48,7 @@ def read_files(folder: Path, names: Iterable[str], text: str = "text") -> list[R
 
 def read_rows(path: Path, text: str = "text") -> list[dict[str, str]]:
     """Read a CSV file that has a column of texts and a column ``label``."""
+    allow_long_fields()
     # Strict: else a stray quotation mark makes one text of all rows up to the next one.
     reader = csv.DictReader(io.StringIO(_decode(path), newline=""), strict=True)
     missing = {text, "label"}.difference(reader.fieldnames or ())
@@ -63,6 +67,9 @@ def read_rows(path: Path, text: str = "text") -> list[dict[str, str]]:
             f"{path}: the row that ends in line {reader.reader.line_num} is broken ({error}). "
             "Write a quotation mark within a text as two, and put that text in quotation marks."
         ) from error
+    if not rows:
+        raise ValueError(f"{path} holds no rows below its header.")
+    check_spelling(str(path), (row["label"] for row in rows))
     return rows
 
 

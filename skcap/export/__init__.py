@@ -5,7 +5,13 @@ The methods ``save_pretrained``, ``from_pretrained`` and ``export_onnx`` of
 """
 
 from skcap.export.card import model_card
-from skcap.export.folder import check_not_recorded, read_record, write_record, writing_folder
+from skcap.export.folder import (
+    check_not_recorded,
+    read_record,
+    version_of_writer,
+    write_record,
+    writing_folder,
+)
 from skcap.export.layout import load_head, serving_tokenizer, write_model
 from skcap.export.onnx_file import write_onnx
 from skcap.export.plain import NotSaved, from_plain, to_plain
@@ -37,6 +43,7 @@ __all__ = [
     "restore_parameters",
     "serving_tokenizer",
     "to_plain",
+    "version_of_writer",
     "write_model",
     "write_onnx",
     "write_record",

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = [
     "check_not_recorded",
     "check_target",
     "read_record",
+    "version_of_writer",
     "write_record",
     "writing_folder",
 ]
@@ -54,6 +56,8 @@ def writing_folder(folder: str | os.PathLike[str], overwrite: bool) -> Iterator[
     ------
     FileExistsError
         If there is something at `folder` that must not be replaced.
+    OSError
+        If no folder can be made there.
 
     Notes
     -----
@@ -61,7 +65,7 @@ def writing_folder(folder: str | os.PathLike[str], overwrite: bool) -> Iterator[
     are, is emptied and filled file by file, its record last. If that is interrupted, it holds no
     record, so that nothing loads it.
     """
-    target = Path(folder).resolve()
+    target = Path(os.path.expanduser(folder)).resolve()
     check_target(target, overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
     fixed = _is_fixed(target)
@@ -75,19 +79,44 @@ def writing_folder(folder: str | os.PathLike[str], overwrite: bool) -> Iterator[
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def check_target(target: Path, overwrite: bool) -> None:
-    """Refuse to replace what is not a saved classifier, or any without being asked to.
+def check_target(folder: str | os.PathLike[str], overwrite: bool) -> None:
+    """Refuse a folder that cannot be written, before the work whose result goes there.
 
     Parameters
     ----------
-    target : pathlib.Path
+    folder : path-like
     overwrite : bool
 
     Raises
     ------
     FileExistsError
-        If there is something at `target` that must not be replaced.
+        If there is something at `folder` that must not be replaced: what is not a saved classifier,
+        or any without `overwrite`.
+    OSError
+        If no folder can be made there.
     """
+    target = Path(os.path.expanduser(folder))
+    _check_content(target, overwrite)
+    target = target.resolve()
+    _check_writable(target if _is_fixed(target) else target.parent, target)
+
+
+def _check_writable(place: Path, target: Path) -> None:
+    """Find out by trying whether folders can be made in a place, or where it is to be made."""
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".skcap-", dir=place))
+    except OSError as error:  # permissions do not tell: a disk may be read-only, /proc is no disk
+        reason = "that is not a folder" if place.is_file() else error.strerror
+        raise type(error)(
+            f"The folder {str(target)!r} cannot be written, since nothing can be made in "
+            f"{str(place)!r}: {reason}. Choose a folder in a place that you may write to."
+        ) from error
+
+
+def _check_content(target: Path, overwrite: bool) -> None:
+    """Refuse to replace what is not a saved classifier, or any without being asked to."""
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not (target / RECORD).is_file():
@@ -131,7 +160,7 @@ def _recorded(folder: Path) -> set[str]:
     """List the files that are a classifier's; none if the folder's record does not say."""
     try:
         return set(json.loads((folder / RECORD).read_bytes())["files"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, RecursionError, TypeError):
         return set()
 
 
@@ -219,10 +248,16 @@ def read_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise ModelLoadError(
             f"{str(path)!r} has format version {record.get('format_version')!r}, but this version "
             f"of skcap reads {_VERSION}. Use the version of skcap that wrote it "
-            f"({record.get('versions', {}).get('skcap', 'unknown')}), or save the model again."
+            f"({version_of_writer(record)}), or save the model again."
         )
     _check_files(path, record)
     return record
+
+
+def version_of_writer(record: Mapping[str, Any]) -> str:
+    """Name the version of skcap that wrote a record, which may be damaged."""
+    versions = record.get("versions")
+    return str(versions.get("skcap", "unknown")) if isinstance(versions, dict) else "unknown"
 
 
 def _parse(folder: Path) -> dict[str, Any]:
@@ -235,7 +270,7 @@ def _parse(folder: Path) -> dict[str, Any]:
             f"{str(folder)!r} has no {RECORD}, so it was not written by save_pretrained. To train "
             "a classifier that starts from an encoder in a folder, pass the folder as model=..."
         ) from None
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise ModelLoadError(f"{str(folder / RECORD)!r} is damaged: {error}.") from error
     if not isinstance(record, dict):
         raise ModelLoadError(f"{str(folder / RECORD)!r} is damaged: it holds no mapping.")

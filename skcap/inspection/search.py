@@ -89,8 +89,8 @@ def search_frame(search: Any) -> pd.DataFrame:
 
 def plot_search(
     search: Any,
-    x: str = "clf__beta",
-    line: str | None = "prior__aggregation",
+    x: str | None = None,
+    line: str | None = None,
     metric: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -104,11 +104,13 @@ def plot_search(
     ----------
     search : GridSearchCV, RandomizedSearchCV, HalvingGridSearchCV, ...
         A fitted search. In a halving search, the last iteration of each candidate counts.
-    x : str, default="clf__beta"
+    x : str or None, default=None
         The parameter on the horizontal axis. Its values are evenly spaced, in ascending order if
-        they are numbers, since no scale suits 0, 0.1, 1, 10.
-    line : str or None, default="prior__aggregation"
-        The parameter that has one line per value; None draws a single line.
+        they are numbers, since no scale suits 0, 0.1, 1, 10. None takes two of the parameters that
+        have several values in the search, numbers first: one for `x` and, if it is None, one for
+        `line`.
+    line : str or None, default=None
+        The parameter that has one line per value. None draws a single line, if `x` is given.
     metric : str or None, default=None
         Which metric to plot; None takes the one that the search refits on, or the only one.
     ax : matplotlib.axes.Axes or None, default=None
@@ -131,11 +133,13 @@ def plot_search(
     --------
     >>> from skcap.inspection import plot_search
     >>> search = GridSearchCV(pipe, {"clf__beta": [0.3, 1.0]}).fit(X, y)  # doctest: +SKIP
-    >>> plot_search(search, x="clf__beta", line=None)  # doctest: +SKIP
+    >>> plot_search(search)  # doctest: +SKIP
     """
     from skcap.inspection.plots._matplotlib import import_pyplot, label_ticks
 
     pyplot = import_pyplot()
+    if x is None:
+        x, line = _choose_axes(search, line)
     points, others = _best_points(search, x, line, metric)
     ax = pyplot.subplots(layout="constrained")[1] if ax is None else ax
     ticks, lines = _in_order(points["x"]), _in_order(points["line"])
@@ -160,6 +164,23 @@ def plot_search(
     if others:
         ax.set_title(f"each point is the best over {', '.join(others)}", fontsize="medium")
     return ax
+
+
+def _choose_axes(search: Any, line: str | None) -> tuple[str, str | None]:
+    """Choose a parameter for the horizontal axis, and one for the lines if none is given."""
+    frame, names = search_frame(search), _parameters(search)
+    if not names:
+        raise ValueError("There is nothing to plot: the search has no parameters.")
+    columns = {name: frame[_column(name)] for name in names if name != line or len(names) == 1}
+    varied = [name for name, values in columns.items() if values.map(_name).nunique() > 1]
+    varied.sort(key=lambda name: not _are_numbers(columns[name]))  # else in their order
+    x = varied[0] if varied else next(iter(columns))
+    return x, varied[1] if line is None and len(varied) > 1 else line
+
+
+def _are_numbers(values: pd.Series) -> bool:
+    known = values.dropna()  # a parameter need not be in every grid
+    return all(isinstance(v, numbers.Real) and not isinstance(v, bool | np.bool_) for v in known)
 
 
 def _best_points(

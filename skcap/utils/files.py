@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import os
 import secrets
 import shutil
@@ -13,7 +14,9 @@ from pathlib import Path
 
 from skcap.utils.words import show_surrogates
 
-__all__ = ["check_file_target", "replacing", "write_text"]
+__all__ = ["allow_long_fields", "check_file_target", "replacing", "write_text"]
+
+_LONGEST = 2**31 - 1  # characters of a field; csv takes no more on all systems
 
 
 @contextlib.contextmanager
@@ -113,3 +116,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """
     with replacing(path) as temporary:
         temporary.write_bytes(show_surrogates(text).encode())
+
+
+def allow_long_fields() -> None:
+    """Let csv read texts of any length; by default, it takes fields for broken from 131,073 on.
+
+    The limit is the whole process's, so each reader asks for it anew: something else may have
+    lowered it.
+    """
+    csv.field_size_limit(_LONGEST)

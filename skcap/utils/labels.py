@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set, ValuesView
+import datetime
+import difflib
+from collections.abc import Callable, Collection, Iterator, Mapping, Set, ValuesView
 from enum import Enum
 from numbers import Number
 from typing import Any
@@ -19,6 +21,7 @@ __all__ = [
     "LabelNames",
     "as_values",
     "check_labels",
+    "closest_label",
     "label_column",
     "meaningless_labels",
     "name_labels",
@@ -26,6 +29,7 @@ __all__ = [
 ]
 
 _UNLIKE_OBJECTS = (bool, int, np.bool_, np.integer, Enum)
+_TIMES = (datetime.date, datetime.time, datetime.timedelta)
 
 LabelNames = Mapping[Any, str] | Callable[[Any], str] | ArrayLike | None
 """What ``label_names`` parameters accept."""
@@ -49,7 +53,7 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
     ------
     ValueError
         If there are no texts; if `y` has another length, more than one label per text, a missing
-        label, labels of different kinds, or continuous values.
+        label, labels of different kinds, dates, or continuous values.
     TypeError
         If `y` is a generator.
 
@@ -71,6 +75,7 @@ def check_labels(texts: list[str], y: Any) -> np.ndarray:
         )
     if not len(labels):
         raise ValueError("X holds no texts; at least one is needed.")
+    _refuse_dates(labels)
     _refuse_continuous(labels)
     return labels
 
@@ -218,6 +223,15 @@ def _refuse_mixed(name: str, labels: np.ndarray) -> None:
         )
 
 
+def _refuse_dates(labels: np.ndarray) -> None:
+    """Refuse times: as plain objects, of which names are made, NumPy's may be bare numbers."""
+    if labels.dtype.kind in "mM" or isinstance(labels[0], _TIMES):
+        raise ValueError(
+            f"y holds dates or times, starting with {labels[0]}. Make strings of them, as in "
+            "[str(label) for label in y]."
+        )
+
+
 def _refuse_continuous(labels: np.ndarray) -> None:
     try:
         is_infinite = labels.dtype.kind == "f" and np.isinf(labels).any()
@@ -235,6 +249,30 @@ def _kind(label: Any) -> type:
     if isinstance(label, bool | np.bool_):
         return bool
     return next((kind for kind in (str, Number) if isinstance(label, kind)), type(label))
+
+
+def closest_label(label: Any, others: Collection[Any]) -> Any:
+    """Find what a label is most likely a misspelling of.
+
+    Parameters
+    ----------
+    label : object
+    others : collection
+
+    Returns
+    -------
+    object
+        One of `others`, or None if none is close.
+
+    Examples
+    --------
+    >>> from skcap.utils.labels import closest_label
+    >>> closest_label("rian", ["rain", "music"]), closest_label("1", [0, 1])
+    ('rain', 1)
+    """
+    by_text = {str(other): other for other in others}
+    close = difflib.get_close_matches(str(label), by_text, n=1)
+    return by_text[close[0]] if close else None
 
 
 def meaningless_labels(classes: np.ndarray) -> str | None:
@@ -320,9 +358,11 @@ def _given_names(labels: list[Any], label_names: Any) -> list[str]:
         label_names = {value_of(label): name for label, name in label_names.items()}
         absent = [label for label in labels if label not in label_names]
         if absent:
+            near = closest_label(absent[0], [key for key in label_names if key not in labels])
+            meant = "" if near is None else f" Did you write {near!r} for it?"
             raise ValueError(
                 f"label_names lacks {len(absent)} of the {len(labels)} classes, such as "
-                f"{absent[0]!r}. Its keys must be the labels of y, of the same type."
+                f"{absent[0]!r}.{meant} Its keys must be the labels of y, of the same type."
             )
         return [label_names[label] for label in labels]
     if callable(label_names):

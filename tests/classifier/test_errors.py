@@ -186,3 +186,19 @@ def test_texts_that_are_no_valid_unicode_are_named(make, plain):
 def test_options_of_loading_that_are_no_choice(make, name):
     with pytest.raises(ValueError, match=f"model_kwargs must not hold '{name}'.*amp=True"):
         make(guidance=None, model_kwargs={name: "bfloat16"}).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"model_kwargs": {"foo": 1}},
+        {"optimizer__betas": (2, 0.9)},
+        {"optimizer__betas": "high"},
+        {"criterion__label_smoothing": 5},
+        {"callbacks__schedule__foo": 1},
+    ],
+    ids=lambda parameters: "-".join(map(str, *parameters.items())),
+)
+def test_what_other_libraries_refuse_is_named(make, parameters):
+    with pytest.raises(ValueError, match=next(iter(parameters))):
+        make(guidance=None, **parameters).fit(TEXTS, LABELS)

@@ -160,6 +160,12 @@ def test_predictions_keep_the_order_of_texts(option):
     assert message.endswith("All texts are predicted, in their order.")
 
 
+def test_batches_of_a_users_own_are_refused():
+    """Torch takes no batch_sampler beside the size of batches, which skorch always passes."""
+    message = assert_refused("iterator_train__batch_sampler", "GuidedTextClassifier has no par")
+    assert "iterator_train__sampler takes another order" in message
+
+
 def test_replacements_named_in_errors_exist():
     assert {"share", "complement_weight"} <= RationaleGuidance().get_params().keys()
     assert {"normalize", "n_steps", "path"} <= AlignmentGuidance().get_params().keys()

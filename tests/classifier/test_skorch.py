@@ -16,7 +16,14 @@ from keyword_task import (
     weights,
 )
 from sklearn.model_selection import ShuffleSplit
-from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, LRScheduler
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    LoadInitState,
+    LRScheduler,
+)
 from skorch.dataset import ValidSplit
 from torch.utils.data import SequentialSampler
 
@@ -56,6 +63,23 @@ def test_checkpoint_brings_back_the_best(make, tmp_path):
     classifier = make(guidance=None, max_epochs=2, callbacks=[("best", best)]).fit(TEXTS, LABELS)
     saved = torch.load(tmp_path / "params.pt", weights_only=True)
     assert all(torch.equal(saved[name], value) for name, value in weights(classifier).items())
+
+
+def test_training_goes_on_from_a_checkpoint(make, tmp_path):
+    def checkpoint():
+        return Checkpoint(monitor=None, dirname=str(tmp_path))
+
+    first = make(guidance=None, max_epochs=2, callbacks=[checkpoint()]).fit(TEXTS, LABELS)
+    still = {"lr": 0.0, "head_lr": 0.0, "max_epochs": 1, "guidance": None}
+    again = make(callbacks=[LoadInitState(checkpoint())], **still).fit(TEXTS, LABELS)
+    assert same_weights(first, again)  # the head, too, which else starts from a probe
+
+
+def test_no_checkpoint_leaves_the_head_to_the_probe(make, tmp_path):
+    load = LoadInitState(Checkpoint(dirname=str(tmp_path)))
+    quick = {"guidance": None, "max_epochs": 1}
+    one = make(callbacks=[load], **quick).fit(TEXTS, LABELS)
+    assert same_weights(one, make(**quick).fit(TEXTS, LABELS))
 
 
 class Rates(Callback):

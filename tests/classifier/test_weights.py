@@ -102,6 +102,9 @@ def test_the_head_is_probed_once_however_often_the_net_is_trained_on(make, monke
         (np.zeros(48), "not all zero"),
         (-np.ones(48), "not negative"),
         (np.full(48, np.nan), "finite"),
+        ([1.0] * 46 + [-2, -3], "but row 46 is -2"),
+        ([1.0, "heavy"] * 24, "sample_weight must hold numbers .* row 1 is 'heavy'"),
+        ([1.0, 2.0, None] * 16, "row 2 is None"),
     ],
 )
 def test_bad_sample_weights(make, weight, message):
@@ -114,6 +117,14 @@ def test_class_weights_of_no_class_are_refused(make):
         ValueError, match=r"class_weight must have labels .*'alarm', got \['jazz'\]"
     ):
         make(guidance=None, class_weight={"jazz": 2.0}).fit(TEXTS, LABELS)
+
+
+def test_misspelt_classes_are_refused_where_a_class_has_no_weight(make):
+    weight = {"alarm": 2.0, "music": 1.0, "rian": 5.0}
+    with pytest.raises(ValueError, match=r"for 'rian', which is no label .* mean 'rain'\?"):
+        make(guidance=None, class_weight=weight).fit(TEXTS, LABELS)
+    # Classes that a fold may lack do no harm where all others have weights.
+    make(guidance=None, max_epochs=1, class_weight={**weight, "rain": 1.0}).fit(TEXTS, LABELS)
 
 
 def test_weights_that_cancel_each_other_are_refused(make):

@@ -237,7 +237,7 @@ def test_errors_and_warnings_speak_of_options(run, tmp_path, tiny_model):
         ),
         (
             "for the class. Pass the prior label_names that say what it is about.",
-            "for the class. Say with --label-names what it is about.",
+            "for the class. Give --label-names that say what it is about.",
         ),
         (
             "'label' is no parameter: keep 'text_names'",

@@ -127,6 +127,23 @@ def test_a_missing_column_names_those_that_there_are(write):
         Table(write("twice.csv", "text,text\na,b\n"), text="text")
 
 
+def test_text_and_label_are_two_columns(write):
+    with pytest.raises(typer.BadParameter, match="two columns, but both name 'label'"):
+        Table(write("data.csv", "text,label\na,b\n"), text="label", label="label")
+
+
+def test_a_file_in_utf16_is_told_to_be_saved_as_utf8(write):
+    path = write("data.csv", "text,label\na,b\n".encode("utf-16"))
+    with pytest.raises(ValueError, match=r"is not UTF-8: its columns are .*Save it as UTF-8"):
+        Table(path, text="text", label="label")
+
+
+def test_labels_that_look_alike_are_refused(write):
+    path = write("data.csv", "text,label\na,rain\nb, rain\n")
+    with pytest.raises(ValueError, match="the labels 'rain' and ' rain' differ by white space"):
+        Table(path, text="text", label="label").texts_and_labels()
+
+
 def test_empty_files(write):
     with pytest.raises(ValueError, match="Its columns are: none"):
         Table(write("data.csv", ""), text="text")

@@ -161,6 +161,8 @@ def test_labels_of_the_wrong_kind(home):
         load_banking77(labels="a", data_home=home)
     with pytest.raises(ValueError, match="labels is empty"):
         load_banking77(labels=[], data_home=home)
+    with pytest.raises(TypeError, match="labels must be a list of classes, or None for all, got 1"):
+        load_banking77(labels=1, data_home=home)
 
 
 def test_banking77_has_no_validation_split(home):
@@ -171,6 +173,8 @@ def test_banking77_has_no_validation_split(home):
 def test_unknown_subset_names_those_there_are(home):
     with pytest.raises(ValueError, match=r"\['train', 'valid', 'test'\], got 'dev'"):
         load_hwu64("dev", data_home=home)
+    with pytest.raises(ValueError, match=r"\['train', 'test'\], got \['train'\]"):
+        load_banking77(["train"], data_home=home)
 
 
 def test_out_of_scope_rows_are_added_on_request_only(home):
@@ -317,8 +321,10 @@ def test_missing_file_and_wrong_header_are_named(home):
         ("text,label\nhi,a\ncaf\xe9,b\n", r"test\.csv: line 3 is not valid UTF-8"),
         ('text,label\n"hi,a\nyou,b\n"so" it,c\n', r"test\.csv: .* ends in line 4 is broken"),
         ('text,label\n"hi,a\nyou,b\n', r"test\.csv: .* ends in line 3 is broken"),
+        ("text,label\n", r"test\.csv holds no rows"),
+        ("text,label\nhi,a\nyou, a\n", r"test\.csv: the labels 'a' and ' a' differ by white sp"),
     ],
-    ids=["comma", "label", "bytes", "quote", "open quote"],
+    ids=["comma", "label", "bytes", "quote", "open quote", "no rows", "white space"],
 )
 def test_damaged_rows_are_named_by_their_line(home, content, message):
     (home / "banking77" / "test.csv").write_bytes(content.encode("latin-1"))
@@ -330,6 +336,13 @@ def test_files_of_spreadsheets_begin_with_a_mark(home):
     path = home / "banking77" / "test.csv"
     path.write_text('text,label\n"hello, world",a\n', encoding="utf-8-sig")
     assert load_banking77("test", data_home=home).data == ["hello, world"]
+
+
+def test_texts_may_be_longer_than_csv_allows_by_default(home):
+    path = home / "banking77" / "test.csv"
+    path.write_text(f"text,label\n{'x' * 131_073},a\n", encoding="utf-8")
+    csv.field_size_limit(131_072)  # whatever was read before
+    assert len(load_banking77("test", data_home=home).data[0]) == 131_073
 
 
 # --- the hub, faked --------------------------------------------------------------------------

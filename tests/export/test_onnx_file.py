@@ -134,3 +134,11 @@ ENCODE = """
 from sentence_transformers import SentenceTransformer
 print(json.dumps(SentenceTransformer(folder, device="cpu").encode(given["texts"]).tolist()))
 """
+
+
+def test_the_home_folder_may_be_a_tilde(plain, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setattr("skcap.export.write_onnx", lambda path, *rest: path.write_bytes(b""))
+    plain.export_onnx("~/onnx/model.onnx")
+    assert (tmp_path / "onnx" / "model.onnx").exists()

@@ -17,6 +17,7 @@ from skorch.callbacks import EarlyStopping
 
 from skcap.classifier import GuidedTextClassifier
 from skcap.export import NotSaved
+from skcap.export.folder import check_target
 from skcap.guidance import BaseGuidance, RationaleGuidance, SwapGuidance
 from skcap.models import ModelLoadError
 
@@ -363,6 +364,29 @@ def test_a_failure_leaves_the_old_folder_and_nothing_else(plain, copied, monkeyp
     assert list(copied.parent.iterdir()) == [copied]
 
 
+def test_a_folder_that_cannot_be_made_is_refused_with_a_remedy(plain, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"nothing can be made in .*file': that is not a folder\. Ch"):
+        plain.save_pretrained(tmp_path / "file" / "deep" / "model")
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+def test_a_folder_that_takes_no_files_is_found_out_by_trying():
+    with pytest.raises(OSError, match="'/proc/model' cannot be written, since nothing can be made"):
+        check_target("/proc/model", overwrite=False)
+
+
+def test_the_home_folder_may_be_a_tilde(plain, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    plain.save_pretrained("~/model")
+    assert (tmp_path / "model" / "skcap.json").is_file()
+    assert load("~/model", device="cpu").predict(NEW_TEXTS[:2]).tolist() == (
+        plain.predict(NEW_TEXTS[:2]).tolist()
+    )
+
+
 def test_a_link_leads_to_the_folder_that_is_replaced(plain, copied, tmp_path):
     link = tmp_path / "current"
     link.symlink_to(copied)
@@ -403,6 +427,14 @@ def remove_weights(folder):
     (folder / "3_Dense/model.safetensors").unlink(missing_ok=True)
 
 
+def forget_weights(folder):
+    """Remove the head from the folder and from the list of its files."""
+    remove_weights(folder)
+    files = json.loads((folder / "skcap.json").read_text())["files"]
+    del files["3_Dense/model.safetensors"]
+    edit_record(folder, files=files)
+
+
 def change_weights(folder):
     path = folder / "0_Transformer/model.safetensors"
     content = bytearray(path.read_bytes())
@@ -432,6 +464,18 @@ FAULTS = {
     "is damaged, .*is not a value": lambda folder: edit_record(
         folder, parameters={"guidance": {"python": "os.system"}}
     ),
+    r"another version of skcap \(unknown\): TypeError": lambda folder: edit_record(
+        folder, versions=None, classes=3
+    ),
+    r"format version 9, .*\(unknown\)": lambda folder: edit_record(
+        folder, versions=["0.1"], format_version=9
+    ),
+    "max_length must be .*, got 'x'": lambda folder: edit_record(folder, max_length="x"),
+    r"max_length must be .*64\], got 999": lambda folder: edit_record(folder, max_length=999),
+    "is damaged: maximum recursion": lambda folder: (folder / "skcap.json").write_text(
+        "[" * 100_000
+    ),
+    "is damaged, .*3_Dense/model.safetensors": forget_weights,
     "is damaged, .*size mismatch": lambda folder: edit_record(
         folder, classes={"array": ["<U1", ["a", "b"]]}
     ),

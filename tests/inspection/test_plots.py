@@ -148,10 +148,16 @@ def test_a_title_may_have_several_lines():
     assert title.y1 <= ax.figure.bbox.y1
 
 
+def test_words_of_a_single_source_need_no_name():
+    ax = plot_words(source("stop now", 1, 2), 0)
+    assert [text.get_text() for text in words_at(ax)] == ["stop", "now"]
+    assert "scores" in [text.get_text() for text in ax.texts]
+
+
 def test_words_refuse_what_they_cannot_draw():
     prior = source("stop", 1)
-    with pytest.raises(TypeError, match="sources must map names"):
-        plot_words(prior)
+    with pytest.raises(TypeError, match="sources must be a PriorMatrix, or map names"):
+        plot_words([prior])
     with pytest.raises(TypeError, match=r"sources\['CAP'\] must be a PriorMatrix"):
         plot_words({"CAP": [1]})
     with pytest.raises(ValueError, match="sources is empty"):

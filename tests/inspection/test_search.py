@@ -303,6 +303,24 @@ def test_plot_by_hand(pyplot):
     assert ax.get_title() == ""
 
 
+@pytest.mark.parametrize(
+    ("grid", "given", "x", "line"),
+    [
+        ({"a": [0, 1]}, {}, "a", ""),
+        ({"b": ["mean", "max"], "a": [0, 1]}, {}, "a", "b"),  # numbers go to the axis
+        ({"a": [0], "b": ["mean", "max"]}, {}, "b", ""),
+        ({"a": [0], "b": ["mean"]}, {}, "a", ""),
+        ({"a": [0, 1], "c": [2, 5]}, {}, "a", "c"),
+        ({"a": [0, 1], "c": [2, 5]}, {"line": "a"}, "c", "a"),
+        ({"a": [0, 1], "c": [2, 5]}, {"x": "c"}, "c", ""),
+    ],
+)
+def test_plot_chooses_what_the_search_varies(pyplot, grid, given, x, line):
+    ax = plot_search(known(grid), **given)
+    legend = ax.get_legend()
+    assert (ax.get_xlabel(), legend.get_title().get_text() if legend else "") == (x, line)
+
+
 def test_plot_takes_the_best_and_says_so(pyplot):
     ax = plot_search(known({"a": [0, 1], "c": [2, 5, 3], "d": [None]}), x="a", line=None)
     assert list(drawn(ax).values()) == [[(0, 5, 0), (1, 15, 0)]]
@@ -368,9 +386,11 @@ def test_plot_leaves_out_what_failed(pyplot):
 def test_plot_mistakes(pyplot):
     search = known({"a": [0, 1]})
     with pytest.raises(ValueError, match=r"x must be a parameter of the search \('a'\), got 'clf"):
-        plot_search(search)
+        plot_search(search, x="clf__beta")
     with pytest.raises(ValueError, match=r"line must be .* \('a' or None\), got 'prior__aggreg"):
-        plot_search(search, x="a")
+        plot_search(search, x="a", line="prior__aggregation")
+    with pytest.raises(ValueError, match=r"line must be .* \('a' or None\), got 'prior__aggreg"):
+        plot_search(search, line="prior__aggregation")
     with pytest.raises(ValueError, match="metric must be one of 'score', got 'accuracy'"):
         plot_search(search, x="a", line=None, metric="accuracy")
 

@@ -1,3 +1,4 @@
+import datetime
 from enum import Enum
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 import scipy.sparse
 
 from skcap.utils.labels import check_labels, meaningless_labels, name_labels
+from skcap.utils.spelling import check_spelling
 
 
 class Intent(str, Enum):  # noqa: UP042  (whose str() is not its value)
@@ -102,6 +104,33 @@ def test_what_else_is_refused(y, error, message):
         check_labels(TEXTS, y)
 
 
+DAYS = pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-03"])
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        DAYS.to_numpy(),
+        DAYS,
+        pd.Series(DAYS),
+        pd.Series(DAYS).dt.tz_localize("UTC"),
+        list(DAYS),
+        [datetime.date(2026, 1, day) for day in (1, 2, 3)],
+        np.array([1, 2, 3], dtype="timedelta64[D]"),
+    ],
+)
+def test_dates_are_refused(y):
+    with pytest.raises(ValueError, match=r"y holds dates or times, .* \[str\(label\) for label"):
+        check_labels(TEXTS, y)
+    check_labels(TEXTS, [str(label) for label in y])
+
+
+def test_labels_of_a_file_that_look_alike_are_refused():
+    with pytest.raises(ValueError, match=r"a\.csv: the labels ' rain' and 'rain' differ by white"):
+        check_spelling("a.csv", ["music", " rain", "music", "rain"])
+    check_spelling("a.csv", [" rain", "music", " rain", "Rain"])
+
+
 def test_no_texts():
     with pytest.raises(ValueError, match="at least one is needed"):
         check_labels([], [])
@@ -129,6 +158,7 @@ def test_names_may_come_in_the_order_of_the_classes(kind):
         (["no", "yes \ud83d"], ValueError, "label 1 a name that is not valid Unicode"),
         (["no", "no"], ValueError, "0 and 1 share the name 'no'"),
         ({0: "no"}, ValueError, "label_names lacks 1 of the 2 classes, such as 1"),
+        ({0: "no", "1": "yes"}, ValueError, "such as 1. Did you write '1' for it?"),
         ("no", TypeError, "label_names must be a mapping.* got str"),
         (3, TypeError, "label_names must be a mapping.* got int"),
         ([["no"], ["yes"]], TypeError, "label_names must be a mapping.* got list"),

@@ -33,7 +33,7 @@ _NAMES = 0.4  # largest share of the width that the names of the sources take
 
 
 def plot_words(
-    sources: Mapping[str, PriorMatrix],
+    sources: PriorMatrix | Mapping[str, PriorMatrix],
     row: int = 0,
     *,
     ax: Axes | None = None,
@@ -44,8 +44,9 @@ def plot_words(
 
     Parameters
     ----------
-    sources : mapping of str to PriorMatrix
-        Priors or attributions of the same texts, by name; drawn from top to bottom.
+    sources : PriorMatrix, or mapping of str to PriorMatrix
+        Priors or attributions of the same texts, by name; drawn from top to bottom. A single one
+        has the name "scores".
     row : int, default=0
         Position of the text in them.
     ax : matplotlib.axes.Axes or None, default=None
@@ -69,7 +70,7 @@ def plot_words(
     IndexError
         If a source has no such row.
     TypeError
-        If `sources` is not a mapping of PriorMatrix.
+        If `sources` is neither a PriorMatrix nor a mapping of these.
     ValueError
         If there is no source, the text has no words, or the sources differ in this text.
 
@@ -96,6 +97,8 @@ def plot_words(
     plt = import_pyplot()
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
+    if isinstance(sources, PriorMatrix):
+        sources = {"scores": sources}
     words, scores = _one_text(sources, row, normalize)
     shown = [drawable(word) for word in words]
     names = [drawable(str(name)) for name in sources]
@@ -132,8 +135,7 @@ def _one_text(
     """Return the words of the text and the scores, shape (n_sources, n_words)."""
     if not isinstance(sources, Mapping):
         raise TypeError(
-            f"sources must map names to PriorMatrix, got {type(sources).__name__}. For one source, "
-            "pass {'prior': prior}."
+            f"sources must be a PriorMatrix, or map names to such, got {type(sources).__name__}."
         )
     if not sources:
         raise ValueError("sources is empty; at least one PriorMatrix is needed.")
