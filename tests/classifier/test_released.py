@@ -36,7 +36,7 @@ def test_a_pickle_holds_one_model(unguided, swapped):
     assert not swapped.audit_.shortcuts_.empty
     weights = sum(value.nbytes for value in swapped.net_.module_.state_dict().values())
     plain, guided = (len(pickle.dumps(fitted)) for fitted in (unguided, swapped))
-    assert guided - plain < weights / 2
+    assert guided - plain < 0.8 * weights  # the tables of two audits, and not another model
 
 
 def test_the_audit_can_be_read(swapped):
