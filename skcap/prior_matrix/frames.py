@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from skcap.prior_parts import object_array
+from skcap.prior_matrix.parts import object_array
 from skcap.utils.validation import check_choice, check_number, integer
 from skcap.utils.words import split_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from skcap.prior_matrix import PriorMatrix
+    from skcap.prior_matrix.matrix import PriorMatrix
 
 __all__ = ["frame_from_prior", "texts_and_scores"]
 

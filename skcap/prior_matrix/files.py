@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from skcap.prior_parts import (
+from skcap.prior_matrix.parts import (
     canonical,
     check_provenance,
     cumulative,

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from skcap import prior_parts as parts
-from skcap.prior_exchange import PriorExchange
-from skcap.prior_files import LARGEST_FILE, read_prior, write_prior
-from skcap.prior_frames import frame_from_prior, texts_and_scores
-from skcap.prior_parts import PriorRecord, check_same_texts
+from skcap.prior_matrix import parts
+from skcap.prior_matrix.exchange import PriorExchange
+from skcap.prior_matrix.files import LARGEST_FILE, read_prior, write_prior
+from skcap.prior_matrix.frames import frame_from_prior, texts_and_scores
+from skcap.prior_matrix.parts import PriorRecord
 from skcap.utils.files import write_text
 from skcap.utils.seeds import draw_seed
 from skcap.utils.validation import check_number, integer
@@ -25,7 +25,7 @@ from skcap.utils.words import check_texts, split_words
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PriorMatrix", "PriorRecord", "check_same_texts"]
+__all__ = ["PriorMatrix"]
 
 
 class PriorMatrix(PriorExchange):

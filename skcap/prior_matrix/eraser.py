@@ -15,7 +15,7 @@ from skcap.utils.files import replacing
 from skcap.utils.words import check_encodable, split_words
 
 if TYPE_CHECKING:
-    from skcap.prior_matrix import PriorMatrix
+    from skcap.prior_matrix.matrix import PriorMatrix
 
 __all__ = ["read_eraser", "write_eraser"]
 

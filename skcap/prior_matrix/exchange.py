@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from skcap.prior_eraser import read_eraser, write_eraser
+from skcap.prior_matrix.eraser import read_eraser, write_eraser
 from skcap.utils.files import replacing
 from skcap.utils.optional import import_optional
 from skcap.utils.words import check_encodable

@@ -14,7 +14,7 @@ from skcap.utils.seeds import content_seed
 from skcap.utils.words import split_words
 
 if TYPE_CHECKING:
-    from skcap.prior_matrix import PriorMatrix
+    from skcap.prior_matrix.matrix import PriorMatrix
 
 __all__ = [
     "PriorRecord",
