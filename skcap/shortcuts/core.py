@@ -96,11 +96,8 @@ def audit_words(
             seed=seed,
             verbose=verbose,
         )
-        effects = measure(candidates)
         # No word of "sent from my phone" may sway a model, and all of them together may.
-        rows, marks = whole_marks(candidates, effects["p_reliance"] > LEVEL)
-        if rows.any():
-            effects[rows] = measure(marks).to_numpy()
+        effects = _measure(candidates, measure, lambda found: found["p_reliance"] > LEVEL)
         table = _join(table, effects, table["tested"])
     relied = is_relied_on(table)
     if explain is not None:
@@ -120,14 +117,26 @@ def audit_words(
             found = measure_denial(shares, some, codes, n_permutations=n_permutations, seed=seed)
             return found.assign(understood=measure_understanding(of_drawn, some, codes))
 
-        denial = measure_prior(candidates)
         # A word that the prior speaks for is no part of the mark that it stands beside.
-        rows, marks = whole_marks(candidates, denial["prior"] <= denial["expected"])
-        if rows.any():
-            denial[rows] = measure_prior(marks).to_numpy()
+        denial = _measure(
+            candidates, measure_prior, lambda found: found["prior"] <= found["expected"]
+        )
         families = deny_families(denial.join(candidates.table[["family", "code"]]), fdr)
         table = _join(table, denial.join(families), judged)
     return add_verdict(table, fdr)
+
+
+def _measure(
+    candidates: Candidates,
+    measure: Callable[[Candidates], pd.DataFrame],
+    is_part: Callable[[pd.DataFrame], pd.Series],
+) -> pd.DataFrame:
+    """Measure candidates, and anew as one those that are parts of the same mark."""
+    found = measure(candidates)
+    rows, marks = whole_marks(candidates, is_part(found).to_numpy())
+    if rows.any():
+        found[rows] = measure(marks).to_numpy()
+    return found
 
 
 def _test_association(
