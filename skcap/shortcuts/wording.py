@@ -70,9 +70,7 @@ def _denial(row: Mapping[str, Any]) -> str:
         f"Its share of the prior's scores is {share:+.2f}, against {row['expected']:+.2f} by chance"
     )
     if row["by"] == "family":
-        said += (
-            f"; the shares of all words like it ({row['family']}) are below chance, taken together"
-        )
+        said += f"; the prior denies words of its kind ({row['family']})"
     return f"{said}."
 
 
