@@ -1,6 +1,8 @@
 """Find planted marks: the audit, and what each of its three tests finds alone.
 
     python -m benchmarks.shortcuts.audit_planted --datasets hwu64 --seeds 0 1 --share 1.0 0.6
+    python -m benchmarks.shortcuts.audit_planted --classes 6 --share 1.0 0.0   # of few classes
+    python -m benchmarks.shortcuts.audit_planted --render   # print what few classes come to
 
 The training texts are those of `benchmarks.paper.shortcut`: a share of the texts of each class has
 the mark of its class. An unguided model learns them and is audited: with CAP by SmolLM2-135M, with
@@ -14,6 +16,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import warnings
+from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +25,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks._intents import dataset_name
-from benchmarks.paper.draws import make_draw
-from benchmarks.paper.run import keep_run
+from benchmarks.natural.table import as_table
+from benchmarks.paper.draws import Draw, make_draw
+from benchmarks.paper.run import keep_run, read_lines
 from benchmarks.paper.shortcut import CHOICES, sign, words_of
 from benchmarks.paper.teachers import make_source, read_prior
 from skcap import GuidedTextClassifier, PriorMatrix
@@ -36,13 +41,23 @@ def plant(setting: dict[str, Any], folder: str | None) -> tuple[PriorMatrix, np.
     """Mark a share of each class's texts; give the prior of all texts, labels and marks."""
     dataset, kind, seed = setting["dataset"], setting["kind"], setting["seed"]
     share = setting["share"]
-    draw, marks = sign(make_draw(dataset, 5, seed, "test"), seed, kind, share)
+    draw = some_classes(make_draw(dataset, 5, seed, "test"), setting.get("classes"), seed)
+    draw, marks = sign(draw, seed, kind, share)
     if folder is None:
         prior = make_source("cap").fit_transform(draw.X, draw.y)
     else:
         kinds = {0.0: ("clean",), 1.0: (kind,)}.get(share, (kind, "clean"))
         prior = read_prior(folder, dataset, kinds, seed, draw.X)
     return prior, draw.y, words_of(marks) if share else set()
+
+
+def some_classes(draw: Draw, n_classes: int | None, seed: int) -> Draw:
+    """Keep the training texts of some classes, drawn by the seed."""
+    if n_classes is None:
+        return draw
+    chosen = np.random.default_rng(seed).permutation(np.unique(draw.y))[:n_classes]
+    kept = np.isin(draw.y, chosen)
+    return replace(draw, X=np.asarray(draw.X, dtype=object)[kept].tolist(), y=draw.y[kept])
 
 
 def found_by(audit: ShortcutAudit, X: Any, y: np.ndarray, marks: set[str]) -> dict[str, Any]:
@@ -80,16 +95,42 @@ def measure(setting: dict[str, Any], folder: str | None) -> dict[str, Any]:
     return {"figures": figures}
 
 
+def few_classes() -> str:
+    """Tabulate what audits of few classes flag, over all draws of a set and a kind of marks."""
+    runs = defaultdict(list)
+    for line in read_lines(PATH):
+        own = line["settings"]
+        if "classes" in own:
+            kind = own["kind"] if own["share"] else "clean texts"
+            runs[own["dataset"], own["classes"], kind].append(line["figures"])
+    rows = []
+    for (dataset, n_classes, kind), found in sorted(runs.items()):
+        hits = [round((run["audit"]["recall"] or 0) * run["n_marks"]) for run in found]
+        others = sum(run["audit"]["flagged"] for run in found) - sum(hits)
+        counted = [f"{n} of {run['n_marks']}" for n, run in zip(hits, found, strict=True)]
+        shuffled = np.mean([run["shuffled"] for run in found])
+        cells = [", ".join(counted) if any(hits) else "", str(others), f"{shuffled:.1f}"]
+        rows.append([dataset, str(n_classes), kind, str(len(found)), *cells])
+    head = ["data", "classes", "mark", "draws", "marks flagged", "other words, in all", "shuffled"]
+    return as_table(head, rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--datasets", nargs="+", type=dataset_name, default=["hwu64"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--kind", choices=CHOICES, default="speaker")
     parser.add_argument("--share", nargs="+", type=float, default=[1.0], help="0 is clean texts")
+    parser.add_argument("--classes", type=int, help="take so many classes, instead of all")
+    parser.add_argument("--render", action="store_true", help="only print a table of few classes")
     parser.add_argument("--priors", help="folder with <dataset>-<kind>-<seed>.npz, made before")
     options = parser.parse_args()
+    if options.render:
+        print(few_classes())
+        return
     for seed, dataset, share in itertools.product(options.seeds, options.datasets, options.share):
         setting = {"dataset": dataset, "seed": seed, "kind": options.kind, "share": share}
+        setting |= {} if options.classes is None else {"classes": options.classes}
         line = keep_run(PATH, setting, partial(measure, setting, options.priors))
         if line is not None:
             print(setting, {k: line["figures"][k] for k in ("audit", "shuffled")}, flush=True)
