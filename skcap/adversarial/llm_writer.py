@@ -7,7 +7,7 @@ from typing import Any
 from skcap.adversarial.edits import Edit, RejectedEditError, find_problem
 from skcap.adversarial.writers import BaseWriter
 from skcap.llm import PromptTooLongError
-from skcap.llm.chat import BaseChat, Message, RefusedError
+from skcap.llm.chat import BaseChat, CutReplyError, Message, RefusedError
 from skcap.utils.validation import check_parameters, integer, number
 
 __all__ = ["LLMWriter"]
@@ -109,8 +109,11 @@ class LLMWriter(BaseWriter):
                 temperature=self.temperature if attempt else 0.0,
                 seed=(seed + attempt) % 2**31,
             )
-        except RefusedError as error:  # this text alone is lost, not those before it
+        # This text alone is lost, not those before it.
+        except RefusedError as error:
             raise RejectedEditError("the model refused the request") from error
+        except CutReplyError as error:
+            raise RejectedEditError("the model's reply was too long") from error
         except PromptTooLongError as error:
             raise RejectedEditError("the text is too long for the model") from error
 

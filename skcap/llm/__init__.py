@@ -7,6 +7,8 @@ models that write.
 
 from __future__ import annotations
 
+from os import PathLike
+
 from skcap.llm.base import BaseLLM, PromptTooLongError
 from skcap.llm.estimator import EstimatorLLM
 from skcap.llm.fake import FakeLLM
@@ -28,13 +30,13 @@ __all__ = [
 ]
 
 
-def resolve_llm(llm: str | BaseLLM) -> BaseLLM:
+def resolve_llm(llm: str | PathLike[str] | BaseLLM) -> BaseLLM:
     """Turn the `llm` parameter of an estimator into a language model.
 
     Parameters
     ----------
-    llm : str or BaseLLM
-        A string is the name of a model for :class:`TransformersLLM`.
+    llm : str, path or BaseLLM
+        A string or a path is the name of a model for :class:`TransformersLLM`.
 
     Returns
     -------
@@ -57,8 +59,15 @@ def resolve_llm(llm: str | BaseLLM) -> BaseLLM:
         if not llm:
             raise ValueError("llm must be the name of a model or a BaseLLM, got an empty name.")
         return TransformersLLM(llm)
+    if isinstance(llm, PathLike):
+        return TransformersLLM(llm)
     if isinstance(llm, BaseLLM):
         return llm
+    if isinstance(llm, type):
+        raise TypeError(
+            f"llm must be the name of a model or a BaseLLM, got the class {llm.__name__}. Pass an "
+            f"instance, as in {llm.__name__}()."
+        )
     raise TypeError(
         f"llm must be the name of a model or a BaseLLM, got {type(llm).__name__}. A model that "
         "you have loaded cannot be passed: name it, as in TransformersLLM('path/to/folder')."

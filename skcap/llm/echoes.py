@@ -8,17 +8,13 @@ one that spans the join counts as label.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-__all__ = ["EchoError", "check_no_command", "count_label_tokens"]
+from skcap.llm.special_tokens import COMMAND
 
-# What a tokenizer takes for a command where a server lets texts speak in special tokens. Those of
-# HTML ("</div>") are ordinary tokens in many vocabularies.
-_SPECIAL = re.compile(
-    r"<\|[^|<>]*\|>|<\uff5c[^\uff5c<>]*\uff5c>|</?s>|<(bos|eos|pad|unk|mask)>"
-    r"|<(start|end)_of_(turn|image)>|\[/?INST\]|\[(CLS|SEP|PAD|MASK|UNK)\]"
-)
+__all__ = ["EchoError", "check_no_command", "count_label_tokens", "starts_late"]
+
+_LONGEST_TOKEN = 128  # characters; there are tokens of so many dashes
 
 
 class EchoError(ValueError):
@@ -80,25 +76,56 @@ def count_label_tokens(tokens: Sequence[str], prompt: str, label: str) -> int:
     return len(tokens) - _with_first_character(tokens, place, prompt)
 
 
-def check_no_command(tokens: Sequence[str], body: str) -> None:
+def starts_late(tokens: Sequence[str], text: str) -> bool:
+    """Whether tokens lack more of a text's beginning than the first of them can hold.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+        As for :func:`count_label_tokens`; the first one may be "", as it is not shown.
+    text : str
+        What was sent.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from skcap.llm.echoes import starts_late
+    >>> starts_late(["", " it", "?"], "Where is it?"), starts_late(["", " is"], "Where is")
+    (True, False)
+    """
+    if not tokens or tokens[0]:
+        return False
+    n_left = len(_skeleton(text)) - len(_skeleton("".join(tokens)))
+    place = 0
+    while n_left > 0 and place < len(text):
+        n_left -= len(_skeleton(text[place]))
+        place += 1
+    head = text[:place].strip()
+    return len(head.split()) > 1 or len(head) > _LONGEST_TOKEN
+
+
+def check_no_command(tokens: Sequence[str], *texts: str) -> None:
     """Check that no part of a text was read as a special token, which could end the prompt.
 
     Parameters
     ----------
     tokens : sequence of str
-    body : str
-        The text itself, without what stands around it in the prompt: an instruction may hold
-        special tokens, such as those of a chat template.
+    *texts : str
+        The text itself and its label, without what stands around them in the prompt: a template
+        may hold special tokens, such as those of a chat.
 
     Raises
     ------
     EchoError
     """
-    for marker in {token.strip() for token in tokens if _SPECIAL.fullmatch(token.strip())}:
-        if marker in body:
+    for marker in {token.strip() for token in tokens if COMMAND.fullmatch(token.strip())}:
+        if any(marker in text for text in texts):
             raise EchoError(
-                f"a text holds {marker!r}, which the server reads as a special token. Take it out "
-                "of the text"
+                f"a text or label holds {marker!r}, which the server reads as a special token. "
+                "Take it out of there"
             )
 
 

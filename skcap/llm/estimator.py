@@ -18,6 +18,8 @@ __all__ = ["LEAST_LOG_PROB", "EstimatorLLM"]
 LEAST_LOG_PROB = float(np.log(np.finfo(np.float64).tiny))
 """What stands for the logarithm of the probability 0."""
 
+_ROUNDING = 1e-6  # above 1, where no probability is
+
 
 class EstimatorLLM(BaseLLM):
     """A fitted text classifier, asked for the probability of a class by the class's name.
@@ -70,14 +72,23 @@ class EstimatorLLM(BaseLLM):
 
     def _predict(self, bodies: list[str]) -> np.ndarray:
         found = np.asarray(self.estimator.predict_proba(bodies), dtype=np.float64)
-        name = f"{type(self.estimator).__name__}.predict_proba"
+        name = f"estimator: {type(self.estimator).__name__}.predict_proba"
         if found.ndim != 2 or len(found) != len(bodies):
             raise ValueError(
                 f"{name} must give one row per text and one column per class, but for "
                 f"{len(bodies)} texts it gave the shape {found.shape}."
             )
-        if not (np.isfinite(found) & (found >= 0)).all():
-            raise ValueError(f"{name} must give probabilities, but gave NaN or negative numbers.")
+        n_classes = len(getattr(self.estimator, "classes_", found.T))
+        if found.shape[1] != n_classes:
+            raise ValueError(
+                f"{name} must give one column for each of its {n_classes} classes_, but gave "
+                f"{found.shape[1]}. Make the two agree."
+            )
+        if not ((found >= 0) & (found <= 1 + _ROUNDING)).all():
+            raise ValueError(
+                f"{name} must give probabilities, but gave NaN or negative numbers, or numbers "
+                "above 1."
+            )
         return found
 
     def _column(self, continuation: str, n_classes: int) -> int:
@@ -90,7 +101,7 @@ class EstimatorLLM(BaseLLM):
         return int(column)
 
     def fingerprint(self) -> str:
-        """Identify the classifier by everything it holds.
+        """Identify the classifier by everything it holds, and the columns that are asked for.
 
         Returns
         -------
@@ -109,7 +120,8 @@ class EstimatorLLM(BaseLLM):
         check_parameters(self)
         try:
             state, code = joblib.hash(self.estimator), own_code(self.estimator)
-            return f"estimator:{state}{code and f'|code={code}'}"
+            columns = joblib.hash(sorted((str(k), str(v)) for k, v in self.columns.items()))
+            return f"estimator:{state}{code and f'|code={code}'}|columns={columns}"
         except PicklingError as error:
             raise ValueError(
                 "estimator cannot be identified, as part of it does not pickle: lambdas, and "

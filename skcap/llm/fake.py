@@ -121,6 +121,11 @@ class FakeLLM(BaseLLM):
                     f"{row!r:.60}."
                 )
             for continuation, value in row.items():
+                if not isinstance(continuation, str):
+                    raise ValueError(
+                        f"affinities[{word!r}] must have continuations, which are strings, as "
+                        f"keys, got {continuation!r:.60}."
+                    )
                 if not isinstance(value, Real) or not math.isfinite(value):
                     raise ValueError(
                         f"affinities[{word!r}][{continuation!r}] must be a finite number, got "

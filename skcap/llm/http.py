@@ -43,6 +43,7 @@ Reader = Callable[[dict[str, Any]], Any]
 _RETRY_STATUS = (408, 409, 425, 429)
 _LASTING = (501, 505)  # faults of a server (5xx) that do not pass
 _REFUSED = (400, 413, 422)
+_KEY_REFUSED = (401, 403)
 _LONGEST_WAIT = 60.0  # seconds; what a server asks for beyond that is not waited for
 _LARGEST_REPLY = 32 * 2**20  # bytes; a thousand tokens with log-probabilities take about 0.1 MB
 _DEEPEST_REPLY = 64
@@ -61,14 +62,20 @@ class ServerError(RuntimeError):
     skcap.llm.http.ServerError: ...
     """
 
+    status: int | None = None  # of the answer, where there was one
+
+    @property
+    def is_about_key(self) -> bool:
+        """Whether the server refuses the key, or wants one."""
+        return self.status in _KEY_REFUSED
+
 
 class PassingError(ServerError):
     """An error that may pass: busy, failing or slow; `wait` is the server's Retry-After (s)."""
 
-    def __init__(self, message: str, wait: float | None = None, status: int | None = None) -> None:
+    def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
         self.wait = wait
-        self.status = status
 
 
 class RefusedRequestError(ServerError):
@@ -354,27 +361,51 @@ class JsonServer:
         if status == 200:
             try:
                 value = parse_json(content)
-                return value if read is None else read(value)
+                if read is not None:
+                    return read(value)
             except ValueError as error:
                 raise PassingError(f"{url} sent a reply that {error}: {told}") from None
+            if value.get("error"):
+                raise ServerError(f"{url} sent an error: {self.hide_key(_message(value))}")
+            return value
+        failure = self._failure(url, status, told)
+        failure.status = status
+        if isinstance(failure, PassingError):
+            failure.wait = _retry_after(headers.get("Retry-After"))
+        raise failure
+
+    def _failure(self, url: str, status: int, told: str) -> ServerError:
+        """Make an error of an answer that is none."""
         try:
             phrase = " " + http.HTTPStatus(status).phrase
         except ValueError:
             phrase = ""
         if 300 <= status < 400:
-            raise ServerError(
+            return ServerError(
                 f"{url} answered {status}{phrase}. Redirects are not followed, since texts and "
                 "key would go to another address; pass the final one as base_url."
             )
         message = f"{url} answered {status}{phrase}: {told}"
+        if status in _KEY_REFUSED:
+            refused = "wants a key" if self._key is None else "refuses the key"
+            return ServerError(
+                f"{message.rstrip('.')}. The server {refused}: set api_key_env to the name of an "
+                "environment variable that holds a valid one."
+            )
         if status in _RETRY_STATUS or (500 <= status < 600 and status not in _LASTING):
-            raise PassingError(message, _retry_after(headers.get("Retry-After")), status)
-        raise (RefusedRequestError if status in _REFUSED else ServerError)(message)
+            return PassingError(message)
+        return (RefusedRequestError if status in _REFUSED else ServerError)(message)
 
     def _wait(self, state: Any) -> float:
         """Seconds to wait after a failed attempt; tenacity asks."""
         wait = self._retry_wait * 2 ** (state.attempt_number - 1) * _JITTER.uniform(0.5, 1.5)
         return min(max(wait, state.outcome.exception().wait or 0.0), _LONGEST_WAIT)
+
+
+def _message(reply: dict[str, Any]) -> str:
+    """Read the message of an error, which is a string or an object that holds one."""
+    error = reply["error"]
+    return str(error.get("message", error) if isinstance(error, dict) else error)
 
 
 def parse_json(content: bytes) -> dict[str, Any]:

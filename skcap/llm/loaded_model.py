@@ -27,6 +27,14 @@ __all__ = ["LoadedModel", "check_length"]
 
 # Longer trees would attend to more than they save: attention costs the square of a row's length.
 _ROW_TOKENS = 512
+# Text that a model finds likely, since the rounding of 16 bits moves unlikely tokens by more than
+# a wrong mask may. The second is the beginning of the first, and the third a branch.
+_PROBES = (
+    "one two three four five six seven eight nine",
+    "one two three four five six seven",
+    "one two three four six eight ten twelve",
+)
+_LONGEST_PROBE = 64  # tokens
 
 
 def _refuse_random_weights(model: str, missing: Collection[str]) -> None:
@@ -262,14 +270,8 @@ class LoadedModel:
 
     def _probe_failure(self) -> str | None:
         """Score three prompts as a tree and alone; say what is wrong if that differs."""
-        vocabulary = min(self.config.vocab_size, 1000)
-        ids, branch = np.random.default_rng(0).integers(0, vocabulary, (2, 12)).tolist()
-        probe = [
-            EncodedPrompt(tuple(ids), 8),
-            EncodedPrompt(tuple(ids[:10]), 8),
-            EncodedPrompt(tuple(ids[:4] + branch[4:]), 9),
-        ]
         try:
+            probe = self._probe_prompts()
             error = np.abs(self.score_trees(probe, 64) - self.score_padded(probe, 64)).max()
         except Exception as failure:  # whatever the model's own code may raise
             return f"it failed on a probe ({type(failure).__name__}: {failure})"
@@ -279,6 +281,28 @@ class LoadedModel:
         if error <= tolerance:
             return None
         return f"a probe was off by {error:.2g} in log probability"
+
+    def _probe_prompts(self) -> list[EncodedPrompt]:
+        """Encode text; or draw tokens, where the tokenizer is no good for this model."""
+        first = self.encoder(False).first_ids
+        encoded = self.tokenizer(list(_PROBES), add_special_tokens=False)["input_ids"]
+        one, two, three = ((*first, *ids) for ids in encoded)
+        n_common = common_prefix_length(one, three)
+        if (
+            1 < n_common < len(three) - 3  # they branch, and the branch is asked about
+            and n_common + 1 < len(two)
+            and len(one) <= min(_LONGEST_PROBE, self.window or _LONGEST_PROBE)
+            and max(one + three) < self.config.vocab_size
+        ):
+            contexts = (n_common + 1, n_common + 1, n_common + 2)
+            return list(map(EncodedPrompt, (one, two, three), contexts))
+        vocabulary = min(self.config.vocab_size, 1000)
+        ids, branch = np.random.default_rng(0).integers(0, vocabulary, (2, 12)).tolist()
+        return [
+            EncodedPrompt(tuple(ids), 8),
+            EncodedPrompt(tuple(ids[:10]), 8),
+            EncodedPrompt(tuple(ids[:4] + branch[4:]), 9),
+        ]
 
 
 def _batches(trees: Iterable[TokenTree], max_tokens: int) -> Iterator[list[TokenTree]]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from skcap.llm.base import join_labels
 from skcap.llm.shared_start import SharedStart, find_start
+from skcap.llm.special_tokens import SpecialTokens
 
 __all__ = ["EncodedPrompt", "PromptEncoder"]
 
@@ -64,11 +65,16 @@ class PromptEncoder:
             self.head, self.tail = self._render_template()
         else:
             self.first_ids = self._begin_of_sequence()
-        self._special = self._special_tokens()
+        self._special = SpecialTokens(tokenizer)
         self._start: tuple[str, SharedStart] | None = None  # of the prompts of the last call
 
     def encode(
-        self, prompts: Sequence[str], continuations: Sequence[str], *, shared: str = ""
+        self,
+        prompts: Sequence[str],
+        continuations: Sequence[str],
+        *,
+        shared: str = "",
+        suffix: str = "",
     ) -> list[EncodedPrompt]:
         """Encode each prompt with its continuation.
 
@@ -78,6 +84,9 @@ class PromptEncoder:
         shared : str, default=""
             What all prompts begin with. As much of it as surely has the same tokens in all of them
             is encoded once and kept for the next call.
+        suffix : str, default=""
+            What all prompts end with. Special tokens are heeded in `shared` and `suffix`, which a
+            user has written, and read as plain characters between them and in continuations.
 
         Returns
         -------
@@ -90,29 +99,32 @@ class PromptEncoder:
         """
         contexts = [self.head + prompt + self.tail for prompt in prompts]
         tails = join_labels(contexts, continuations)
-        plain = [not self._has_marker(p + c) for p, c in zip(prompts, continuations, strict=True)]
+        before, after = self.head + shared, suffix + self.tail
+        bodies = [prompt[len(shared) : len(prompt) - len(suffix)] for prompt in prompts]
+        plain = [
+            not (self._special.are_in(b, before, after + t) or self._special.are_in(t, c))
+            for b, c, t in zip(bodies, contexts, tails, strict=True)
+        ]
         rows = [row for row, is_plain in enumerate(plain) if is_plain]
         encoded: dict[int, EncodedPrompt] = {}
         if rows:
-            start = self._start_of(self.head + shared)
+            start = self._start_of(before)
             batch = self._tokenize([(contexts[row] + tails[row])[start.n_chars :] for row in rows])
             for row, (ids, ends) in zip(rows, batch, strict=True):
                 boundary = len(contexts[row]) - start.n_chars
                 encoded[row] = self._split(ids, ends, boundary, start.ids)
         for row, is_plain in enumerate(plain):
             if not is_plain:
-                encoded[row] = self._encode_with_markers(prompts[row], tails[row])
+                pieces = [(before, True), (bodies[row], False), (after, True), (tails[row], False)]
+                encoded[row] = self._split(*self._special.encode(pieces), len(contexts[row]))
         return [encoded[row] for row in range(len(prompts))]
 
-    def _tokenize(
-        self, texts: list[str], split_special_tokens: bool = False
-    ) -> list[tuple[list[int], list[int]]]:
+    def _tokenize(self, texts: list[str]) -> list[tuple[list[int], list[int]]]:
         batch = self.tokenizer(
             texts,
             add_special_tokens=False,
             return_offsets_mapping=True,
             return_attention_mask=False,
-            split_special_tokens=split_special_tokens,
             verbose=False,
         )
         return [
@@ -130,8 +142,9 @@ class PromptEncoder:
     ) -> EncodedPrompt:
         """Find where the continuation begins; `before` are tokens that were encoded before."""
         n_context = next((i for i, end in enumerate(ends) if end > boundary), len(ids))
-        n_context += len(self.first_ids) + len(before)
-        ids = [*self.first_ids, *before, *ids]
+        ids, n_context = [*before, *ids], n_context + len(before)
+        if ids[: len(self.first_ids)] != self.first_ids:  # else a template has written them
+            ids, n_context = [*self.first_ids, *ids], n_context + len(self.first_ids)
         if n_context == len(ids):
             raise ValueError(
                 "A continuation has no tokens in this tokenizer; give the labels better names "
@@ -143,58 +156,6 @@ class PromptEncoder:
                 "instruction before the text."
             )
         return EncodedPrompt(tuple(ids), n_context)
-
-    def _encode_with_markers(self, prompt: str, tail: str) -> EncodedPrompt:
-        """Encode a text that contains the names of special tokens as plain characters.
-
-        Only the chat template may use special tokens: a text with ``<|im_end|>`` in it must not
-        end the user's message.
-        """
-        ids: list[int] = []
-        ends: list[int] = []
-        done = 0
-        for segment, is_special in self._segments(prompt, tail):
-            if is_special:
-                ids.append(self.tokenizer.convert_tokens_to_ids(segment))
-                ends.append(done + len(segment))
-            else:
-                ((new_ids, new_ends),) = self._tokenize([segment], split_special_tokens=True)
-                ids += new_ids
-                ends += [done + end for end in new_ends]
-            done += len(segment)
-        return self._split(ids, ends, done - len(tail))
-
-    def _segments(self, prompt: str, tail: str) -> list[tuple[str, bool]]:
-        """Cut the rendered prompt at the template's own special tokens, and nowhere else."""
-        before, after = self._cut(self.head), self._cut(self.tail)
-        pieces = [*before, (prompt, False), *after, (tail, False)]
-        merged: list[tuple[str, bool]] = []
-        for text, is_special in pieces:
-            if merged and not is_special and not merged[-1][1]:
-                merged[-1] = (merged[-1][0] + text, False)
-            elif text:
-                merged.append((text, is_special))
-        return merged
-
-    def _cut(self, text: str) -> list[tuple[str, bool]]:
-        if not text or self._special is None:
-            return [(text, False)]
-        pieces = self._special.split(text)  # special tokens are at odd positions
-        return [(piece, position % 2 == 1) for position, piece in enumerate(pieces)]
-
-    def _has_marker(self, text: str) -> bool:
-        return self._special is not None and self._special.search(text) is not None
-
-    def _special_tokens(self) -> re.Pattern[str] | None:
-        tokens = {
-            str(token)
-            for token in self.tokenizer.added_tokens_decoder.values()
-            if token.special and str(token)
-        }
-        if not tokens:
-            return None
-        longest_first = sorted(tokens, key=len, reverse=True)
-        return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
 
     def _render_template(self) -> tuple[str, str]:
         rendered = self.tokenizer.apply_chat_template(

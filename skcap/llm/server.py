@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from skcap.llm.http import (
     run_async,
 )
 from skcap.llm.server_protocols import PROTOCOLS, Protocol, Request, find_listing, probe
+from skcap.llm.special_tokens import COMMAND
 from skcap.utils.validation import StrOptions, check_parameters, integer, number
 from skcap.utils.words import check_encodable
 
@@ -34,8 +35,9 @@ class ServerLLM(BaseLLM):
     with those of the tokens that it draws. (Services for chat do not show them.)
 
     The server encodes the prompt as it does for everyone: it decides on a begin-of-sequence token,
-    and no chat template is applied (write one into the prior's `template`). Which tokens belong to
-    the label is decided as in :class:`~skcap.llm.TransformersLLM`.
+    and no chat template is applied (write one into the prior's `template`, where special tokens
+    are heeded, as they are not in texts). Which tokens belong to the label is decided as in
+    :class:`~skcap.llm.TransformersLLM`.
 
     .. warning::
        What a server has loaded cannot be verified. Cached priors are told apart by the model's
@@ -245,26 +247,37 @@ class ServerLLM(BaseLLM):
     async def _probe(self, server: JsonServer) -> str:
         await find_listing(server, self.model)
         tried = list(PROTOCOLS) if self.protocol == "auto" else [self.protocol]
-        reasons: list[str] = []
-        failed: PassingError | None = None
+        failures: dict[str, ServerError] = {}
         for name in tried:
             try:
                 await probe(PROTOCOLS[name](server, self.model, self.reuse_prefix))
-            except PassingError as error:
-                if error.status != 500:  # which some give to a way of asking that they do not know
-                    raise
-                failed = error
             except ServerError as error:
-                reasons.append(f"{name}: {str(error).rstrip('.')}")
+                # Some servers fail (500) at a way of asking that they do not know.
+                passes = isinstance(error, PassingError) and error.status != 500
+                if passes or error.is_about_key:
+                    raise
+                failures[name] = error
             else:
                 return name
-        if failed is not None:
-            raise failed
-        raise ServerError(
-            f"The server at {server.base_url} gives no log-probabilities of prompts that can be "
-            f"used ({'; '.join(reasons)}). Serve the model by llama.cpp's llama-server or by vLLM, "
-            "or run it in this process (TransformersLLM)."
+        raise _unusable(server.base_url, failures)
+
+
+def _unusable(base_url: str, failures: Mapping[str, ServerError]) -> ServerError:
+    """Make one error of those that each way of asking ended in."""
+    passing = [error for error in failures.values() if isinstance(error, PassingError)]
+    if passing:
+        return passing[-1]
+    reasons = "; ".join(f"{name}: {str(error).rstrip('.')}" for name, error in failures.items())
+    if all(error.status == 404 for error in failures.values()):
+        return ServerError(
+            f"Nothing is served at {base_url}; does base_url lack '/v1', or is it another "
+            f"server's? ({reasons})"
         )
+    return ServerError(
+        f"The server at {base_url} gives no log-probabilities of prompts that can be used "
+        f"({reasons}). Serve the model by llama.cpp's llama-server or by vLLM, or run it in this "
+        "process (TransformersLLM)."
+    )
 
 
 # Address, model and protocol parameter -> protocol that works.
@@ -280,8 +293,9 @@ def _requests(
     check_encodable(bodies, "bodies")
     check_encodable([prefix, suffix, *labels], "prefix, suffix and continuations")
     prompts = [prefix + body + suffix for body in bodies]
+    has_commands = any(COMMAND.search(part) for part in (prefix, suffix))
     return [
-        Request(prompt, label, body)
+        Request(prompt, label, body, has_commands)
         for prompt, label, body in zip(prompts, join_labels(prompts, labels), bodies, strict=True)
     ]
 

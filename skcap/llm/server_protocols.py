@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from skcap.llm.echoes import EchoError, check_no_command, count_label_tokens
+from skcap.llm.echoes import EchoError, check_no_command, count_label_tokens, starts_late
 from skcap.llm.http import JsonServer, PassingError, ServerError
 
 __all__ = ["PROTOCOLS", "LabelScore", "Listing", "Protocol", "Request", "find_listing", "probe"]
@@ -30,11 +30,16 @@ _PROBES = ("Paris is the capital of", "one two three four five", "to be or not t
 
 
 class Request(NamedTuple):
-    """A prompt and its label; `body` is the part of the prompt that is a text."""
+    """A prompt and its label.
+
+    `body` is the part of the prompt that is a text, and `has_commands` says whether what stands
+    around it, which a user has written, seems to hold special tokens.
+    """
 
     prompt: str
     label: str
     body: str
+    has_commands: bool = False
 
 
 class LabelScore(NamedTuple):
@@ -109,8 +114,13 @@ class _PromptProtocol(Protocol):
     async def score(self, request: Request) -> LabelScore:
         reply = await self._complete(request.prompt + request.label, self.fields)
         tokens, logprobs = self._shown(reply, request.prompt + request.label)
+        if starts_late(tokens, request.prompt + request.label):
+            raise ServerError(
+                "The server cut the prompt short; give it a larger context (vLLM: "
+                "--max-model-len), or shorten the text or the instruction."
+            )
         try:
-            check_no_command(tokens, request.body)
+            check_no_command(tokens, request.body, request.label)
             n_tokens = count_label_tokens(tokens, request.prompt, request.label)
         except EchoError as error:
             raise ServerError(f"Label {request.label.strip()!r:.80}: {error}.") from None
@@ -194,10 +204,11 @@ class LlamaCppProtocol(Protocol):
     name = "llama.cpp"
 
     async def score(self, request: Request) -> LabelScore:
-        tokens = await self._encode(request.prompt + request.label)
+        tokens = await self._encode(request.prompt + request.label, request.has_commands)
         whole = [token.piece.decode() for token in tokens if token.is_whole]
         try:
-            check_no_command(whole, request.body)  # older servers do not heed parse_special
+            # Older servers do not heed parse_special.
+            check_no_command(whole, request.body, request.label)
         except EchoError as error:
             raise ServerError(f"Label {request.label.strip()!r:.80}: {error}.") from None
         # Special tokens and a space of the tokenizer's own may stand before the text, so the join
@@ -215,11 +226,12 @@ class LlamaCppProtocol(Protocol):
     async def count_tokens(self, text: str) -> int | None:
         return len(await self._encode(text))
 
-    async def _encode(self, text: str) -> list[_Token]:
+    async def _encode(self, text: str, parse_special: bool = False) -> list[_Token]:
+        """Encode a text; a "<|im_end|>" in it is a special token only if that is asked for."""
         body = {
             "content": text,
             "add_special": True,
-            "parse_special": False,  # a text with "<|im_end|>" in it must not end the prompt
+            "parse_special": parse_special,
             "with_pieces": True,
         }
         reply = await self.server.post(self._root() + "/tokenize", body)
@@ -340,13 +352,14 @@ async def find_listing(server: JsonServer, model: str) -> Listing:
     Raises
     ------
     ServerError
-        If the server has others, but not this one.
+        If the server has others, but not this one, or refuses the key.
     """
     try:
         entries = (await server.get(server.base_url + "/models")).get("data")
-    except PassingError:
-        raise
-    except ServerError:
+    except ServerError as error:
+        # Some keys are for completions alone, and the list is forbidden (403) to them.
+        if isinstance(error, PassingError) or error.status == 401:
+            raise
         entries = None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return Listing("unlisted", None)

@@ -33,6 +33,9 @@ class TransformersLLM(BaseLLM):
     the instruction and the labels, is computed once and kept for the next call; of the rest, every
     distinct token is computed once. The results equal those of each full prompt scored alone.
 
+    Special tokens that stand in a prior's template or instruction, such as a chat's, are heeded;
+    in texts and labels, their names are read as plain characters.
+
     Parameters
     ----------
     model : str or path, default="smollm2-135m"
@@ -173,8 +176,9 @@ class TransformersLLM(BaseLLM):
             local_files_only=options.get("local_files_only", False),
         )
         dtype = resolve_dtype(self.dtype, resolve_device(self.device))
-        # Entries of older versions, which knew no attention, stay valid.
+        # Left out where they are as in older versions, so that entries of these are found.
         end = "" if attention is None else f"|attention={attention}"
+        end += "|remote_code" if options.get("trust_remote_code") else ""
         return f"transformers|{weights}|{dtype}|chat={self._chat()}{end}"
 
     def settled(self) -> TransformersLLM:
@@ -208,6 +212,7 @@ class TransformersLLM(BaseLLM):
             [prefix + body + suffix for body, _ in pairs],
             [name for _, name in pairs],
             shared=prefix,
+            suffix=suffix,
         )
         check_length(prompts, loaded.context_length)
         return prompts

@@ -46,8 +46,8 @@ class CAPPriorTransformer(BaseLLMPrior):
 
     Parameters
     ----------
-    llm : str or BaseLLM, default="smollm2-135m"
-        A string means ``TransformersLLM(llm)``.
+    llm : str, path or BaseLLM, default="smollm2-135m"
+        A string or a path means ``TransformersLLM(llm)``.
     label_names : mapping, callable, array-like of str, or None, default=None
         What the model is to call each label; a list holds one name per class in sorted order.
         None turns ``card_arrival`` into ``card arrival``.
@@ -142,7 +142,7 @@ class CAPPriorTransformer(BaseLLMPrior):
 
     def __init__(
         self,
-        llm: str | BaseLLM = "smollm2-135m",
+        llm: str | PathLike[str] | BaseLLM = "smollm2-135m",
         *,
         label_names: LabelNames = None,
         instruction: str = "Classify the text. Answer with one of the labels and nothing else.",

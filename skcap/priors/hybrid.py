@@ -169,7 +169,7 @@ class HybridPrior(BasePrior, _BaseComposition):
                 f"weights are for aggregation='mean' only, got aggregation={self.aggregation!r}. "
                 "Set weights=None."
             )
-        self._weights_of([name for name, _ in self._active()])
+        self._weights_of(self.transformers)
 
     def _check_transformers(self) -> None:
         pairs = self.transformers
@@ -198,15 +198,15 @@ class HybridPrior(BasePrior, _BaseComposition):
     def _active(self) -> list[tuple[str, Any]]:
         return [(name, source) for name, source in self.transformers if not _dropped(source)]
 
-    def _weights_of(self, active: list[str]) -> dict[str, float]:
+    def _weights_of(self, transformers: list[tuple[str, Any]]) -> dict[str, float]:
         """Give the weights of sources by their names, those that are not dropped."""
-        names = [name for name, _ in self.transformers]
+        names = [name for name, _ in transformers]
         weights = as_mapping("weights", self.weights)
         if weights is None:
             given: Mapping[str, float] = {}
         elif isinstance(weights, Mapping):
             given = weights
-            if unknown := sorted(set(given) - set(names)):
+            if unknown := sorted(set(given) - set(names), key=str):
                 raise ValueError(f"weights names no sources: {unknown}. There are {names}.")
         elif np.shape(weights) == (len(names),):
             given = dict(zip(names, np.asarray(weights, dtype=object), strict=True))
@@ -215,7 +215,7 @@ class HybridPrior(BasePrior, _BaseComposition):
                 f"weights must hold one weight for each of the {len(names)} transformers, dropped "
                 f"ones included, got {weights!r:.80}. A mapping by name may leave some out."
             )
-        chosen = {name: given.get(name, 1.0) for name in active}
+        chosen = {n: given.get(n, 1.0) for n, source in transformers if not _dropped(source)}
         for name, weight in chosen.items():
             check_number(f"weights[{name!r}]", weight, number(0))
         if not any(chosen.values()):
@@ -324,7 +324,7 @@ class HybridPrior(BasePrior, _BaseComposition):
                 )
         matrices = [output.normalize(self.normalize) for output in outputs]
         check_same_texts([PriorMatrix(texts), *matrices], ["X", *names])
-        weights = self._weights_of(names)
+        weights = self._weights_of(self.transformers_)
         scores = self._merge(matrices, np.array([weights[name] for name in names]))
         aggregation = self.aggregation
         provenance = {

@@ -165,16 +165,20 @@ class IGPriorTransformer(BasePrior):
 
     def _fit(self, texts: list[str], labels: np.ndarray) -> None:
         """Train the model and attribute its training texts, or find their scores in the cache."""
-        self._texts, self._labels = texts, labels
+        self._training: tuple[list[str], np.ndarray] | None = texts, labels
         self._prepare_classifier()
         rows = list(zip(texts, labels.tolist(), strict=True))
         pairs = list(dict.fromkeys(rows))
-        cache, key = self._cache_and_key()
-        ((_, values),) = compute_cached(cache, [key], lambda _: self._train_and_attribute(pairs))
+        cache, key = self._cache_and_key(texts, labels)
+        ((_, values),) = compute_cached(
+            cache, [key], lambda _: self._train_and_attribute(texts, labels, pairs)
+        )
         lengths = [len(split_words(text)) for text, _ in pairs]
         parts = np.split(values, np.cumsum([len(pairs), len(pairs), *lengths]))
         delta, difference, scores = parts[0], parts[1], parts[2:-1]
-        self._scores, self._scored_by = dict(zip(pairs, scores, strict=True)), self._settings()
+        # By hashes, so that pickles hold no texts.
+        self._scores = dict(zip(map(_hashed, pairs), scores, strict=True))
+        self._scored_by = self._settings()
         self._scored_net = self.classifier_.net_ if self._is_given else None
         position = {pair: place for place, pair in enumerate(pairs)}
         self.convergence_delta_ = delta[[position[row] for row in rows]]
@@ -217,7 +221,7 @@ class IGPriorTransformer(BasePrior):
             seed = check_random_state(self.random_state).randint(2**31 - 1)
             self._untrained.set_params(random_state=int(seed))
 
-    def _cache_and_key(self) -> tuple[PriorCache | None, str]:
+    def _cache_and_key(self, texts: list[str], labels: np.ndarray) -> tuple[PriorCache | None, str]:
         """Give the cache, None if none can be used, and the key of the training scores."""
         cache = resolve_cache(self.cache)
         if cache is None or self.prefit or self.random_state is None:
@@ -247,23 +251,28 @@ class IGPriorTransformer(BasePrior):
             "source": "ig",
             "model": model_fingerprint(model, **source),
             "settings": settings,
-            "texts": self._texts,
-            "labels": self._labels.tolist(),
+            "texts": texts,
+            "labels": labels.tolist(),
             **self._settings(),
         }
         return cache, PriorCache.key(request)
 
     def _trained_classifier(self) -> GuidedTextClassifier:
         if not hasattr(self, "classifier_"):
+            assert self._training is not None
+            texts, labels = self._training
             if self.verbose:
-                print(f"[IGPriorTransformer] training on {len(self._texts)} texts")
-            self.classifier_ = clone(self._untrained).fit(self._texts, self._labels)
+                print(f"[IGPriorTransformer] training on {len(texts)} texts")
+            self.classifier_ = clone(self._untrained).fit(texts, labels)
+        self._training = None  # so that pickles hold no texts
         return self.classifier_
 
-    def _train_and_attribute(self, pairs: Sequence[tuple[str, Any]]) -> np.ndarray:
+    def _train_and_attribute(
+        self, texts: list[str], labels: np.ndarray, pairs: Sequence[tuple[str, Any]]
+    ) -> np.ndarray:
         """Give the deltas and score differences of labelled texts, then the scores of all words."""
         classifier = self._trained_classifier()
-        _check_better_than_chance(classifier, self._texts, self._labels)
+        _check_better_than_chance(classifier, texts, labels)
         scores, delta, difference = self._with_captum(pairs)
         return np.concatenate([delta, difference, *scores])
 
@@ -299,10 +308,12 @@ class IGPriorTransformer(BasePrior):
         # What has been set since fit holds for what is asked for now.
         same_net = not self._is_given or self.classifier_.net_ is self._scored_net
         known = self._scores if same_net and self._settings() == self._scored_by else {}
-        new = [pair for pair in dict.fromkeys(rows) if pair not in known]
+        keys = dict(zip(rows, map(_hashed, rows), strict=True))
+        new = [pair for pair, key in keys.items() if key not in known]
         if new:
-            known = {**known, **dict(zip(new, self._with_captum(new)[0], strict=True))}
-        return PriorMatrix(texts, [known[row] for row in rows], provenance=self._provenance())
+            scores = self._with_captum(new)[0]
+            known = {**known, **{keys[p]: own for p, own in zip(new, scores, strict=True)}}
+        return PriorMatrix(texts, [known[keys[r]] for r in rows], provenance=self._provenance())
 
     def _settings(self) -> dict[str, Any]:
         """Give what scores depend on besides the model."""
@@ -320,6 +331,11 @@ class IGPriorTransformer(BasePrior):
             "random_state": seed if isinstance(seed, numbers.Integral | None) else str(seed),
             **({"convergence_delta": told} if settings == self._scored_by else {}),
         }
+
+
+def _hashed(pair: tuple[str, Any]) -> str:
+    text, label = pair
+    return PriorCache.key({"text": text, "label": label})
 
 
 def attribute_with_captum(

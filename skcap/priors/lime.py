@@ -13,10 +13,12 @@ from typing import Any, Literal
 import numpy as np
 
 from skcap.llm import BaseLLM
+from skcap.prior_matrix import PriorMatrix
 from skcap.priors.perturbation import BasePerturbationPrior
 from skcap.utils.cache import PriorCache
 from skcap.utils.labels import LabelNames
 from skcap.utils.validation import integer, number
+from skcap.utils.words import split_words
 
 __all__ = ["LimePriorTransformer"]
 
@@ -31,8 +33,8 @@ class LimePriorTransformer(BasePerturbationPrior):
 
     Parameters
     ----------
-    llm : str or BaseLLM, default="smollm2-135m"
-        A string means ``TransformersLLM(llm)``. Not used if an `estimator` is given.
+    llm : str, path or BaseLLM, default="smollm2-135m"
+        A string or a path means ``TransformersLLM(llm)``. Not used if an `estimator` is given.
     estimator : classifier or None, default=None
         A classifier to explain instead of the language model: any whose ``predict_proba`` takes
         a list of texts, such as a pipeline of ``TfidfVectorizer`` and ``LogisticRegression``.
@@ -54,7 +56,9 @@ class LimePriorTransformer(BasePerturbationPrior):
         three times as much as :class:`~skcap.CAPPriorTransformer` on texts of a dozen words. Equal
         variants, of which short texts have many, are asked for once.
     kernel_width : float, default=25
-        As in lime: how slowly the weight of a variant falls with the number of words it lacks.
+        As in lime: how slowly the weight of a variant falls with the number of words it lacks. The
+        distance d from the whole text is lime's, from 0 to 100 (an empty text), and the weight is
+        ``exp(-d**2 / (2 * kernel_width**2))``: one word of ten is at 5.1, half of the words at 29.
     target : {"auto", "log_prob", "prob"}, default="auto"
         The number that is explained. "auto" is "prob" for an estimator, as is usual with lime, and
         "log_prob" for a language model: there the probability of a whole label name is tiny, and
@@ -117,12 +121,12 @@ class LimePriorTransformer(BasePerturbationPrior):
     _parameter_constraints: dict[str, Any] = {
         **BasePerturbationPrior._parameter_constraints,
         "num_samples": [integer(2)],
-        "kernel_width": [number(0, above=True)],
+        "kernel_width": [number(1e-100, 1e100)],  # its square and its inverse are numbers
     }
 
     def __init__(
         self,
-        llm: str | BaseLLM = "smollm2-135m",
+        llm: str | PathLike[str] | BaseLLM = "smollm2-135m",
         *,
         estimator: Any = None,
         label_names: LabelNames = None,
@@ -154,6 +158,32 @@ class LimePriorTransformer(BasePerturbationPrior):
 
     def _n_variants(self, n_words: int) -> int:
         return int(self.num_samples)
+
+    def _attribute(self, texts: list[str], classes: np.ndarray) -> PriorMatrix:
+        self._check_weights(texts)
+        return super()._attribute(texts, classes)
+
+    def _check_weights(self, texts: list[str]) -> None:
+        """Tell where no variant of a text has any weight, so that its scores are 0."""
+        n_words = np.array([len(split_words(text)) for text in texts])
+        # A single word is far from nothing by any width that suits longer texts.
+        weights = self._largest_weight(n_words[n_words > 1])
+        n_lost = int((weights < np.finfo(np.float32).tiny).sum())  # the type of scores
+        if not n_lost:
+            return
+        told = (
+            f"kernel_width={self.kernel_width!r} is so small that of {n_lost} of the {len(texts)} "
+            "texts only the whole text has any weight, so their scores are 0. Distances run up to "
+            "100; raise kernel_width (its default is 25)."
+        )
+        if n_lost == len(weights):
+            raise ValueError(told)
+        warnings.warn(told, UserWarning, stacklevel=5)
+
+    def _largest_weight(self, n_words: np.ndarray) -> np.ndarray:
+        """Give the weight of a variant that lacks one word, for texts of so many words."""
+        distance = 100 * (1 - np.sqrt(1 - 1 / n_words))
+        return np.exp(-((distance / float(self.kernel_width)) ** 2) / 2)
 
     def _explain(
         self, value: Callable[[np.ndarray], np.ndarray], n_words: int, seed: int

@@ -67,7 +67,7 @@ class BaseLLMPrior(BasePrior):
     _required_placeholders: tuple[str, ...] = ("text",)
 
     # Subclasses list these in their constructors, as scikit-learn asks.
-    llm: str | BaseLLM
+    llm: str | PathLike[str] | BaseLLM
     label_names: LabelNames
     instruction: str
     template: str
@@ -77,7 +77,7 @@ class BaseLLMPrior(BasePrior):
     verbose: int
 
     _parameter_constraints: dict[str, Any] = {
-        "llm": [str, BaseLLM],
+        "llm": [str, PathLike, BaseLLM],
         "label_names": [Mapping, callable, "array-like", None],
         "instruction": [str],
         "template": [str],

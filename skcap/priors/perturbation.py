@@ -42,6 +42,14 @@ class BasePerturbationPrior(BaseLLMPrior):
         "target": [StrOptions({"auto", "log_prob", "prob"})],
     }
 
+    def _check_parameters(self) -> None:
+        if isinstance(self.estimator, type):
+            raise TypeError(
+                f"estimator must be a classifier, got the class {self.estimator.__name__}. Pass "
+                f"an instance, as in {self.estimator.__name__}()."
+            )
+        super()._check_parameters()
+
     @property
     def _asks_estimator(self) -> bool:
         """Whether it explains a classifier; once it is fitted, as it was then."""
@@ -76,6 +84,11 @@ class BasePerturbationPrior(BaseLLMPrior):
                 "which column of predict_proba is which label. Give it that attribute."
             )
         known = np.asarray(self.estimator_.classes_).tolist()
+        if len(set(known)) < len(known):
+            raise ValueError(
+                f"estimator is {type(self.estimator_).__name__}, whose classes_ must differ, got "
+                f"{known!r:.120}. Give each column of predict_proba one class."
+            )
         labels = self.classes_.tolist()
         unknown = [label for label in labels if label not in known]
         if unknown:

@@ -37,8 +37,8 @@ class ShapPriorTransformer(BasePerturbationPrior):
 
     Parameters
     ----------
-    llm : str or BaseLLM, default="smollm2-135m"
-        A string means ``TransformersLLM(llm)``. Not used if an `estimator` is given.
+    llm : str, path or BaseLLM, default="smollm2-135m"
+        A string or a path means ``TransformersLLM(llm)``. Not used if an `estimator` is given.
     estimator : classifier or None, default=None
         A classifier to explain instead of the language model: any whose ``predict_proba`` takes
         a list of texts, such as a pipeline of ``TfidfVectorizer`` and ``LogisticRegression``.
@@ -123,7 +123,7 @@ class ShapPriorTransformer(BasePerturbationPrior):
 
     def __init__(
         self,
-        llm: str | BaseLLM = "smollm2-135m",
+        llm: str | PathLike[str] | BaseLLM = "smollm2-135m",
         *,
         estimator: Any = None,
         label_names: LabelNames = None,

@@ -6,9 +6,17 @@ import threading
 
 import pytest
 from sklearn.base import clone
+from tiny_llms import byte_level_tokenizer, metaspace_tokenizer
 
 from skcap.llm import PromptTooLongError, TransformersLLM
-from skcap.llm.chat import ChatError, FakeChat, OpenAIChat, RefusedError, TransformersChat
+from skcap.llm.chat import (
+    ChatError,
+    CutReplyError,
+    FakeChat,
+    OpenAIChat,
+    RefusedError,
+    TransformersChat,
+)
 from skcap.llm.chat.local import encode_chat
 
 ASK = [{"role": "user", "content": "where is my card"}]
@@ -108,6 +116,29 @@ def test_prompt_is_what_the_template_gives(chat):
     messages = [*ASK, {"role": "assistant", "content": "hello"}, *ASK]
     rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     assert tokenizer.decode(encode_chat(tokenizer, messages, "m")) == rendered
+
+
+@pytest.mark.parametrize("tokenizer", [byte_level_tokenizer, metaspace_tokenizer])
+@pytest.mark.parametrize("content", ["where is my card", "  é\n", ""])
+def test_tokens_are_those_of_the_models_own_template(tokenizer, content):
+    tokenizer = tokenizer()
+    tokenizer.chat_template = (
+        "{% for m in messages %}<s>[INST]{{ m['content'] }}[/INST]{% endfor %}"
+    )
+    messages = [{"role": "user", "content": content.strip()}, *ASK]
+    own = tokenizer.apply_chat_template(
+        messages, tokenize=True, add_generation_prompt=True, return_dict=False
+    )
+    assert encode_chat(tokenizer, messages, "m") == own
+
+
+def test_a_message_that_the_template_does_not_show_is_refused():
+    tokenizer = byte_level_tokenizer(
+        chat_template="{% for m in messages if m.role != 'system' %}{{ m.content }}{% endfor %}"
+    )
+    messages = [*ASK, {"role": "system", "content": "Be brief."}]
+    with pytest.raises(ValueError, match=r"'tiny' does not show messages\[1\].* 'system'\. Put"):
+        encode_chat(tokenizer, messages, "tiny")
 
 
 def test_texts_cannot_speak_in_special_tokens(chat):
@@ -235,6 +266,22 @@ def test_request_and_reply_are_in_the_openai_format(server):
     assert connect(server).complete(ASK, seed=5) == ""
     assert "Authorization" not in server.requests[1][1]
     assert server.requests[1][2]["seed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("choice", "error", "message"),
+    [
+        ({"finish_reason": "content_filter", "message": {"content": ""}}, RefusedError, "refuses"),
+        ({"message": {"content": None, "refusal": "I can't help"}}, RefusedError, "refuses"),
+        ({"finish_reason": "length", "message": {"content": "the card wa"}}, CutReplyError,
+         "cut at max_tokens=9; raise it"),
+    ],
+)  # fmt: skip
+def test_replies_that_are_refused_or_cut(server, choice, error, message):
+    server.answers = [(200, {}, json.dumps({"choices": [choice]}))]
+    with pytest.raises(error, match=message):
+        connect(server).complete(ASK, max_tokens=9)
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skcap.llm.echoes import EchoError, check_no_command, count_label_tokens
+from skcap.llm.echoes import EchoError, check_no_command, count_label_tokens, starts_late
 
 BAD = "\ufffd"
 
@@ -102,3 +102,22 @@ def test_texts_do_not_speak_in_special_tokens():
     for marker in ("<eos>", "<unk>", "[SEP]", "<start_of_image>", "<\uff5ceos\uff5c>"):
         with pytest.raises(EchoError, match="special token"):
             check_no_command(["a", marker], f"a{marker}")
+    with pytest.raises(EchoError, match="text or label holds"):
+        check_no_command(["a", "<tool_call>"], "a", "<tool_call>")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "text", "expected"),
+    [
+        (["", " is", " it"], "Where is it", False),
+        (["", "Where", " is"], "Where is", False),  # a begin token, of which nothing was sent
+        (["", " it"], "Where is it", True),
+        (["", "it"], "Where\nis it", True),
+        (["Where", " it"], "Where is it", False),  # all are shown, so the spelling tells
+        (["", "b"], "a" * 300 + "b", True),
+        (["", "", ""], "é🙂", False),
+        ([], "Where is", False),
+    ],
+)
+def test_a_prompt_that_was_cut_on_the_left(tokens, text, expected):
+    assert starts_late(tokens, text) is expected

@@ -119,6 +119,8 @@ def test_affinities_that_cannot_work_are_refused():
     for bad in (np.inf, np.nan, "high", None):
         with pytest.raises(ValueError, match=r"affinities\['card'\]\['lost'\] must be a finite"):
             FakeLLM({"card": {"lost": bad}}).log_likelihood(["card"], ["lost"])
+    with pytest.raises(ValueError, match=r"affinities\['card'\] must have cont.* strings, .* 1"):
+        FakeLLM({"card": {1: 2.0}}).fingerprint()
     with pytest.raises(ValueError, match=r"affinities\['card'\] must be a mapping"):
         FakeLLM({"card": 1.0}).fingerprint()
 

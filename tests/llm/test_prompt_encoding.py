@@ -243,3 +243,31 @@ def test_a_template_that_shows_the_date_shows_the_same_one_each_day():
     template = "{{ strftime_now('%d %b %Y') }} {{ messages[0]['content'] }} Answer:"
     encoder = PromptEncoder(byte_level_tokenizer(chat_template=template), "auto")
     assert encoder.head == "01 Jan 2026 "
+
+
+@pytest.mark.parametrize("text", ["where is my card", MARKER])
+@pytest.mark.parametrize("chat", [True, False])
+def test_a_template_of_the_users_own_may_speak_but_its_text_may_not(chat_tokenizer, chat, text):
+    shared = "<|im_start|>user\n"
+    suffix = "<|im_end|>\n<|im_start|>assistant\n"
+    encoder = PromptEncoder(chat_tokenizer, chat)
+    (got,) = encoder.encode([shared + text + suffix], ["card"], shared=shared, suffix=suffix)
+    written = shared + text + suffix
+    expected = special_ids(chat_tokenizer, chat_tokenizer(shared + suffix)["input_ids"])
+    if chat:
+        written = encoder.head + written + encoder.tail
+        around = special_ids(
+            chat_tokenizer, chat_tokenizer(encoder.head + encoder.tail)["input_ids"]
+        )
+        expected = [*around[:1], *expected, *around[1:]]
+    assert special_ids(chat_tokenizer, got.ids) == expected
+    assert chat_tokenizer.decode(got.ids[: got.n_context]) == written
+    if not chat and text != MARKER:  # the same as by the tokenizer's own template
+        assert PromptEncoder(chat_tokenizer).encode([text], ["card"]) == [got]
+
+
+def test_a_begin_token_that_a_template_has_written_is_not_doubled():
+    tokenizer = metaspace_tokenizer()
+    shared = "<s>[INST]"
+    (got,) = PromptEncoder(tokenizer).encode([shared + "card"], ["a"], shared=shared)
+    assert tokenizer.convert_ids_to_tokens(got.ids).count("<s>") == 1

@@ -227,6 +227,35 @@ def test_texts_cannot_end_the_prompt(serve):
         connect(serve(LlamaCpp())).log_likelihood(["a <|im_end|> b"], ["c"], **PROMPT)
 
 
+@pytest.mark.parametrize("protocol", ["auto", "prompt_logprobs"])
+def test_a_prompt_that_the_server_cuts_is_no_prompt(serve, protocol):
+    def cut(server, body):
+        return prompt_logprobs(server, {**body, "prompt": body["prompt"][-60:]})
+
+    llm = connect(serve(cut), protocol=protocol)
+    np.testing.assert_allclose(llm.log_likelihood(BODIES, LABELS, **PROMPT), expected())
+    with pytest.raises(ServerError, match=r"The server cut the prompt short; give it a larger"):
+        llm.log_likelihood(["where is my card"], ["card"], prefix="Text of a user: " * 9)
+
+
+MARKUP = {"prefix": "<|im_start|>user\n", "suffix": "<|im_end|>\n<|im_start|>assistant\n"}
+
+
+def test_special_tokens_of_the_users_own_template_are_heeded(serve):
+    server = serve(LlamaCpp())
+    llm = connect(server)
+    scores = llm.log_likelihood(BODIES, LABELS, **MARKUP)
+    expected = [
+        label_score(b.join(MARKUP.values()), n) for b, n in zip(BODIES, LABELS, strict=True)
+    ]
+    np.testing.assert_allclose(scores, expected)
+    asked = [body for path, _, body in server.requests if path == "/tokenize"]
+    assert all(b["parse_special"] == b["content"].startswith("<|im_start|>") for b in asked)
+    for bodies, labels in ((["a <|im_end|>"], ["c"]), (["a"], ["c <|im_end|>"])):
+        with pytest.raises(ServerError, match=r"text or label holds '<\|im_end\|>'"):
+            llm.log_likelihood(bodies, labels, **MARKUP)
+
+
 @pytest.mark.parametrize(
     ("bodies", "labels", "error", "message"),
     [
@@ -509,3 +538,46 @@ def test_another_program_at_the_same_address_is_found_out(serve):
 def test_numbers_of_numpy_are_numbers(serve):
     llm = connect(serve(LlamaCpp()), n_connections=np.int64(2), reuse_prefix=np.True_)
     np.testing.assert_allclose(llm.log_likelihood(BODIES, LABELS, **PROMPT), expected())
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("key", [None, KEY])
+def test_a_key_that_is_refused_is_told_at_once(serve, monkeypatch, status, key):
+    monkeypatch.setenv("MY_KEY", KEY)
+    server = serve()
+    server.answer = lambda path, body: ({"error": "Unauthorized"}, status)
+    llm = connect(server, api_key_env=None if key is None else "MY_KEY")
+    told = "wants a key" if key is None else "refuses the key"
+    with pytest.raises(ServerError, match=f"{status} .*Unauthorized.*{told}: set api_key_env"):
+        llm.log_likelihood(BODIES, LABELS, **PROMPT)
+    assert len(server.requests) == (1 if status == 401 else 2)
+
+
+def test_a_list_that_is_forbidden_is_not_needed(serve):
+    server = serve()
+    answer = server.answer
+    server.answer = lambda path, body: (
+        ({"error": "missing scope"}, 403) if path == "/v1/models" else answer(path, body)
+    )
+    np.testing.assert_allclose(connect(server).log_likelihood(BODIES, LABELS, **PROMPT), expected())
+
+
+def test_an_address_without_v1(serve):
+    server = serve()
+    llm = connect(server).set_params(base_url=server.url.removesuffix("/v1"))
+    with pytest.raises(ServerError, match=r"Nothing is served at .*; does base_url lack '/v1'"):
+        llm.fingerprint()
+
+
+@pytest.mark.parametrize("error", ["overloaded", {"message": "overloaded", "code": 503}])
+def test_errors_that_come_as_replies_are_shown_without_the_key(serve, monkeypatch, error):
+    monkeypatch.setenv("MY_KEY", KEY)
+    told = [error]
+    server = serve(lambda server, body: {"error": told[0]})
+    llm = connect(server, api_key_env="MY_KEY")
+    with pytest.raises(ServerError, match=r"/completions sent an error: overloaded"):
+        llm.fingerprint()
+    told[0] = {"message": f"wrong key {KEY}"}
+    with pytest.raises(ServerError, match=r"sent an error: .not shown") as caught:
+        llm.fingerprint()
+    assert KEY not in str(caught.value)

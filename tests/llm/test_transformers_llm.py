@@ -3,6 +3,7 @@ import shutil
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -261,6 +262,36 @@ def test_probe_finds_a_model_that_reads_trees_wrongly(tiny_llm, reference, monke
     with pytest.warns(UserWarning, match="probe was off by"):
         got = llm.log_likelihood(BODIES, LABELS, prefix=PREFIX, suffix=SUFFIX)
     assert_close(got, reference("gpt2")(BODIES, LABELS, PREFIX, SUFFIX))
+
+
+def draw_all(self, rows, n_shared):
+    """Make a wrong mask: nodes see all before them, those of other branches, too."""
+    mask = own_mask(self, rows, n_shared)
+    places = torch.as_tensor(rows.places)
+    later = torch.nn.functional.pad(places[:, None, :] > places[:, :, None], (n_shared, 0))
+    return torch.zeros_like(mask).masked_fill_(later[:, None], torch.finfo(mask.dtype).min)
+
+
+own_mask = LoadedModel._mask
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("family", ["gpt2", "gemma2"])
+def test_probe_finds_a_wrong_mask(tiny_llm, monkeypatch, family, dtype):
+    assert LoadedModel(tiny_llm(family), "cpu", dtype, {})._can_score_trees
+    monkeypatch.setattr(LoadedModel, "_mask", draw_all)
+    with pytest.warns(UserWarning, match="probe was off by"):
+        assert not LoadedModel(tiny_llm(family), "cpu", dtype, {})._can_score_trees
+
+
+def test_probe_is_text_where_the_tokenizer_can_write_it(tiny_llm, monkeypatch):
+    model = loaded(TransformersLLM(tiny_llm()))
+    one, two, three = (model.tokenizer.decode(prompt.ids) for prompt in model._probe_prompts())
+    assert one == "one two three four five six seven eight nine"
+    assert one.startswith(two)
+    assert three == "one two three four six eight ten twelve"
+    monkeypatch.setattr(model, "window", 16)  # of which the tiny tokenizer's tokens are too many
+    assert [len(prompt.ids) for prompt in model._probe_prompts()] == [12, 10, 12]
 
 
 def test_unknown_layer_types_fall_back(tiny_llm, monkeypatch):
@@ -525,6 +556,7 @@ def test_fingerprint_tells_apart_what_changes_scores(tiny_llm):
         clone(llm).set_params(reuse_prefix=False),
         clone(llm).set_params(device="cpu"),
         clone(llm).set_params(device="cpu", dtype="float32"),
+        clone(llm).set_params(model_kwargs={"trust_remote_code": False}),
     ]
     assert {other.fingerprint() for other in same} == {llm.fingerprint()}
     others = [
@@ -532,8 +564,9 @@ def test_fingerprint_tells_apart_what_changes_scores(tiny_llm):
         clone(llm).set_params(chat_template=False),
         clone(llm).set_params(dtype="bfloat16"),
         clone(llm).set_params(model_kwargs={"attn_implementation": "eager"}),
+        clone(llm).set_params(model_kwargs={"trust_remote_code": True}),
     ]
-    assert len({other.fingerprint() for other in [llm, *others]}) == 5
+    assert len({other.fingerprint() for other in [llm, *others]}) == 6
     assert not loading._registry._models  # needs no weights in memory
 
 
@@ -624,6 +657,9 @@ def test_resolve_llm(tiny_llm):
     assert resolve_llm("gpt2").model == "gpt2"
     with pytest.raises(TypeError, match=r"llm must be the name of a model or a BaseLLM, got int"):
         resolve_llm(3)
+    assert resolve_llm(Path("folder/gpt2")).model == Path("folder/gpt2")
+    with pytest.raises(TypeError, match=r"got the class TransformersLLM\. Pass an instance"):
+        resolve_llm(TransformersLLM)
 
 
 # -- the real thing -------------------------------------------------------------------------------
@@ -660,6 +696,16 @@ def test_smollm2_equals_full_prompts(chat):
         names[-1] = "card delivery estimate"
         got = llm.log_likelihood(bodies, names, prefix=prefix, suffix="\nLabel:")
         assert_close(got, score(bodies, names, prefix, "\nLabel:"))
+
+
+@pytest.mark.slow
+def test_smollm2_reads_trees_in_bfloat16(monkeypatch):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert LoadedModel("smollm2-135m", "cpu", "bfloat16", {})._can_score_trees
+    monkeypatch.setattr(LoadedModel, "_mask", draw_all)
+    with pytest.warns(UserWarning, match="probe was off by"):
+        LoadedModel("smollm2-135m", "cpu", "bfloat16", {})
 
 
 @pytest.mark.parametrize(

@@ -404,3 +404,16 @@ def test_a_cache_in_the_home_folder_is_found_there(tmp_path, monkeypatch):
     cap = CAPPriorTransformer(FakeLLM(), cache="~/kept", verbose=0)
     HybridPrior([("cap", cap)]).fit_transform([X[0], X[2]], [Y[0], Y[2]])
     assert (tmp_path / "kept").is_dir()
+
+
+def test_weights_are_those_of_the_fitted_sources():
+    prior = hybrid(ONE, TWO, weights=[1, 0]).fit(X, Y)
+    before = prior.attribute(X, Y)
+    prior.set_params(transformers=[("a", PrecomputedPrior(TWO)), ("b", PrecomputedPrior(ONE))])
+    assert prior.attribute(X, Y) == before
+    assert before.provenance["weights"] == {"one": 1.0, "two": 0.0}
+
+
+def test_weights_of_unknown_names_of_any_type():
+    with pytest.raises(ValueError, match=r"weights names no sources: \[3, 'z'\]"):
+        hybrid(ONE, TWO, weights={"z": 1, 3: 4}).fit(X, Y)

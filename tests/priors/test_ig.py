@@ -478,3 +478,13 @@ def test_usual_mistakes(small):
         prior.fit_transform(X)
     with pytest.raises(ValueError, match="labels that fit did not see"):
         prior.fit(X, Y).attribute(NEW, ["weather", "alarm"])
+
+
+def test_a_trained_prior_holds_no_texts(small, tmp_path):
+    prior = IGPriorTransformer(small(), n_steps=2, cache=tmp_path).fit(X, Y)
+    cached = clone(prior).fit(X, Y)
+    assert X[0].encode() in pickle.dumps(cached)  # which may have to train yet
+    cached.attribute(NEW, ["music", "alarm"])
+    for fitted in (prior, cached):
+        assert X[0].encode() not in pickle.dumps(fitted)
+        assert_array_equal(fitted.attribute(X, Y).to_dense(), prior.attribute(X, Y).to_dense())

@@ -320,6 +320,13 @@ def test_probability_zero_has_no_logarithm():
         ({"num_samples": 1}, ValueError, "'num_samples' parameter"),
         ({"num_samples": 20.0}, ValueError, "num_samples"),
         ({"kernel_width": 0}, ValueError, "'kernel_width' parameter"),
+        ({"kernel_width": 1e-200}, ValueError, "'kernel_width' parameter"),
+        ({"kernel_width": 1e200}, ValueError, "'kernel_width' parameter"),
+        (
+            {"estimator": Sure},
+            TypeError,
+            r"estimator .* class Sure. Pass an instance, as in Sure\(\)",
+        ),
         ({"target": "logit"}, ValueError, "'target' parameter"),
         ({"estimator": LinearSVC()}, TypeError, "predict_proba"),
         ({"template": "no text"}, ValueError, "template must hold"),
@@ -345,6 +352,8 @@ def test_estimator_llm_ignores_the_prompt_and_follows_the_fit():
     np.testing.assert_allclose(given, expected)
     before = llm.fingerprint()
     assert llm.fingerprint() == before
+    assert EstimatorLLM(classifier, {"y": np.int64(0), "x": 2}).fingerprint() == before
+    assert EstimatorLLM(classifier, {"x": 0, "y": 2}).fingerprint() != before
     classifier.fit(TEXTS, LABELS[::-1])
     assert llm.fingerprint() != before
 
@@ -403,3 +412,39 @@ def test_what_an_estimator_gives_must_be_probabilities(give, problem):
     estimator = Elsewhere(np.unique(LABELS), give)
     with pytest.raises(ValueError, match=rf"Elsewhere\.predict_proba must give .*{problem}"):
         LimePriorTransformer(estimator=estimator, cache=False).fit_transform(TEXTS, LABELS)
+
+
+def test_columns_of_an_estimator_are_those_of_its_classes():
+    names = np.unique(LABELS).tolist()
+    for classes, give, message in [
+        (names, lambda p: np.hstack([p, p[:, :1]]), "each of its 4 classes_, but gave 5"),
+        ([*names, names[0]], lambda p: np.hstack([p, p[:, :1]]), "classes_ must differ"),
+        (names, lambda p: 1.5 * p / p.max(), "above 1"),
+    ]:
+        prior = LimePriorTransformer(estimator=Elsewhere(classes, give), cache=False)
+        with pytest.raises(ValueError, match=message) as caught:
+            prior.fit_transform(TEXTS, LABELS)
+        assert "estimator" in str(caught.value)
+
+
+def test_a_kernel_that_sees_the_whole_text_alone_is_told():
+    prior = LimePriorTransformer(FakeLLM(), kernel_width=0.5, num_samples=8, cache=False)
+    texts, labels = ["a b c", " ".join("abcdefghijklmno"), "a"], ["x", "y", "y"]
+    with pytest.warns(UserWarning, match=r"kernel_width=0\.5 is so small that of 1 of the 3 texts"):
+        matrix = prior.fit_transform(texts, labels)
+    assert not matrix.scores[0].any()
+    assert matrix.scores[1].any()
+    with pytest.raises(ValueError, match=r"kernel_width=0\.5 is so small that of 1 of the 2 texts"):
+        prior.attribute(texts[::2], labels[::2])
+
+
+@pytest.mark.parametrize("n_words", [1, 3, 10])
+def test_the_largest_weight_is_limes_own(n_words):
+    from sklearn.metrics import pairwise_distances
+
+    prior = LimePriorTransformer(FakeLLM(), kernel_width=9.0)
+    masks = np.ones((2, n_words))
+    masks[1, 0] = 0
+    distance = pairwise_distances(masks, masks[:1], metric="cosine")[1, 0] * 100
+    weight = np.sqrt(np.exp(-(distance**2) / 9.0**2))
+    np.testing.assert_allclose(prior._largest_weight(np.array([n_words])), [weight])

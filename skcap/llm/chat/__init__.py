@@ -4,7 +4,7 @@ A language model (:class:`skcap.llm.BaseLLM`) says how likely a text is; a chat 
 as adversarial sets need it.
 """
 
-from skcap.llm.chat.base import BaseChat, ChatError, Message, RefusedError
+from skcap.llm.chat.base import BaseChat, ChatError, CutReplyError, Message, RefusedError
 from skcap.llm.chat.fake import FakeChat
 from skcap.llm.chat.local import TransformersChat
 from skcap.llm.chat.server import OpenAIChat
@@ -12,6 +12,7 @@ from skcap.llm.chat.server import OpenAIChat
 __all__ = [
     "BaseChat",
     "ChatError",
+    "CutReplyError",
     "FakeChat",
     "Message",
     "OpenAIChat",

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from skcap.utils.validation import check_parameters, integer, number
 from skcap.utils.words import check_encodable
 
-__all__ = ["BaseChat", "ChatError", "Message", "RefusedError", "check_messages"]
+__all__ = ["BaseChat", "ChatError", "CutReplyError", "Message", "RefusedError", "check_messages"]
 
 _ROLES = ("system", "user", "assistant")
 
@@ -50,6 +50,17 @@ class RefusedError(ChatError):
     --------
     >>> from skcap.llm.chat import ChatError, RefusedError
     >>> issubclass(RefusedError, ChatError)
+    True
+    """
+
+
+class CutReplyError(ChatError):
+    """A server cut the reply at `max_tokens`.
+
+    Examples
+    --------
+    >>> from skcap.llm.chat import ChatError, CutReplyError
+    >>> issubclass(CutReplyError, ChatError)
     True
     """
 
@@ -103,7 +114,8 @@ class BaseChat(BaseEstimator, ABC):
         Raises
         ------
         ChatError
-            If there is no reply; a :class:`RefusedError` if it is refused to this conversation.
+            If there is no reply; a :class:`RefusedError` if it is refused to this conversation, a
+            :class:`CutReplyError` if a server cut it at `max_tokens`.
         """
 
     @abstractmethod

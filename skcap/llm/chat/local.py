@@ -11,6 +11,7 @@ from typing import Any
 from skcap.llm.base import PromptTooLongError
 from skcap.llm.chat.base import BaseChat, Message
 from skcap.llm.loading import LOADING_CONSTRAINTS, check_loading, load_model
+from skcap.llm.special_tokens import SpecialTokens
 from skcap.utils.seeds import seeded
 
 __all__ = ["TransformersChat"]
@@ -86,8 +87,8 @@ class TransformersChat(BaseChat):
 def encode_chat(tokenizer: Any, messages: list[Message], model: str) -> list[int]:
     """Token ids of a conversation, in which only the template has special tokens.
 
-    The template is rendered with a placeholder for each content, and the contents are encoded
-    separately, so that a text with ``<|im_end|>`` in it cannot end its message.
+    They are the model's own, unless a content holds the name of a special token: this is read as
+    its characters, so that a text with ``<|im_end|>`` in it cannot end its message.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ def encode_chat(tokenizer: Any, messages: list[Message], model: str) -> list[int
     Raises
     ------
     ValueError
-        If the tokenizer has no chat template.
+        If the tokenizer has no chat template, or it does not show a message.
     """
     if getattr(tokenizer, "chat_template", None) is None:
         raise ValueError(
@@ -119,14 +120,21 @@ def encode_chat(tokenizer: Any, messages: list[Message], model: str) -> list[int
         tokenize=False,
         add_generation_prompt=True,
     )
+    for place, slot in enumerate(slots):
+        if slot not in rendered:
+            raise ValueError(
+                f"The chat template of model {model!r} does not show messages[{place}], whose role "
+                f"is {messages[place]['role']!r}. Put its content into a message of the user, or "
+                "choose another model."
+            )
     contents = {slot: m["content"].strip() for slot, m in zip(slots, messages, strict=True)}
-    ids: list[int] = []
-    for piece in re.split("(" + "|".join(slots) + ")", rendered):
-        if text := contents.get(piece, piece):
-            ids += tokenizer(
-                text, add_special_tokens=False, split_special_tokens=piece in contents
-            )["input_ids"]
-    return ids
+    # Contents are at odd positions.
+    pieces = re.split("(" + "|".join(slots) + ")", rendered)
+    texts = [contents.get(piece, piece) for piece in pieces]
+    special = SpecialTokens(tokenizer)
+    if any(special.are_in(texts[n], texts[n - 1], texts[n + 1]) for n in range(1, len(texts), 2)):
+        return special.encode([(text, n % 2 == 0) for n, text in enumerate(texts)])[0]
+    return list(tokenizer("".join(texts), add_special_tokens=False)["input_ids"])
 
 
 def _generation_config(loaded: Any, max_tokens: int, temperature: float) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from skcap.llm.chat.base import BaseChat, ChatError, Message, RefusedError
+from skcap.llm.chat.base import BaseChat, ChatError, CutReplyError, Message, RefusedError
 from skcap.llm.http import (
     JsonServer,
     RefusedRequestError,
@@ -119,19 +120,29 @@ class OpenAIChat(BaseChat):
     async def _ask(self, base_url: str, key: str | None, body: dict[str, Any]) -> str:
         settings = self.timeout, self.max_retries, self.retry_wait
         async with JsonServer(base_url, key, *settings, n_connections=1) as server:
-            return await server.post(base_url + "/chat/completions", body, read=_read_reply)
+            read = partial(_read_reply, limit=body.get("max_tokens"))
+            return await server.post(base_url + "/chat/completions", body, read=read)
 
     def describe(self) -> str:
         """Name the model."""
         return self.model
 
 
-def _read_reply(answer: dict[str, Any]) -> str:
+def _read_reply(answer: dict[str, Any], limit: int | None) -> str:
+    """Read a reply; ValueError, for what may pass, says what it is not."""
     try:
-        # null if the model refused or said nothing
-        return (answer["choices"][0]["message"]["content"] or "").strip()
+        choice = answer["choices"][0]
+        message, reason = choice["message"], choice.get("finish_reason")
+        refusal = message.get("refusal")
+        reply = (message["content"] or "").strip()  # null if the model said nothing
     except (KeyError, IndexError, TypeError, AttributeError):
         raise ValueError("is no chat completion") from None
+    if reason == "content_filter" or refusal:
+        raise RefusedError("the model, or a filter of the server, refuses this conversation")
+    if reason == "length":
+        told = "its largest number of tokens" if limit is None else f"max_tokens={limit}"
+        raise CutReplyError(f"the reply was cut at {told}; raise it")
+    return reply
 
 
 def _check_json(extra_body: Mapping[str, Any]) -> dict[str, Any]:
