@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,20 +40,19 @@ def loader_of(dataset: str) -> Callable[..., Any]:
 
 def dataset_name(name: str) -> str:
     """Check the name of a data set, as argparse's `type`."""
-    if name not in LOADERS and not has_folder(name):
+    return check_name(name, LOADERS, name)
+
+
+def check_name(name: str, known: Iterable[str], folder: str) -> str:
+    """Check that a name is known, or that there is the folder of a user's own which it means."""
+    home = os.environ.get("SKCAP_DATA")
+    parts = [Path(home, folder, file) for file in ("train.csv", "test.csv")] if home else []
+    if name not in known and not (parts and all(part.is_file() for part in parts)):
         raise argparse.ArgumentTypeError(
-            f"{name!r} is neither one of {', '.join(LOADERS)}, nor a folder in SKCAP_DATA with "
+            f"{name!r} is neither one of {', '.join(known)}, nor a folder in SKCAP_DATA with "
             "train.csv and test.csv (header text,label)"
         )
     return name
-
-
-def has_folder(name: str) -> bool:
-    """Tell whether a data set of your own is there."""
-    home = os.environ.get("SKCAP_DATA")
-    return bool(home) and all(
-        (Path(home) / name / file).is_file() for file in ("train.csv", "test.csv")
-    )
 
 
 def _load_folder(

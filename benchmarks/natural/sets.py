@@ -7,14 +7,13 @@ training texts, ``<name>-5`` a draw of five per class. Its texts out of scope ar
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from benchmarks._intents import has_folder
+from benchmarks._intents import check_name
 from benchmarks.natural.splits import hold_out_fifth
 from benchmarks.paper.draws import make_draw
 from skcap.datasets import load_banking77_oos, load_clinc150, load_hint3
@@ -97,9 +96,4 @@ def loader_of(name: str) -> Callable[[int], TextSet]:
 
 def set_name(name: str) -> str:
     """Check the name of a set, as argparse's `type`."""
-    if name not in SETS and not has_folder(name.removesuffix("-5")):
-        raise argparse.ArgumentTypeError(
-            f"{name!r} is neither one of {', '.join(SETS)}, nor a folder in SKCAP_DATA with "
-            "train.csv and test.csv (header text,label)"
-        )
-    return name
+    return check_name(name, SETS, name.removesuffix("-5"))

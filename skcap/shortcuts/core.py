@@ -21,7 +21,7 @@ from skcap.shortcuts.denial import (
     measure_denial,
     measure_understanding,
 )
-from skcap.shortcuts.effects import Predict, measure_effects
+from skcap.shortcuts.effects import Predict, measure_effects, predict_texts
 from skcap.shortcuts.verdict import LEVEL, add_verdict, is_judged, is_relied_on
 
 __all__ = ["audit_words"]
@@ -86,11 +86,13 @@ def audit_words(
     table = _test_association(every.table.copy(), classes, min_purity, max_candidates)
     if predict:
         candidates = select_candidates(every, table["tested"])
+        folds = np.zeros(len(texts), dtype=np.int64) if folds is None else folds
         measure = partial(
             measure_effects,
             predict,
-            np.zeros(len(texts), dtype=np.int64) if folds is None else folds,
+            folds,
             texts,
+            before=predict_texts(predict, folds, texts, verbose),
             n_texts=n_texts,
             least_odds=least_odds,
             seed=seed,

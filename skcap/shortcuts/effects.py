@@ -15,7 +15,7 @@ from skcap.utils.progress import show_progress
 from skcap.utils.seeds import content_seed
 from skcap.utils.words import split_words
 
-__all__ = ["Predict", "measure_effects"]
+__all__ = ["Predict", "measure_effects", "predict_texts"]
 
 #: From texts to probabilities of the classes, shape (n_texts, n_classes).
 Predict: TypeAlias = Callable[[list[str]], Any]
@@ -43,6 +43,7 @@ def measure_effects(
     least_odds: float,
     seed: int,
     verbose: int = 0,
+    before: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Put candidates into texts of other classes, and take them out of those of their own.
 
@@ -63,6 +64,8 @@ def measure_effects(
         Of the texts that are drawn.
     verbose : int, default=0
         1 shows progress.
+    before : ndarray of float, shape (n_texts, n_classes), or None, default=None
+        What :func:`predict_texts` gives for `texts`; None asks for it.
 
     Returns
     -------
@@ -74,12 +77,13 @@ def measure_effects(
         turn into another; and `p_reliance`, of a one-sided t-test that `log_odds` is above
         ``log(least_odds)``. NaN, and 1 for the p-value, where there was no text for it.
     """
-    before = _predict(predict, folds, list(texts), verbose)
+    if before is None:
+        before = predict_texts(predict, folds, texts, verbose)
     edits = pd.DataFrame(
         _make_edits(texts, candidates, before.argmax(axis=1), n_texts, seed), columns=_Edit._fields
     ).astype({"candidate": np.int64, "inserted": bool, "text": np.int64})
     text = edits["text"].to_numpy()
-    after = _predict(predict, folds[text], edits["edited"].tolist(), verbose)
+    after = predict_texts(predict, folds[text], edits["edited"].tolist(), verbose)
     code = candidates.table["code"].to_numpy()[edits["candidate"]]
     was, now = before[text, code], after[np.arange(len(edits)), code]
     edits["change"], edits["log_odds"] = now - was, _log_odds(now) - _log_odds(was)
@@ -120,10 +124,20 @@ def _p_above(values: np.ndarray, least: float) -> float:
     return float(ttest_1samp(values, least, alternative="greater").pvalue)
 
 
-def _predict(
-    predict: Sequence[Predict], folds: np.ndarray, texts: list[str], verbose: int
+def predict_texts(
+    predict: Sequence[Predict], folds: np.ndarray, texts: Sequence[str], verbose: int
 ) -> np.ndarray:
-    """Predict in few calls, equal texts once."""
+    """Predict in few calls, equal texts once.
+
+    Parameters
+    ----------
+    predict, folds, texts, verbose
+        As in :func:`measure_effects`.
+
+    Returns
+    -------
+    ndarray of float, shape (n_texts, n_classes)
+    """
     pairs = list(zip(folds.tolist(), texts, strict=True))
     row_of = {pair: row for row, pair in enumerate(sorted(set(pairs)))}
     unique = list(row_of)
@@ -162,7 +176,8 @@ def _make_edits(
         others = np.setdiff1d(np.flatnonzero(full & (predicted != code)), own)
         for text in rng.permutation(others)[:n_texts].tolist():
             source = int(rng.choice(own))
-            run = _longest_run(at[source]) if kind in ("phrase", "mark") else at[source][:1]
+            n_words = 2 if kind == "phrase" else 1
+            run = _longest_run(at[source]) if kind == "mark" else at[source][:n_words]
             edited = _insert(kind, pattern, words[text], words[source], run)
             yield _Edit(candidate, True, text, " ".join(edited))
         for text in rng.permutation(own[predicted[own] == code])[:n_texts].tolist():
@@ -172,7 +187,7 @@ def _make_edits(
 
 
 def _longest_run(places: np.ndarray) -> np.ndarray:
-    """Give those of some places that are near each other: the words of one phrase or mark."""
+    """Give those of some places that are near each other: the words of one mark."""
     return max(np.split(places, np.flatnonzero(np.diff(places) > NEAR) + 1), key=len)
 
 
