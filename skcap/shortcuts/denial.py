@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, false_discovery_control, wilcoxon
+from scipy.stats import binom, false_discovery_control, norm, wilcoxon
 
 from skcap.shortcuts.candidates import Candidates, family_of_mark
 from skcap.utils.seeds import content_seed
@@ -196,10 +196,10 @@ def deny_families(table: pd.DataFrame, fdr: float) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame, shape (n_candidates, 2)
-        `p_family`, of the signed ranks of `prior` - `expected`, summed over the members of each
-        class; or of as many classes that are denied by themselves, if these are most; or, for
-        numbers and tags, of at least two classes that are [2]_; 1 where there is no family. And
-        `q_family`, NaN for candidates that no family decides about. In it a
+        `p_family`, of the signed ranks of `p_denied` and `p_confirmed` as normal scores, summed
+        over the members of each class; or of as many classes that are denied by themselves, if
+        these are most; or, for numbers and tags, of at least two classes that are [2]_; 1 where
+        there is no family. And `q_family`, NaN for candidates that no family decides about. In it a
         family counts as often as it has members, since all of them are flagged at once [1]_.
         Classes that the prior does not understand have no say, unless they are most of all.
 
@@ -262,12 +262,15 @@ def _test_family(members: pd.DataFrame, is_word: bool) -> tuple[float, bool]:
 
 
 def _less_than_chance(members: pd.DataFrame) -> pd.Series:
-    """Give what a prior finds in the marks of classes, less what chance would.
+    """Say how much less a prior finds in the marks of classes than chance would, as normal scores.
 
-    Classes that it does not understand have no say, unless they are most of all. A class that gets
-    just what chance gives has no rank; rounding must not give it one.
+    Shares are skewed under shuffling, since one word of a text mostly has the largest part. Signed
+    ranks of these would be below 0 too often; of normal scores they are not. Classes that the prior
+    does not understand have no say, unless they are most of all. A class that gets just what chance
+    gives has no rank; rounding must not give it one.
     """
     understood = is_understood(members)
     heard = members[understood] if understood.mean() >= 0.5 else members
-    values = (heard["prior"] - heard["expected"]).groupby(heard["code"]).sum()
+    middle = (1 + heard["p_denied"] - heard["p_confirmed"]) / 2  # equal values count as half
+    values = pd.Series(norm.ppf(middle), heard.index).groupby(heard["code"]).sum()
     return values[values.abs() > 1e-9]

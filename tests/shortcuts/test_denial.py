@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from skcap.shortcuts.candidates import find_candidates
+from skcap.shortcuts.candidates import find_candidates, select_candidates
 from skcap.shortcuts.denial import (
     deny_families,
     mean_shares,
@@ -92,15 +92,16 @@ def test_mean_shares_are_over_texts_of_the_class():
     assert means[["ann", "bob", "stop"]].tolist() == [2, 7, 0]
 
 
-def family(below, name="first tag", p_denied=0.5, p_confirmed=0.5, understood=1.0):
-    n = len(below)
+def family(below, name="first tag", p_denied=None, p_confirmed=None, understood=1.0):
+    """Members that get more or less than chance, from -1 to 1, none of them denied alone."""
+    n, below = len(below), np.asarray(below)
+    p_denied = (1 + below) / 2 if p_denied is None else p_denied
+    p_confirmed = (1 - below) / 2 if p_confirmed is None else p_confirmed
     return pd.DataFrame(
         {
             "family": [name] * n,
             "code": np.arange(n),
             "understood": np.broadcast_to(understood, n),
-            "prior": below,
-            "expected": [0.0] * n,
             "n_scored": [5] * n,
             "p_denied": np.broadcast_to(p_denied, n),
             "p_confirmed": np.broadcast_to(p_confirmed, n),
@@ -124,6 +125,21 @@ def test_members_that_get_what_chance_gives_have_no_rank():
 @pytest.mark.parametrize("below", [[-0.3] * 4, [-0.1, 0.1] * 10, [0.0] * 10])
 def test_few_or_undecided_members_deny_no_family(below):
     assert deny_families(family(below), fdr=0.1)["q_family"].isna().all()
+
+
+def test_families_are_denied_by_chance_as_often_as_meant_where_shares_are_skewed():
+    # One word of a text has most of what the prior finds, and a tag may be any word.
+    texts = [f"name{label}: a b c d e" for label in range(12) for _ in range(4)]
+    codes = np.repeat(np.arange(12), 4)
+    candidates = find_candidates(texts, codes, 12, kinds=("word",), min_texts=4)
+    candidates = select_candidates(candidates, candidates.table["family"] == "first tag")
+    p_family = []
+    for seed in range(150):
+        shares = dict(enumerate(np.random.default_rng(seed).exponential(size=(48, 6)) ** 3))
+        table = measure_denial(shares, candidates, codes, n_permutations=99, seed=seed)
+        table = table.join(candidates.table[["family", "code"]]).assign(understood=1.0)
+        p_family.append(deny_families(table, fdr=0.1)["p_family"][0])
+    assert np.mean(np.array(p_family) <= 0.1) < 0.14
 
 
 def test_few_members_are_denied_where_most_of_them_are_by_themselves():
@@ -175,9 +191,9 @@ def test_what_has_no_family_has_no_part_in_it():
 
 
 def test_a_member_that_the_prior_clearly_speaks_for_is_spared():
-    confirmed = np.full(10, 0.5)
+    confirmed = np.full(10, 0.9)
     confirmed[3], confirmed[4] = 0.001, 0.02  # of ten, one in fifty is no surprise
-    table = deny_families(family([-0.3] * 10, p_confirmed=confirmed), fdr=0.1)
+    table = deny_families(family([-0.8] * 10, p_confirmed=confirmed), fdr=0.1)
     assert table["q_family"].isna().tolist() == [row == 3 for row in range(10)]
 
 
@@ -185,7 +201,7 @@ def test_marks_of_several_words_are_tested_as_a_whole_too():
     keywords = family([0.5] * 8, name="last word").assign(code=np.arange(8) + 10)
     names = family([-0.3, -0.2, -0.25, -0.1, -0.15, -0.4, -0.35, -0.5, 0.01, -0.12])
     names["family"] = "last word"
-    first_names = names.assign(family="next to last word", prior=0.001)
+    first_names = names.assign(family="next to last word", p_denied=0.5, p_confirmed=0.5)
     table = deny_families(pd.concat([names, first_names, keywords], ignore_index=True), fdr=0.1)
     assert table["p_family"][:20].eq(2 / 2**10).all()  # only the least of ten is above
     assert table["q_family"].notna().tolist() == [True] * 20 + [False] * 8
@@ -195,10 +211,8 @@ def test_marks_of_several_words_are_tested_as_a_whole_too():
 
 def test_keywords_that_always_come_with_marks_do_not_speak_for_them():
     names = family([-0.3] * 10)
-    table = deny_families(
-        pd.concat([names, names.assign(family="next to first tag", prior=0.6)], ignore_index=True),
-        fdr=0.1,
-    )
+    keywords = family([0.6] * 10, name="next to first tag")
+    table = deny_families(pd.concat([names, keywords], ignore_index=True), fdr=0.1)
     assert table["q_family"].notna().tolist() == [True] * 10 + [False] * 10
 
 
