@@ -28,6 +28,7 @@ from skcap.priors.base import BasePrior
 from skcap.utils.cache import PriorCache, resolve_cache
 from skcap.utils.cached_work import compute_cached
 from skcap.utils.own_code import own_code
+from skcap.utils.progress import show_progress
 from skcap.utils.validation import Options, StrOptions, integer
 from skcap.utils.words import split_words
 
@@ -77,8 +78,9 @@ class IGPriorTransformer(BasePrior):
         folder, False keeps nothing.
     random_state : int, RandomState or None, default=0
         Seeds the training. None draws a new seed in each fit and uses no cache.
-    verbose : int, default=0
-        Above 0 prints when the model is trained, and the convergence delta.
+    verbose : int, default=1
+        Above 0 shows progress, rate and time left on stderr, from two seconds on. A `classifier`
+        that is given shows that of its training by its own `verbose`.
 
     Attributes
     ----------
@@ -145,7 +147,7 @@ class IGPriorTransformer(BasePrior):
         target: Literal["logit", "log_odds", "probability"] = "logit",
         cache: PriorCache | str | PathLike[str] | Literal[False] | None = None,
         random_state: int | np.random.RandomState | None = 0,
-        verbose: int = 0,
+        verbose: int = 1,
     ):
         self.classifier = classifier
         self.prefit = prefit
@@ -191,7 +193,7 @@ class IGPriorTransformer(BasePrior):
         self._is_given = self.prefit
         classifier = self.classifier
         if classifier is None:
-            classifier = GuidedTextClassifier(guidance=None)
+            classifier = GuidedTextClassifier(guidance=None, verbose=self.verbose)
         if not isinstance(classifier, GuidedTextClassifier):
             raise TypeError(
                 "classifier must be a GuidedTextClassifier, whose word embeddings integrated "
@@ -261,8 +263,6 @@ class IGPriorTransformer(BasePrior):
         if not hasattr(self, "classifier_"):
             assert self._training is not None
             texts, labels = self._training
-            if self.verbose:
-                print(f"[IGPriorTransformer] training on {len(texts)} texts")
             self.classifier_ = clone(self._untrained).fit(texts, labels)
         self._training = None  # so that pickles hold no texts
         return self.classifier_
@@ -284,16 +284,12 @@ class IGPriorTransformer(BasePrior):
             [text for text, _ in pairs],
             [label for _, label in pairs],
             internal_batch_size=int(self.internal_batch_size),
+            verbose=self.verbose,
             **self._settings(),
         )
 
     def _report_convergence(self, difference: np.ndarray) -> None:
         delta, size = np.abs(self.convergence_delta_), np.abs(difference).mean()
-        if self.verbose:
-            print(
-                f"[IGPriorTransformer] convergence delta {delta.mean():.2g} (mean) and "
-                f"{delta.max():.2g} (max) of score differences of {size:.2g} (mean)"
-            )
         if delta.mean() > _LARGE_DELTA * size:
             warnings.warn(
                 f"The attributions miss the score differences that they should add up to by "
@@ -347,6 +343,7 @@ def attribute_with_captum(
     internal_batch_size: int,
     baseline: str,
     target: str,
+    verbose: int = 0,
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Attribute a fitted classifier's scores of given labels to words, by captum.
 
@@ -355,7 +352,7 @@ def attribute_with_captum(
     classifier : GuidedTextClassifier
     texts : sequence of str, length n_texts
     labels : sequence, length n_texts
-    n_steps, internal_batch_size, baseline, target
+    n_steps, internal_batch_size, baseline, target, verbose
         See :class:`IGPriorTransformer`.
 
     Returns
@@ -385,24 +382,26 @@ def attribute_with_captum(
     scores: list[np.ndarray] = [np.empty(0)] * len(encoded)
     delta, difference = np.empty(len(encoded)), np.empty(len(encoded))
     size = min(_TEXTS, internal_batch_size)
-    for rows, batch, classes in batches_by_length(net, encoded, codes, size):
-        embeddings = module.embed(batch["input_ids"]).detach()
-        start = baseline_embeddings(module, embeddings, batch["special"], token).detach()
-        attribution, missed = captum.attribute(
-            embeddings,
-            baselines=start,
-            additional_forward_args=(batch["attention_mask"], classes),
-            n_steps=n_steps,
-            internal_batch_size=internal_batch_size,
-            return_convergence_delta=True,
-        )
-        tokens = attribution.detach().sum(dim=2)
-        delta[rows] = missed.detach().double().cpu().numpy()
-        difference[rows] = tokens.sum(dim=1).double().cpu().numpy() - delta[rows]
-        own = [encoded[row] for row in rows]
-        words = words_from_tokens(tokens, batch["word_ids"], max(t.truncated.size for t in own))
-        for row, values in zip(rows, scores_by_text(words.double(), own), strict=True):
-            scores[row] = values
+    with show_progress(len(texts), "ig", "text", verbose=verbose) as progress:
+        for rows, batch, classes in batches_by_length(net, encoded, codes, size):
+            embeddings = module.embed(batch["input_ids"]).detach()
+            start = baseline_embeddings(module, embeddings, batch["special"], token).detach()
+            attribution, missed = captum.attribute(
+                embeddings,
+                baselines=start,
+                additional_forward_args=(batch["attention_mask"], classes),
+                n_steps=n_steps,
+                internal_batch_size=internal_batch_size,
+                return_convergence_delta=True,
+            )
+            tokens = attribution.detach().sum(dim=2)
+            delta[rows] = missed.detach().double().cpu().numpy()
+            difference[rows] = tokens.sum(dim=1).double().cpu().numpy() - delta[rows]
+            own = [encoded[row] for row in rows]
+            words = words_from_tokens(tokens, batch["word_ids"], max(t.truncated.size for t in own))
+            for row, values in zip(rows, scores_by_text(words.double(), own), strict=True):
+                scores[row] = values
+            progress.update(len(rows))
     return scores, delta, difference
 
 

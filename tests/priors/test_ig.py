@@ -298,17 +298,24 @@ def test_unhashable_settings_warn_and_train(small, trainings, tmp_path):
     assert len(trainings) == 1
 
 
-def test_new_texts_train_on_demand_once(small, trainings, tmp_path, capsys):
+def test_new_texts_train_on_demand_once(small, trainings, tmp_path):
     first = IGPriorTransformer(small(), n_steps=3, cache=tmp_path).fit(X, Y)
-    second = clone(first).set_params(verbose=1).fit(X, Y)
+    second = clone(first).fit(X, Y)
     assert not hasattr(second, "classifier_")
     labels = ["music", "alarm"]
     second.attribute(X[:3], Y[:3])
     assert len(trainings) == 1
     assert second.attribute(NEW, labels) == first.attribute(NEW, labels)
-    assert "training on 6 texts" in capsys.readouterr().out
     second.attribute(NEW, labels)
     assert trainings == [X, X]
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_progress_counts_texts(small, monkeypatch, capsys, verbose):
+    monkeypatch.setattr("skcap.utils.progress._FIRST_LINE", 0)
+    monkeypatch.setattr("skcap.utils.progress._NEXT_LINE", 0)
+    IGPriorTransformer(small(), n_steps=3, cache=False, verbose=verbose).fit(X, Y)
+    assert ("ig: 6 of 6 texts" in capsys.readouterr().err) == bool(verbose)
 
 
 def test_rows_of_the_training_texts_are_looked_up(small):
