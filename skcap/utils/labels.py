@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Set, ValuesView
 from enum import Enum
 from numbers import Number
@@ -33,6 +34,10 @@ _TIMES = (datetime.date, datetime.time, datetime.timedelta)
 
 LabelNames = Mapping[Any, str] | Callable[[Any], str] | ArrayLike | None
 """What ``label_names`` parameters accept."""
+
+
+#: Where a new word of a label begins: behind underscores, and at capitals as in "GetATMCode".
+_BETWEEN_WORDS = re.compile(r"_|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def check_labels(texts: list[str], y: Any) -> np.ndarray:
@@ -311,8 +316,9 @@ def name_labels(classes: np.ndarray, label_names: LabelNames) -> list[str]:
     classes : ndarray, shape (n_classes,)
         In sorted order.
     label_names : mapping, callable, array-like of str, shape (n_classes,), or None
-        From a label to its name, or one name per class in sorted order. None takes the label
-        itself with underscores made spaces: ``card_arrival`` becomes ``card arrival``.
+        From a label to its name, or one name per class in sorted order. None takes the words of
+        the label itself: ``card_arrival`` becomes ``card arrival``, ``PlayMusic`` becomes
+        ``Play Music``.
 
     Returns
     -------
@@ -329,8 +335,8 @@ def name_labels(classes: np.ndarray, label_names: LabelNames) -> list[str]:
     --------
     >>> import numpy as np
     >>> from skcap.utils.labels import name_labels
-    >>> name_labels(np.array(["card_arrival", "top_up"]), None)
-    ['card arrival', 'top up']
+    >>> name_labels(np.array(["PlayMusic", "card_arrival"]), None)
+    ['Play Music', 'card arrival']
     >>> name_labels(np.array([0, 1]), {0: "no", 1: "yes"})
     ['no', 'yes']
     >>> name_labels(np.array([0, 1]), ["no", "yes"])
@@ -352,7 +358,7 @@ def name_labels(classes: np.ndarray, label_names: LabelNames) -> list[str]:
 
 def _given_names(labels: list[Any], label_names: Any) -> list[str]:
     if label_names is None:
-        return [" ".join(str(label).replace("_", " ").split()) for label in labels]
+        return [" ".join(_BETWEEN_WORDS.sub(" ", str(label)).split()) for label in labels]
     label_names = as_mapping("label_names", label_names)
     if isinstance(label_names, Mapping):
         label_names = {value_of(label): name for label, name in label_names.items()}

@@ -83,6 +83,24 @@ def test_label_names_errors(label_names, error, message):
         name_labels(CLASSES, label_names)
 
 
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("PlayMusic", "Play Music"),
+        ("bookFlight", "book Flight"),
+        ("GetATMCode", "Get ATM Code"),
+        ("ORDER_STATUS", "ORDER STATUS"),
+        ("Card_Arrival", "Card Arrival"),
+        ("HTTP", "HTTP"),
+        ("card-arrival", "card-arrival"),
+        ("q2", "q2"),
+        ("ÉTAT", "ÉTAT"),
+    ],
+)
+def test_a_label_is_named_by_its_words(label, name):
+    assert name_labels(np.array([label, "other"]), None) == [name, "other"]
+
+
 def test_labels_that_differ_by_underscores_only_clash():
     with pytest.raises(ValueError, match=r"'a b' and 'a_b' share the name 'a b'"):
         name_labels(np.array(["a b", "a_b"]), None)
