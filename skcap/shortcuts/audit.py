@@ -136,8 +136,9 @@ default=("word", "first", "last", "pattern")
 
     What passes both is tested for denial in two ways. *By its family*, the candidates of the same
     place and shape: the null hypothesis is that their shares are no lower than by chance. It is
-    rejected, at a level of 1 %, by Wilcoxon's signed ranks with classes as units; or, since few
-    classes have no low ranks, if most of them are denied by themselves (by the binomial
+    rejected, at a level of 1 %, by Wilcoxon's signed ranks of normal scores (those of `p_denied` and
+    `p_confirmed`, since shares are skewed) with classes as units; or, since few classes have no low
+    ranks, if most of them are denied by themselves (by the binomial
     distribution of as many at 5 %). Of tags and numbers, which come from a template, two that are
     denied are enough (at 5 %, by a test of partial conjunction). All of these are corrected for the
     number of candidates with a family (Benjamini and Hochberg; a family counts as often as it has
