@@ -136,15 +136,15 @@ default=("word", "first", "last", "pattern")
 
     What passes both is tested for denial in two ways. *By its family*, the candidates of the same
     place and shape: the null hypothesis is that their shares are no lower than by chance. It is
-    rejected, at a level of 1 %, by Wilcoxon's signed ranks of normal scores (those of `p_denied` and
-    `p_confirmed`, since shares are skewed) with classes as units; or, since few classes have no low
-    ranks, if most of them are denied by themselves (by the binomial
-    distribution of as many at 5 %). Of tags and numbers, which come from a template, two that are
-    denied are enough (at 5 %, by a test of partial conjunction). All of these are corrected for the
-    number of candidates with a family (Benjamini and Hochberg; a family counts as often as it has
-    members). All members are then flagged but those that the prior speaks for beyond chance. Marks
-    of several words are tested as a whole first, and classes that the prior does not understand
-    (below) have no say, unless they are most of all.
+    rejected, at a level of 1 %, by Wilcoxon's signed ranks with classes as units, of normal scores
+    for `p_denied` and `p_confirmed`, since shares are skewed; or, since few classes have no low
+    ranks, if most of them are denied by themselves (by the binomial distribution of as many at
+    5 %). Of tags and numbers, which come from a template, two that are denied are enough (at 5 %,
+    by a test of partial conjunction). All of these are corrected for the number of candidates with
+    a family (Benjamini and Hochberg; a family counts as often as it has members). All members are
+    then flagged but those that the prior speaks for beyond chance. Marks of several words are
+    tested as a whole first, and classes that the prior does not understand (below) have no say,
+    unless they are most of all.
 
     *By itself*, if the prior scores it in four texts or more: that the prior's scores in these
     texts are in random order (a permutation test, corrected by Benjamini and Hochberg). A prior
