@@ -140,7 +140,7 @@ class Saving(FineTuning):
         record = export.read_record(folder)
         try:
             return cls._restore(Path(folder), record, device)
-        except ModelLoadError:
+        except (ModelLoadError, MemoryError, torch.cuda.OutOfMemoryError):
             raise
         except Exception as error:  # a damaged record may hold anything in any place
             raise ModelLoadError(

@@ -489,6 +489,15 @@ def test_faults_are_named(copied, message):
         load(copied, device="cpu")
 
 
+def test_a_full_memory_is_not_taken_for_damage(copied, monkeypatch):
+    def full(*_, **__):
+        raise torch.cuda.OutOfMemoryError("no memory left")
+
+    monkeypatch.setattr("skcap.classifier.saving.load_tokenizer", full)
+    with pytest.raises(torch.cuda.OutOfMemoryError, match="no memory left"):
+        load(copied, device="cpu")
+
+
 def test_the_model_card_may_be_edited(copied):
     (copied / "README.md").write_text("mine")
     load(copied, device="cpu")
