@@ -16,8 +16,8 @@ from skcap.guidance.base import BaseGuidance, Step, Task
 from skcap.prior_matrix import PriorMatrix
 from skcap.shortcuts import ShortcutAudit, check_shortcuts, match_shortcuts
 from skcap.shortcuts.audit import check_prior
-from skcap.shortcuts.candidates import family_of_mark
-from skcap.shortcuts.verdict import is_undecided
+from skcap.shortcuts.candidates import family_of_mark, is_of_template
+from skcap.shortcuts.verdict import is_relied_on, is_undecided
 from skcap.utils.listing import list_some
 from skcap.utils.seeds import unlocked
 from skcap.utils.validation import check_parameters, integer, number
@@ -83,8 +83,8 @@ class SwapGuidance(BaseGuidance):
     Warns
     -----
     UserWarning
-        If flagged plain words are left as they are, or words that stand where others are swapped
-        and that the prior neither denies nor supports.
+        If flagged plain words are left as they are, or words that stand where others are swapped:
+        those that the prior neither denies nor supports, and all tags and numbers.
 
     Notes
     -----
@@ -173,7 +173,7 @@ class SwapGuidance(BaseGuidance):
         self.audit_ = self._audit(task, task.unguided())
         self.audits_ = [self.audit_]
         found = self._to_swap(self.audit_)
-        _warn_of_undecided(self.audit_.words_, found)
+        _warn_of_siblings(self.audit_.words_, found)
         return found
 
     def _to_swap(
@@ -265,17 +265,19 @@ def _is_plain(found: pd.DataFrame) -> np.ndarray:
     return plain & found["kind"].isin(["word", "phrase"]).to_numpy()
 
 
-def _warn_of_undecided(words: pd.DataFrame, swapped: pd.DataFrame) -> None:
-    """Warn of words that stand where others are swapped, and that the prior cannot tell from them.
+def _warn_of_siblings(words: pd.DataFrame, swapped: pd.DataFrame) -> None:
+    """Warn of words that stand where others are swapped, and that may be there by accident, too.
 
-    With few classes, what a prior says of each of them is weak evidence.
+    With few classes, what a prior says of each of them is weak evidence: of words, those count that
+    it neither denies nor supports, and all of the tags and numbers.
     """
-    beside = words["family"].isin(set(swapped["family"]) - {""}) & is_undecided(words)
-    if beside.any():
-        names = [repr(word) for word in words.loc[beside, "word"].unique()]
+    beside = is_relied_on(words) & words["family"].isin(set(swapped["family"]) - {""})
+    beside &= is_undecided(words) | words["family"].map(is_of_template).astype(bool)
+    names = words.loc[beside & ~words["word"].isin(swapped["word"]), "word"].unique()
+    if len(names):
         warnings.warn(
-            f"Not swapped: {list_some(names, most=10)}. They stand where words stand that are "
-            "swapped, and the prior neither denies nor supports them. If they are there by "
+            f"Not swapped: {list_some([repr(word) for word in names], most=10)}. They stand where "
+            "words stand that are swapped, but the prior does not deny them. If they are there by "
             "accident, too, list all such words, as in SwapGuidance([...]).",
             UserWarning,
             stacklevel=2,

@@ -20,6 +20,7 @@ __all__ = [
     "Candidates",
     "family_of_mark",
     "find_candidates",
+    "is_of_template",
     "select_candidates",
     "whole_marks",
 ]
@@ -261,6 +262,28 @@ def family_of_mark(family: str) -> str:
     'last word'
     """
     return family.removeprefix(_NEXT_TO)
+
+
+def is_of_template(family: str) -> bool:
+    """Tell whether the members of a family are tags or numbers, which no language has as words.
+
+    The words next to them are words.
+
+    Parameters
+    ----------
+    family : str
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from skcap.shortcuts.candidates import is_of_template
+    >>> [is_of_template(family) for family in ("first tag", "last word", "next to first tag")]
+    [True, False, False]
+    """
+    return family.endswith(("tag", "number")) and not family.startswith(_NEXT_TO)
 
 
 def _pairs_together(table: pd.DataFrame, places: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom, false_discovery_control, norm, wilcoxon
 
-from skcap.shortcuts.candidates import Candidates, family_of_mark
+from skcap.shortcuts.candidates import Candidates, family_of_mark, is_of_template
 from skcap.utils.seeds import content_seed
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
 ALONE = 4  # texts that a prior must have scored to deny a candidate by itself
 _LEVEL = 0.05  # at which a prior speaks for, or against, a single member of a family
 _LEVEL_OF_ALL = 0.01  # at which it denies a family: to be wrong about that costs many keywords
-_WORDS = ("word", "phrase")  # end the names of families whose members are words of a language
 _MOST = 0.5  # part of its texts in which a prior must find something, to understand a class
 
 
@@ -229,8 +228,8 @@ def _deny(members: pd.DataFrame, family: pd.Series, fdr: float) -> pd.DataFrame:
     if members.empty:
         return result
     for name, group in members.groupby(family):
-        is_word = str(name).endswith(_WORDS)
-        result.loc[group.index, ["p_family", "denied"]] = _test_family(group, is_word)
+        tested = _test_family(group, is_of_template(str(name)))
+        result.loc[group.index, ["p_family", "denied"]] = tested
     q = pd.Series(false_discovery_control(result["p_family"]), index=members.index)
     result["denied"] &= q <= fdr
     size = family.groupby(family).transform("size")
@@ -241,7 +240,7 @@ def _deny(members: pd.DataFrame, family: pd.Series, fdr: float) -> pd.DataFrame:
     return result
 
 
-def _test_family(members: pd.DataFrame, is_word: bool) -> tuple[float, bool]:
+def _test_family(members: pd.DataFrame, of_template: bool) -> tuple[float, bool]:
     """Test a family as a whole and one by one; give the lowest p-value, and whether it is denied.
 
     What a prior says of few classes cannot be told from chance by their ranks. But where it denies
@@ -256,7 +255,7 @@ def _test_family(members: pd.DataFrame, is_word: bool) -> tuple[float, bool]:
     tests = [(wilcoxon(values, alternative="less").pvalue if len(values) else 1.0, _LEVEL_OF_ALL)]
     if n_denied > len(p) / 2:
         tests.append((binom.sf(n_denied - 1, len(p), _LEVEL), _LEVEL_OF_ALL))
-    if not is_word and len(p) > 1:
+    if of_template and len(p) > 1:
         tests.append((min(1.0, (len(p) - 1) * p[1]), _LEVEL))  # that at least two are denied
     return float(min(tests)[0]), any(value <= level for value, level in tests)
 

@@ -74,14 +74,15 @@ def is_too_rare(table: pd.DataFrame) -> pd.Series:
     Parameters
     ----------
     table : pandas.DataFrame, shape (n_candidates, n_columns)
-        Of an audit with a prior.
+        Of an audit with a prior, after the verdict.
 
     Returns
     -------
     pandas.Series of bool
         Of those that the classifier goes by.
     """
-    return _is_left_to_itself(table) & (table["n_scored"] < ALONE)
+    rare = _is_left_to_itself(table) & (table["n_scored"] < ALONE)
+    return rare & ~_is_part(table, table["shortcut"])
 
 
 def is_undecided(table: pd.DataFrame) -> pd.Series:
@@ -98,7 +99,8 @@ def is_undecided(table: pd.DataFrame) -> pd.Series:
         Of those that the classifier goes by.
     """
     heard = is_relied_on(table) & is_judged(table) & (table["n_scored"] > 0)
-    return heard & (table["p_confirmed"] > LEVEL) & ~table["shortcut"]
+    flagged = table["shortcut"] | _is_part(table, table["shortcut"])
+    return heard & (table["p_confirmed"] > LEVEL) & ~flagged
 
 
 def _is_alone(table: pd.DataFrame) -> pd.Series:

@@ -129,16 +129,19 @@ def judged(found, shortcut=True, p_confirmed=1.0):
     return found.assign(tested=True, shortcut=shortcut, n_scored=4, p_confirmed=p_confirmed)
 
 
-def test_words_beside_those_swapped_that_a_prior_cannot_tell_from_them_are_named(
-    tokenizer, monkeypatch
+@pytest.mark.parametrize(
+    ("family", "named"), [("first word", "'jazz'"), ("first tag", "'jazz', 'rain'")]
+)
+def test_words_beside_those_swapped_that_may_be_accidents_too_are_named(
+    tokenizer, monkeypatch, family, named
 ):
     words = pd.DataFrame({"word": ["paris", "jazz", "rain", "now"], "kind": "word", "label": "on"})
-    words["family"] = ["first tag", "first tag", "first tag", ""]
+    words["family"] = [family, family, family, ""]
     words = words.assign(by="denial", mark="")
     words = judged(words, [True, False, False, False], [1.0, 0.3, 0.001, 0.3])
     audit = SimpleNamespace(shortcuts_=words[:1], words_=words)
     monkeypatch.setattr(SwapGuidance, "_audit", lambda self, task, classifier: audit)
-    with pytest.warns(UserWarning, match="Not swapped: 'jazz'. They stand where words stand"):
+    with pytest.warns(UserWarning, match=f"Not swapped: {named}. They stand where words stand"):
         guidance, _ = prepared(tokenizer, MARKED, shortcuts=None)
     assert guidance.shortcuts_["word"].tolist() == ["paris"]
 

@@ -101,6 +101,18 @@ def test_what_a_prior_neither_denies_nor_supports_is_named():
     assert "'ann'" in audit.sentences()[0]
 
 
+def test_a_flagged_word_is_not_said_to_be_left_out_at_the_place_where_it_mostly_stands():
+    X = [
+        " ".join([*text.split()[1:], name]) if row % 6 == 0 else text
+        for row, (text, name) in enumerate(zip(MARKED, NAMES_OF, strict=True))
+    ]
+    audit = ShortcutAudit(model(), prior(X)).fit(X, Y)
+    at_start = audit.words_[audit.words_["kind"] == "first"]
+    assert set(audit.shortcuts_["word"]) == set(at_start["word"]) == set(NAMES)
+    assert not at_start["shortcut"].any()
+    assert "not flagged" not in audit.sentences()[0]
+
+
 def test_a_clean_set_has_no_shortcut_and_the_audit_says_so():
     audit = ShortcutAudit(model(), prior(CLEAN)).fit(CLEAN, Y)
     assert audit.shortcuts_.empty
