@@ -6,9 +6,10 @@
 
 The training texts are those of `benchmarks.paper.shortcut`: a share of the texts of each class has
 the mark of its class. An unguided model learns them and is audited: with CAP by SmolLM2-135M, with
-its scores shuffled within each text (five times), without a prior, and without the model. Each run
-appends a line to ``results/audit_planted.jsonl``; a run that is there is not repeated. ``--priors``
-reads the priors of fully marked and of clean texts, which do not depend on one another, from files.
+its scores shuffled within each text (five times), without a prior, and without the model.
+``--source cap_gemma`` asks a larger language model. Each run appends a line to
+``results/audit_planted.jsonl``; a run that is there is not repeated. ``--priors`` reads the priors
+of fully marked and of clean texts, which do not depend on one another, from files.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from skcap.shortcuts import ShortcutAudit
 
 PATH = Path(__file__).parent / "results" / "audit_planted.jsonl"
 N_SHUFFLED = 5
+TEACHERS = {"cap": "SmolLM2-135M", "cap_gemma": "Gemma 3 270M"}  # by the source of the prior
 
 
 def plant(setting: dict[str, Any], folder: str | None) -> tuple[PriorMatrix, np.ndarray, set[str]]:
@@ -44,7 +46,7 @@ def plant(setting: dict[str, Any], folder: str | None) -> tuple[PriorMatrix, np.
     draw = some_classes(make_draw(dataset, 5, seed, "test"), setting.get("classes"), seed)
     draw, marks = sign(draw, seed, kind, share)
     if folder is None:
-        prior = make_source("cap").fit_transform(draw.X, draw.y)
+        prior = make_source(setting.get("source", "cap")).fit_transform(draw.X, draw.y)
     else:
         kinds = {0.0: ("clean",), 1.0: (kind,)}.get(share, (kind, "clean"))
         prior = read_prior(folder, dataset, kinds, seed, draw.X)
@@ -102,16 +104,26 @@ def few_classes() -> str:
         own = line["settings"]
         if "classes" in own:
             kind = own["kind"] if own["share"] else "clean texts"
-            runs[own["dataset"], own["classes"], kind].append(line["figures"])
+            teacher = TEACHERS[own.get("source", "cap")]
+            runs[own["dataset"], kind, teacher, own["classes"]].append(line["figures"])
     rows = []
-    for (dataset, n_classes, kind), found in sorted(runs.items()):
+    for (dataset, kind, teacher, n_classes), found in sorted(runs.items()):
         hits = [round((run["audit"]["recall"] or 0) * run["n_marks"]) for run in found]
         others = sum(run["audit"]["flagged"] for run in found) - sum(hits)
         counted = [f"{n} of {run['n_marks']}" for n, run in zip(hits, found, strict=True)]
         shuffled = np.mean([run["shuffled"] for run in found])
         cells = [", ".join(counted) if any(hits) else "", str(others), f"{shuffled:.1f}"]
-        rows.append([dataset, str(n_classes), kind, str(len(found)), *cells])
-    head = ["data", "classes", "mark", "draws", "marks flagged", "other words, in all", "shuffled"]
+        rows.append([dataset, str(n_classes), kind, teacher, str(len(found)), *cells])
+    head = [
+        "data",
+        "classes",
+        "mark",
+        "language model",
+        "draws",
+        "marks flagged",
+        "other words, in all",
+        "shuffled",
+    ]
     return as_table(head, rows)
 
 
@@ -122,6 +134,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=CHOICES, default="speaker")
     parser.add_argument("--share", nargs="+", type=float, default=[1.0], help="0 is clean texts")
     parser.add_argument("--classes", type=int, help="take so many classes, instead of all")
+    parser.add_argument("--source", choices=list(TEACHERS), default="cap")
     parser.add_argument("--render", action="store_true", help="only print a table of few classes")
     parser.add_argument("--priors", help="folder with <dataset>-<kind>-<seed>.npz, made before")
     options = parser.parse_args()
@@ -131,6 +144,7 @@ def main() -> None:
     for seed, dataset, share in itertools.product(options.seeds, options.datasets, options.share):
         setting = {"dataset": dataset, "seed": seed, "kind": options.kind, "share": share}
         setting |= {} if options.classes is None else {"classes": options.classes}
+        setting |= {} if options.source == "cap" else {"source": options.source}
         line = keep_run(PATH, setting, partial(measure, setting, options.priors))
         if line is not None:
             print(setting, {k: line["figures"][k] for k in ("audit", "shuffled")}, flush=True)
