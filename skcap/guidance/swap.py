@@ -275,10 +275,11 @@ def _warn_of_siblings(words: pd.DataFrame, swapped: pd.DataFrame) -> None:
     beside &= is_undecided(words) | words["family"].map(is_of_template).astype(bool)
     names = words.loc[beside & ~words["word"].isin(swapped["word"]), "word"].unique()
     if len(names):
+        them = "it" if len(names) == 1 else "them"
         warnings.warn(
-            f"Not swapped: {list_some([repr(word) for word in names], most=10)}. They stand where "
-            "words stand that are swapped, but the prior does not deny them. If they are there by "
-            "accident, too, list all such words, as in SwapGuidance([...]).",
+            f"Not swapped: {list_some([repr(word) for word in names], most=10)}, in the place of "
+            f"words that are swapped, since the prior does not deny {them}. If you know more "
+            "accidents than were found, list all of them, as in SwapGuidance([...]).",
             UserWarning,
             stacklevel=2,
         )

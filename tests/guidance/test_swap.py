@@ -141,7 +141,7 @@ def test_words_beside_those_swapped_that_may_be_accidents_too_are_named(
     words = judged(words, [True, False, False, False], [1.0, 0.3, 0.001, 0.3])
     audit = SimpleNamespace(shortcuts_=words[:1], words_=words)
     monkeypatch.setattr(SwapGuidance, "_audit", lambda self, task, classifier: audit)
-    with pytest.warns(UserWarning, match=f"Not swapped: {named}. They stand where words stand"):
+    with pytest.warns(UserWarning, match=f"Not swapped: {named}, in the place of words"):
         guidance, _ = prepared(tokenizer, MARKED, shortcuts=None)
     assert guidance.shortcuts_["word"].tolist() == ["paris"]
 
