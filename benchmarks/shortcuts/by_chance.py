@@ -24,6 +24,7 @@ from benchmarks._intents import dataset_name
 from benchmarks.paper.run import keep_run
 from benchmarks.shortcuts.audit_planted import plant
 from skcap.shortcuts.candidates import find_candidates, select_candidates
+from skcap.shortcuts.core import shares_of
 from skcap.shortcuts.denial import deny_families, measure_denial
 
 PATH = Path(__file__).parent / "results" / "by_chance.jsonl"
@@ -39,11 +40,7 @@ def measure(setting: dict[str, Any]) -> dict[str, Any]:
     names = select_candidates(found, found.table["family"] == "first tag")
     p: dict[str, list[float]] = {"normal scores": [], "shares": []}
     for seed in range(setting["shuffles"]):
-        shares = {
-            row: scores / np.nansum(np.abs(scores))
-            for row, scores in enumerate(prior.shuffle(seed).scores)
-            if np.nansum(np.abs(scores)) > 0
-        }
+        shares = dict(enumerate(map(shares_of, prior.shuffle(seed).scores)))
         table = measure_denial(shares, names, codes, n_permutations=N_PERMUTATIONS, seed=seed)
         table = table.join(names.table[["family", "code"]]).assign(understood=1.0)
         # Which members are denied by themselves is another test, so none is.

@@ -24,7 +24,7 @@ from skcap.shortcuts.denial import (
 from skcap.shortcuts.effects import Predict, measure_effects, predict_texts
 from skcap.shortcuts.verdict import LEVEL, add_verdict, is_judged, is_relied_on
 
-__all__ = ["audit_words"]
+__all__ = ["audit_words", "shares_of"]
 
 
 def audit_words(
@@ -188,10 +188,20 @@ def _ask(attribute: Callable[[np.ndarray], PriorMatrix], rows: np.ndarray) -> di
     """Get shares of the words in some of the texts."""
     if not len(rows):
         return {}
-    return dict(zip(rows.tolist(), map(_shares, attribute(rows).scores), strict=True))
+    return dict(zip(rows.tolist(), map(shares_of, attribute(rows).scores), strict=True))
 
 
-def _shares(scores: np.ndarray) -> np.ndarray:
-    """Divide by the sum of absolute scores, in float64, where equal sums come out as equal."""
+def shares_of(scores: np.ndarray) -> np.ndarray:
+    """Divide by the sum of absolute scores, in float64, where equal sums come out as equal.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (n_words,)
+        Of one text; NaN for a word without a score.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_words,)
+    """
     scores = scores.astype(np.float64)
     return scores / (np.nansum(np.abs(scores)) or 1.0)
